@@ -1,0 +1,18 @@
+/*
+ * The time, twice: wall_ms is what event ids are made of and may step either
+ * way; boot_ms never steps, counts suspended time, and is what ages and timers
+ * are measured by.
+ */
+#ifndef PEAL_CLOCK_H
+#define PEAL_CLOCK_H
+
+#include <stdint.h>
+
+struct clock_now {
+	uint64_t wall_ms; /* since the epoch, CLOCK_REALTIME */
+	uint64_t boot_ms; /* since boot, CLOCK_BOOTTIME; at least 1 */
+};
+
+struct clock_now clock_read(void);
+
+#endif

@@ -1,0 +1,32 @@
+/*
+ * The log: one line a message, "peal.fcgi[PID]: notice: …", to standard error,
+ * which is the web server's error log, or to syslog.  One write(2) a line, so
+ * lines of several processes do not mix.  Safe in any thread.
+ *
+ * Its level and target are the program's only globals: everything may log, and
+ * handing a logger to every call would say nothing more.
+ */
+#ifndef PEAL_LOG_H
+#define PEAL_LOG_H
+
+#include <stdbool.h>
+
+enum log_level {
+	LOG_AT_ERROR,
+	LOG_AT_WARNING,
+	LOG_AT_NOTICE,
+	LOG_AT_INFO,
+	LOG_AT_DEBUG,
+};
+
+/* Before threads start.  name is kept, not copied. */
+void log_open(const char *name, enum log_level level, bool to_syslog);
+
+/* Read "error", "warning", "notice", "info" or "debug".  Returns 0 or -EINVAL. */
+int log_level_parse(const char *word, enum log_level *level);
+
+/* Control characters in the text are shown as '?'; longer than 1,000 bytes is cut. */
+void log_at(enum log_level level, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * Replies as CGI has them: a Status line and headers, CR LF line ends, a blank
+ * line, the body.  Source: RFC 3875, section 6.
+ */
+#ifndef PEAL_REPLY_H
+#define PEAL_REPLY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "problem.h"
+#include "request.h"
+#include "span.h"
+
+#define REPLY_ORIGINS_MAX 32
+
+/* --cors-origin, as configured. */
+struct reply_cors {
+	struct span origins[REPLY_ORIGINS_MAX]; /* "*" is any, without credentials */
+	size_t count;
+};
+
+/*
+ * Append the CORS headers for a request, or nothing: none is configured, the
+ * request has no Origin, or it is not among them.  An origin that is named gets
+ * Access-Control-Allow-Credentials, "*" never does; where both fit, the name wins.
+ * Vary: Origin goes out wherever the answer depends on it.
+ * Source: WHATWG Fetch, "CORS protocol".
+ */
+void reply_cors(struct buf *out, const struct reply_cors *cors,
+    struct span origin);
+
+/* 200 text/event-stream: headers and the blank line. */
+void reply_stream(struct buf *out, const struct reply_cors *cors,
+    struct span origin);
+
+/* 204 with Allow; with an allowed Origin, the preflight's answer. */
+void reply_options(struct buf *out, const struct reply_cors *cors,
+    struct span origin);
+
+/*
+ * A whole reply with a body.  status is 200 or an error's; type is the
+ * Content-Type.  head_only leaves the body out and keeps its Content-Length.
+ */
+void reply_body(struct buf *out, int status, const char *type,
+    struct span body, const struct reply_cors *cors, struct span origin,
+    bool head_only);
+
+/*
+ * A whole application/problem+json reply.  401 carries WWW-Authenticate: Bearer,
+ * 405 carries Allow: GET, HEAD, POST, OPTIONS.
+ */
+void reply_problem(struct buf *out, const struct problem *problem,
+    const struct reply_cors *cors, struct span origin, bool head_only);
+
+/* What was published, in the order of the message. */
+struct reply_published {
+	struct span channel;
+	uint64_t id;
+	uint32_t subscribers;
+};
+
+/* The JSON body for a publish: the short form for a single event. */
+void reply_published(struct buf *body, const struct reply_published *events,
+    size_t count, bool single);
+
+#endif
