@@ -1,0 +1,759 @@
+"""Real web servers, real peal, real clients: what the end-to-end tests stand on.
+
+A test program is a list of cases and run():
+
+    @case
+    def event_reaches_its_subscriber(place):
+        site = place.behind_lighttpd()
+        stream = site.subscribe("a")
+        ...
+        check(event.data == "1", "data is %r", event.data)
+
+    if __name__ == "__main__":
+        run()
+
+Each case gets a Place: a temporary folder, servers started from the files in
+examples/, all ended by their ids when the case is over, however it ends.  What goes
+wrong raises; on failure the tails of the logs are printed.
+
+Environment: PEAL_BUILD, the folder of peal.fcgi and pealctl (default: the current
+one); PEAL_SRC or srcdir, the source's top folder; PEAL_TEST_STRICT, a missing server is
+a failure and not a skip; PEAL_TEST_SLOW, a factor for every time limit.
+
+Started by root, the servers and peal run as www-data, as they do in service.
+"""
+
+import base64
+import contextlib
+import ctypes
+import hashlib
+import http.client
+import inspect
+import json
+import os
+import pwd
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+import urllib.parse
+
+from fastcgi import FastcgiBody, request as fastcgi_request
+from sse import EventParser, HttpBody
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+SOURCE = os.path.abspath(os.environ.get("PEAL_SRC") or os.environ.get("srcdir")
+                         or os.path.join(HERE, "..", ".."))
+BUILD = os.path.abspath(os.environ.get("PEAL_BUILD") or os.getcwd())
+EXAMPLES = os.path.join(SOURCE, "examples")
+STRICT = bool(os.environ.get("PEAL_TEST_STRICT"))
+SLOW = float(os.environ.get("PEAL_TEST_SLOW") or 1)
+
+# Long enough for a busy machine; a test that passes never waits it out.
+LIMIT = 15 * SLOW
+
+HOST = "127.0.0.1"
+
+
+class Failed(Exception):
+    """What a case expected did not come true."""
+
+
+class Skipped(Exception):
+    """A server is not installed."""
+
+
+def check(fact, why, *values):
+    if not fact:
+        raise Failed(why % values if values else why)
+
+
+def equal(got, wanted, what):
+    check(got == wanted, "%s: %r, not %r", what, got, wanted)
+
+
+def wait_for(condition, what, seconds=LIMIT):
+    """Return the condition's first true value; it is asked again and again."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            raise Failed("waited %.0f s for: %s" % (seconds, what))
+        time.sleep(0.01)
+
+
+# ---- Cases ------------------------------------------------------------------
+
+_cases = []
+
+
+def case(function):
+    """Mark a test; its name is the sentence it proves."""
+    _cases.append(function)
+    return function
+
+
+def run(limit=240):
+    """Run the program's cases and exit as automake wants.
+
+    Arguments name the cases to run; none: all.  limit is for the whole program, in seconds.
+    """
+    names = sys.argv[1:]
+    unknown = set(names) - {f.__name__ for f in _cases}
+    if unknown:
+        sys.exit("no such case: " + ", ".join(sorted(unknown)))
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGALRM):
+        signal.signal(number, _stopped)
+    signal.alarm(int(limit * SLOW))
+    adopt_orphans()
+    failed = skipped = 0
+    for function in _cases:
+        if names and function.__name__ not in names:
+            continue
+        title = function.__name__.replace("_", " ")
+        try:
+            _run_one(function)
+        except Skipped as why:
+            if STRICT:
+                failed += 1
+                print("FAIL %s: %s" % (title, why))
+            else:
+                skipped += 1
+                print("skip %s: %s" % (title, why))
+        except Exception as error:
+            failed += 1
+            print("FAIL %s: %s" % (title, _why(error)))
+        else:
+            print("ok %s" % title)
+        sys.stdout.flush()
+    signal.alarm(0)
+    if failed:
+        sys.exit(1)
+    sys.exit(77 if skipped else 0)
+
+
+def _run_one(function):
+    if not inspect.signature(function).parameters:
+        function()
+        return
+    with Place() as place:
+        function(place)
+
+
+def _why(error):
+    if isinstance(error, Failed):
+        return str(error)
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return "%s: %s (%s:%d)" % (type(error).__name__, error,
+                               os.path.basename(frame.filename), frame.lineno)
+
+
+class _Stopped(BaseException):
+    pass
+
+
+def _stopped(number, _frame):
+    # A second signal must not interrupt the cleaning up.
+    for other in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGALRM):
+        signal.signal(other, signal.SIG_IGN)
+    print("FAIL stopped by %s" % signal.Signals(number).name, flush=True)
+    raise _Stopped(signal.Signals(number).name)
+
+
+# ---- Processes --------------------------------------------------------------
+
+def adopt_orphans():
+    """Become the parent of what our servers leave behind, so that it can be ended."""
+    PR_SET_CHILD_SUBREAPER = 36
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def _stat(pid):
+    """(parent, state, name), or None when the process is gone."""
+    try:
+        with open("/proc/%d/stat" % pid) as file:
+            text = file.read()
+    except OSError:
+        return None
+    before, _, after = text.rpartition(")")
+    fields = after.split()
+    return int(fields[1]), fields[0], before.partition("(")[2]
+
+
+def alive(pid):
+    stat = _stat(pid)
+    return stat is not None and stat[1] not in "ZX"
+
+
+def descendants(pid):
+    """The ids of all living processes below pid, nearest first."""
+    children = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            stat = _stat(int(entry))
+            if stat and stat[1] not in "ZX":
+                children.setdefault(stat[0], []).append(int(entry))
+    found, queue = [], [pid]
+    while queue:
+        below = children.get(queue.pop(0), [])
+        found += below
+        queue += below
+    return found
+
+
+def programs(pid, name):
+    """The ids below pid whose program is called so."""
+    return [p for p in descendants(pid) if (_stat(p) or (0, "", ""))[2] == name]
+
+
+def _reap():
+    """Take the orphans' exit statuses; subprocess takes its own children's."""
+    for entry in os.listdir("/proc"):
+        stat = _stat(int(entry)) if entry.isdigit() else None
+        if stat and stat[0] == os.getpid() and stat[1] == "Z" \
+                and int(entry) not in Process.ours:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(int(entry), os.WNOHANG)
+
+
+class Process:
+    """A program we started, with its standard error in a log."""
+
+    ours = {}
+
+    def __init__(self, name, argv, log, env=None, **more):
+        self.name = name
+        self.log = log
+        with open(log, "ab") as out:
+            self.popen = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env,
+                start_new_session=True, cwd=os.path.dirname(log), **more)
+        self.pid = self.popen.pid
+        Process.ours[self.pid] = self
+
+    def running(self):
+        return self.popen.poll() is None
+
+    def signal(self, number):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def wait(self, seconds=LIMIT):
+        try:
+            return self.popen.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise Failed("%s does not end" % self.name) from None
+
+    def stop(self, seconds=LIMIT):
+        """SIGTERM, then wait for it and all below it.  Returns the stragglers' names."""
+        below = descendants(self.pid) if self.running() else []
+        self.signal(signal.SIGTERM)
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            _reap()
+            if not self.running() and not any(alive(p) for p in below):
+                break
+            time.sleep(0.01)
+        late = [p for p in [self.pid] + below if alive(p)]
+        names = ["%s (%d)" % (_stat(p)[2], p) for p in late if _stat(p)]
+        for pid in late:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        self.popen.wait()
+        Process.ours.pop(self.pid, None)
+        return names
+
+
+# ---- Ports ------------------------------------------------------------------
+
+# Below the range the kernel takes for outgoing connections, so that none of our own
+# clients can sit on a port between our choice and the server's bind.
+_ports = random.Random(os.getpid() ^ int(time.time() * 1000))
+
+
+def free_port():
+    for _ in range(200):
+        port = _ports.randrange(20000, 32000)
+        with socket.socket() as probe:
+            try:
+                probe.bind((HOST, port))
+                return port
+            except OSError:
+                continue
+    raise Failed("no free port")
+
+
+def connect(address):
+    """address: a port on loopback, or a path."""
+    if isinstance(address, int):
+        return socket.create_connection((HOST, address), timeout=LIMIT)
+    sock = socket.socket(socket.AF_UNIX)
+    sock.settimeout(LIMIT)
+    try:
+        sock.connect(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+def accepts(address):
+    try:
+        connect(address).close()
+        return True
+    except OSError:
+        return False
+
+
+# ---- Clients ----------------------------------------------------------------
+
+class Response:
+    def __init__(self, status, headers, body):
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+    def json(self):
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise Failed("not JSON: %r" % self.body[:200]) from None
+
+
+def query(path, **fields):
+    """A path with a query string; a list repeats its field, "_" in a name is "-"."""
+    pairs = [(n, v) for n, values in fields.items()
+             for v in (values if isinstance(values, (list, tuple)) else [values])]
+    return path + ("?" + urllib.parse.urlencode(pairs) if pairs else "")
+
+
+def basic(name, password):
+    text = ("%s:%s" % (name, password)).encode()
+    return {"Authorization": "Basic " + base64.b64encode(text).decode()}
+
+
+class Stream:
+    """One subscriber: a thread that reads a response as it comes.
+
+    The thread only reads, so that a test can ask for what has arrived by now and
+    wait for what it expects next.
+    """
+
+    def __init__(self, sock, request, body):
+        self.parser = EventParser()
+        self.events = []
+        self.raw = b""
+        self.closed = False  # the other side closed, or we did
+        self._taken = 0
+        self._body = body
+        self._sock = sock
+        self._changed = threading.Condition()
+        sock.sendall(request)
+        sock.settimeout(None)
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+
+    status = property(lambda self: self._body.status)
+    headers = property(lambda self: self._body.headers)
+    complete = property(lambda self: self._body.complete)
+    last_event_id = property(lambda self: self.parser.last_event_id)
+
+    def _read(self):
+        while True:
+            try:
+                raw = self._sock.recv(65536)
+            except OSError:
+                raw = b""
+            with self._changed:
+                if raw:
+                    body = self._body.feed(raw)
+                    self.raw += body
+                    self.events += self.parser.feed(body)
+                if not raw or self._body.complete:
+                    self.closed = True
+                self._changed.notify_all()
+                if self.closed:
+                    return
+
+    def wait(self, condition, what, seconds=LIMIT):
+        """Wait until condition() holds; it is asked whenever something arrives."""
+        with self._changed:
+            if not self._changed.wait_for(condition, seconds):
+                raise Failed("waited %.0f s for: %s; status %s, closed %s, arrived: %r"
+                             % (seconds, what, self.status, self.closed, self.raw[-300:]))
+
+    def opened(self):
+        """Wait for the head and the first block, so that the join is done.  Returns self."""
+        self.wait(lambda: self.parser.blocks or self.closed, "the first block")
+        equal(self.status, 200, "the status of a subscription")
+        check(self.parser.blocks, "the stream ended before its first block")
+        return self
+
+    def next(self, seconds=LIMIT):
+        """The next event, in order."""
+        self.wait(lambda: len(self.events) > self._taken or self.closed, "an event", seconds)
+        check(len(self.events) > self._taken, "the stream ended, no event came: %r",
+              self.raw[-300:])
+        self._taken += 1
+        return self.events[self._taken - 1]
+
+    def take(self, count, seconds=LIMIT):
+        return [self.next(seconds) for _ in range(count)]
+
+    def ended(self, seconds=LIMIT):
+        """Wait for the end; it must be a proper one."""
+        self.wait(lambda: self.closed, "the end of the stream", seconds)
+        check(self.complete, "the stream was cut, not ended")
+
+    def close(self):
+        """Hang up, as a client does that loses its network."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._thread.join(LIMIT)
+        self._sock.close()
+
+
+class Site:
+    """A peal as its clients see it, through a web server."""
+
+    def __init__(self, place, port, server):
+        self.place = place
+        self.port = port
+        self.server = server  # the web server's Process
+
+    def ask(self, method, path, body=None, headers=None):
+        """One request, with its whole response."""
+        connection = http.client.HTTPConnection(HOST, self.port, timeout=LIMIT)
+        try:
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            fields = {}
+            for name, value in answer.getheaders():
+                name = name.lower()
+                fields[name] = fields[name] + ", " + value if name in fields else value
+            return Response(answer.status, fields, answer.read())
+        finally:
+            connection.close()
+
+    def get(self, path, **headers):
+        return self.ask("GET", path, headers=headers)
+
+    def post(self, body, kind="application/json", path="/publish", headers=None):
+        if isinstance(body, str):
+            body = body.encode()
+        fields = dict(headers or {})
+        if kind is not None:
+            fields["Content-Type"] = kind
+        return self.ask("POST", path, body, fields)
+
+    def publish(self, channel, data, topic=None):
+        """Publish data as JSON; returns the reply's object."""
+        event = {"channel": channel, "data": data}
+        if topic is not None:
+            event["topic"] = topic
+        answer = self.post(json.dumps(event))
+        check(answer.status == 200, "publishing: %s %r", answer.status, answer.body[:300])
+        return answer.json()
+
+    def stream(self, path, headers=None, http="1.1"):
+        """GET a path as a stream, whatever it answers."""
+        lines = ["GET %s HTTP/%s" % (path, http), "Host: localhost",
+                 "Accept: text/event-stream"]
+        lines += ["%s: %s" % pair for pair in (headers or {}).items()]
+        stream = Stream(connect(self.port), ("\r\n".join(lines) + "\r\n\r\n").encode(),
+                        HttpBody())
+        self.place.streams.append(stream)
+        return stream
+
+    def subscribe(self, *channels, since=None, headers=None, path="/events", **fields):
+        """A stream that has joined; since is sent as Last-Event-ID."""
+        headers = dict(headers or {})
+        if since is not None:
+            headers["Last-Event-ID"] = since
+        if channels:
+            fields["channel"] = channels
+        return self.stream(query(path, **fields), headers).opened()
+
+    def status(self):
+        answer = self.get("/events/status")
+        equal(answer.status, 200, "GET /events/status")
+        return answer.json()
+
+
+class Direct:
+    """A peal spoken to in FastCGI, as any web server might."""
+
+    def __init__(self, place, address, process=None):
+        self.place = place
+        self.address = address
+        self.process = process
+
+    @staticmethod
+    def variables(method="GET", path="/events", query_string="", **others):
+        params = {
+            "GATEWAY_INTERFACE": "CGI/1.1", "SERVER_PROTOCOL": "HTTP/1.1",
+            "SERVER_SOFTWARE": "test", "SERVER_NAME": "localhost", "SERVER_PORT": "80",
+            "REMOTE_ADDR": HOST, "REQUEST_METHOD": method, "QUERY_STRING": query_string,
+            "SCRIPT_NAME": path, "PATH_INFO": "",
+            "REQUEST_URI": path + ("?" + query_string if query_string else ""),
+        }
+        params.update(others)
+        return {n: v for n, v in params.items() if v is not None}
+
+    def stream(self, query_string="", **variables):
+        params = self.variables("GET", query_string=query_string, **variables)
+        stream = Stream(connect(self.address), fastcgi_request(params), FastcgiBody())
+        self.place.streams.append(stream)
+        return stream
+
+    def subscribe(self, *channels, since=None, **variables):
+        if since is not None:
+            variables["HTTP_LAST_EVENT_ID"] = since
+        pairs = [("channel", c) for c in channels]
+        return self.stream(urllib.parse.urlencode(pairs), **variables).opened()
+
+    def ask(self, method="GET", body=b"", **variables):
+        if isinstance(body, str):
+            body = body.encode()
+        if method == "POST":
+            variables.setdefault("CONTENT_LENGTH", str(len(body)))
+        params = self.variables(method, **variables)
+        decoder, out = FastcgiBody(), b""
+        with connect(self.address) as sock:
+            sock.sendall(fastcgi_request(params, body))
+            while not decoder.complete:
+                raw = sock.recv(65536)
+                check(raw, "the connection was cut before FCGI_END_REQUEST")
+                out += decoder.feed(raw)
+        return Response(decoder.status, decoder.headers, out)
+
+    def publish(self, channel, data, topic=None, **variables):
+        event = {"channel": channel, "data": data}
+        if topic is not None:
+            event["topic"] = topic
+        variables.setdefault("PEAL_ROLES", "publish")
+        answer = self.ask("POST", json.dumps(event), CONTENT_TYPE="application/json",
+                          **variables)
+        check(answer.status == 200, "publishing: %s %r", answer.status, answer.body[:300])
+        return answer.json()
+
+    def status(self):
+        answer = self.ask(path="/events/status", PEAL_ROLES="status")
+        equal(answer.status, 200, "status")
+        return answer.json()
+
+
+# ---- Places -----------------------------------------------------------------
+
+class Place:
+    """A temporary folder and everything that was started in it."""
+
+    def __init__(self):
+        self.streams = []
+        self.processes = []
+        self.logs = []
+
+    def __enter__(self):
+        # Not $TMPDIR: a unix socket's path is 107 bytes at most.
+        self.folder = tempfile.mkdtemp(prefix="peal-test-", dir="/tmp")
+        os.chmod(self.folder, 0o755)
+        self.run = self.path("run")
+        self.www = self.path("www")
+        self.bin = self.path("bin")
+        for folder in (self.run, self.www, self.bin):
+            os.mkdir(folder)
+        self.user, self.group = None, None
+        if os.getuid() == 0:
+            owner = pwd.getpwnam("www-data")
+            self.user, self.group = owner.pw_uid, owner.pw_gid
+            os.chown(self.run, self.user, self.group)
+        for name in ("demo.html", "publish.php"):
+            shutil.copyfile(os.path.join(EXAMPLES, name), os.path.join(self.www, name))
+        # Copied, since the build folder need not be open to www-data.
+        for name in ("peal.fcgi", "pealctl"):
+            built = os.path.join(BUILD, name)
+            if os.path.exists(built):
+                shutil.copy(built, self.bin)
+                os.chmod(os.path.join(self.bin, name), 0o755)
+        self.peal_fcgi = os.path.join(self.bin, "peal.fcgi")
+        self.pealctl_path = os.path.join(self.bin, "pealctl")
+        self.arena = os.path.join(self.run, "arena", "arena")
+        self.socket = os.path.join(self.run, "peal.sock")
+        check(os.path.exists(self.peal_fcgi), "no peal.fcgi in %s: build it, or set PEAL_BUILD",
+              BUILD)
+        return self
+
+    def __exit__(self, kind, error, _trace):
+        for stream in self.streams:
+            stream.close()
+        late = []
+        for process in reversed(self.processes):
+            late += process.stop()
+        for pid in descendants(os.getpid()):  # orphans, now ours
+            late.append("%s (%d)" % ((_stat(pid) or (0, "", "?"))[2], pid))
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        _reap()
+        if kind is not None and not issubclass(kind, Skipped):
+            self.print_logs()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if late and kind is None:
+            raise Failed("did not end on SIGTERM: " + ", ".join(late))
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def print_logs(self):
+        print("---- command to run this again: %s" % sys.argv[0])
+        for folder, _, names in os.walk(self.folder):
+            for name in sorted(names):
+                if not name.endswith(".log"):
+                    continue
+                with open(os.path.join(folder, name), "rb") as file:
+                    lines = file.read().decode("utf-8", "replace").splitlines()
+                if lines:
+                    print("---- %s" % name)
+                    print("\n".join("  | " + line for line in lines[-25:]))
+        sys.stdout.flush()
+
+    def find(self, name):
+        path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
+        if not path:
+            raise Skipped("%s is not installed" % name)
+        return path
+
+    def as_service(self):
+        """What makes subprocess run a program as who runs the service."""
+        if self.user is None:
+            return {"umask": 0o022}
+        return {"user": self.user, "group": self.group, "extra_groups": [], "umask": 0o022}
+
+    def start(self, name, argv, env=None, **more):
+        process = Process(name, argv, self.path(name + ".log"), env, **more)
+        self.processes.append(process)
+        return process
+
+    def environment(self, port):
+        """What the files in examples/ take from the environment."""
+        env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C",
+               "PEAL_PORT": str(port), "PEAL_BIND": HOST, "PEAL_RUN": self.run,
+               "PEAL_WWW": self.www, "PEAL_FCGI": self.peal_fcgi,
+               "PEAL_USER": pwd.getpwuid(self.user or os.getuid()).pw_name,
+               "PEAL_GROUP": "www-data"}
+        # Sanitizers and the like are told through the environment.
+        env.update({n: v for n, v in os.environ.items() if n.endswith("SAN_OPTIONS")})
+        return env
+
+    # peal by itself
+
+    def start_peal(self, *options, listen=None, arena=True, name="peal", **more):
+        """peal.fcgi --listen, ready for connections."""
+        listen = listen or self.socket
+        argv = [self.peal_fcgi, "--listen", listen]
+        if arena:
+            argv += ["--arena", self.arena]
+        process = self.start(name, argv + list(options), env=self.environment(0),
+                             **self.as_service(), **more)
+        address = int(listen.rpartition(":")[2]) if ":" in listen else listen
+        self.ready(process, address)
+        return process
+
+    def ready(self, process, address):
+        def answers():
+            check(process.running(), "%s ended with %s", process.name, process.popen.poll())
+            return accepts(address)
+        wait_for(answers, "%s to listen at %s" % (process.name, address))
+
+    def direct(self, *options, **more):
+        """peal.fcgi --listen, spoken to in FastCGI."""
+        process = self.start_peal(*options, **more)
+        listen = more.get("listen") or self.socket
+        address = int(listen.rpartition(":")[2]) if ":" in listen else listen
+        return Direct(self, address, process)
+
+    # peal behind a web server
+
+    def behind_lighttpd(self, *options):
+        """examples/lighttpd.conf, and peal.fcgi --listen with these options."""
+        lighttpd = self.find("lighttpd")
+        peal = self.start_peal(*options)
+        site = self._lighttpd(lighttpd, "lighttpd.conf")
+        site.peal = peal
+        return site
+
+    def spawned_by_lighttpd(self):
+        """examples/lighttpd-spawned.conf."""
+        return self._lighttpd(self.find("lighttpd"), "lighttpd-spawned.conf")
+
+    def _lighttpd(self, program, config):
+        def start(port):
+            return self.start("lighttpd", [program, "-D", "-f", os.path.join(EXAMPLES, config)],
+                              env=self.environment(port))
+        return self._serve(start)
+
+    def behind_apache(self, streams=None):
+        """examples/apache-mod_fcgid.conf; streams is the subscribers' class's limit."""
+        program = self.find("apache2")
+        if not os.path.exists("/usr/lib/apache2/modules/mod_fcgid.so"):
+            raise Skipped("mod_fcgid is not installed")
+        config = os.path.join(EXAMPLES, "apache-mod_fcgid.conf")
+        define = ["-C", "Define PEAL_STREAMS %d" % streams] if streams else []
+
+        def start(port):
+            return self.start("apache", [program] + define + ["-DFOREGROUND", "-f", config],
+                              env=self.environment(port))
+        return self._serve(start)
+
+    def _serve(self, start):
+        """Start a web server; where somebody was faster at its port, at another one."""
+        for attempt in range(3):
+            port = free_port()
+            server = start(port)
+            wait_for(lambda: accepts(port) or not server.running(), server.name + " to listen")
+            if server.running():
+                return Site(self, port, server)
+            if attempt == 2:
+                raise Failed("%s ended with %s" % (server.name, server.popen.poll()))
+
+    def add_user(self, name, password):
+        """Into the file that /mine checks against."""
+        digest = base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
+        with open(os.path.join(self.run, "htpasswd"), "a") as file:
+            file.write("%s:{SHA}%s\n" % (name, digest))
+
+    # programs that end
+
+    def command(self, *argv, text=None, env=None, seconds=LIMIT):
+        """Run a program as the service's user; returns its CompletedProcess, with text."""
+        try:
+            return subprocess.run(
+                argv, input=text, stdin=None if text is not None else subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+                timeout=seconds, cwd="/", env=dict(self.environment(0), **(env or {})),
+                **self.as_service())
+        except subprocess.TimeoutExpired:
+            raise Failed("%s does not end" % " ".join(argv)) from None
+
+    def peal(self, *options, **more):
+        return self.command(self.peal_fcgi, *options, **more)
+
+    def pealctl(self, *words, arena=None, **more):
+        return self.command(self.pealctl_path, "--arena", arena or self.arena, *words, **more)
+
+    def write(self, name, text, mode=0o600):
+        """A file in the run folder, owned by the service's user."""
+        path = os.path.join(self.run, name)
+        with open(path, "w") as file:
+            file.write(text)
+        os.chmod(path, mode)
+        if self.user is not None:
+            os.chown(path, self.user, self.group)
+        return path
