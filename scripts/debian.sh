@@ -1,0 +1,135 @@
+# What ./demo and ./check share, for Debian 12 and later: installing what is missing, and
+# building.  Read by sh with "."; the caller's folder is the top of the source.
+#
+# Needs root, or sudo, only where a package is missing.
+#
+# shellcheck shell=sh
+
+say() {
+	printf '==> %s\n' "$*"
+}
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# What building takes.  libc6-dev because nothing recommended is installed.
+# shellcheck disable=SC2034 # its readers use it
+BUILD_PACKAGES='autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libjson-c-dev'
+
+# Run as root.
+as_root() {
+	if [ "$(id -u)" -eq 0 ]; then
+		"$@"
+	elif command -v sudo >/dev/null; then
+		sudo "$@"
+	else
+		die "please run as root, or install sudo: $*"
+	fi
+}
+
+# missing PACKAGE...: print those that are not installed.
+missing() {
+	for package in "$@"; do
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+			printf '%s ' "$package"
+	done
+}
+
+# install_packages PACKAGE...: install what is missing, and nothing when nothing is.
+#
+# Debian starts a server as soon as it is installed, and would have it on port 80
+# from then on.  We only want the programs: the services stay off, those that
+# run already are not touched, and no policy of the machine is changed.
+install_packages() {
+	command -v dpkg-query >/dev/null || die 'this is for Debian; elsewhere see README.md'
+	wanted=$(missing "$@")
+	if [ -z "$wanted" ]; then
+		say 'all packages are installed'
+		return 0
+	fi
+	say "installing $wanted"
+	services=
+	hold=
+	for package in $wanted; do
+		case $package in
+		lighttpd | apache2) services="$services $package" ;;
+		libapache2-mod-fcgid) hold=apache2 ;;
+		esac
+	done
+	# shellcheck disable=SC2086 # lists
+	keep_still $services $hold
+	trap 'let_go' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	# RUNLEVEL=1: scripts of init take it that no service is to be started.
+	as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
+	# shellcheck disable=SC2086 # a list
+	as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+		apt-get -o DPkg::Lock::Timeout=120 \
+		install -qq -y --no-install-recommends $wanted >/dev/null
+	let_go
+	trap - EXIT INT TERM HUP
+	# shellcheck disable=SC2086 # a list
+	leave_off $services
+	[ -z "$(missing "$@")" ] || die "apt-get did not install: $(missing "$@")"
+}
+
+with_systemd() {
+	[ -d /run/systemd/system ] && command -v systemctl >/dev/null
+}
+
+# keep_still SERVICE...: until let_go, nothing can start or restart these.  What runs
+# goes on.  A mask that somebody else has set stays theirs.
+keep_still() {
+	held=
+	with_systemd || return 0
+	for service in "$@"; do
+		case " $held " in *" $service "*) continue ;; esac
+		[ "$(systemctl is-enabled "$service.service" 2>/dev/null)" = masked ] && continue
+		as_root systemctl --quiet --runtime mask "$service.service"
+		held="$held $service"
+	done
+}
+
+let_go() {
+	for service in ${held:-}; do
+		as_root systemctl --quiet --runtime unmask "$service.service"
+	done
+	held=
+}
+
+# leave_off SERVICE...: services that have been installed just now stay off, after the next
+# boot as well.
+leave_off() {
+	for service in "$@"; do
+		if with_systemd; then
+			as_root systemctl --quiet disable "$service.service" 2>/dev/null || :
+			say "$service's service is left off; to use it: systemctl enable --now $service"
+		elif command -v service >/dev/null; then
+			as_root service "$service" stop >/dev/null 2>&1 || :
+		fi
+	done
+}
+
+# build FOLDER OPTION...: build in FOLDER; the options are configure's.
+build() {
+	folder=$1
+	shift
+	[ ! -f config.status ] ||
+		die 'the source folder itself is configured; please run make distclean first'
+	if [ ! -x configure ]; then
+		say 'making configure (autoreconf)'
+		autoreconf -fi
+	fi
+	mkdir -p "$folder"
+	top=$PWD
+	if [ ! -f "$folder/Makefile" ]; then
+		say "configuring in $folder"
+		(cd "$folder" && "$top/configure" -q "$@") ||
+			die "configure failed; see $folder/config.log"
+	fi
+	say "building in $folder"
+	make -C "$folder" -s -j"$(nproc)" all
+}
