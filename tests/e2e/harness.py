@@ -90,6 +90,19 @@ def wait_for(condition, what, seconds=LIMIT):
         time.sleep(0.01)
 
 
+def is_problem(answer, status, what):
+    """The answer is an error as RFC 9457 has it; returns its object."""
+    equal(answer.status, status, "%s: status (%r)" % (what, answer.body[:200]))
+    equal(answer.headers.get("content-type"), "application/problem+json", what + ": type")
+    problem = answer.json()
+    equal(problem.get("status"), status, what + ": the problem's status")
+    for member in ("title", "detail"):
+        check(isinstance(problem.get(member), str) and problem[member],
+              "%s: no %s in %r", what, member, problem)
+    check("\n" not in problem["detail"], "%s: detail is not one sentence: %r", what, problem)
+    return problem
+
+
 # ---- Cases ------------------------------------------------------------------
 
 _cases = []
@@ -612,7 +625,6 @@ class Place:
         return os.path.join(self.folder, *names)
 
     def print_logs(self):
-        print("---- command to run this again: %s" % sys.argv[0])
         for folder, _, names in os.walk(self.folder):
             for name in sorted(names):
                 if not name.endswith(".log"):

@@ -2,24 +2,12 @@
 """Bad input: a clear sentence, the right status, and nothing stored."""
 
 import json
-
-from harness import case, check, equal, run
 import urllib.parse
+
+from harness import case, check, equal, is_problem, run
 
 FORM = "application/x-www-form-urlencoded"
 NDJSON = "application/x-ndjson"
-
-
-def is_problem(answer, status, what):
-    equal(answer.status, status, "%s: status (%r)" % (what, answer.body[:200]))
-    equal(answer.headers["content-type"], "application/problem+json", what + ": type")
-    problem = answer.json()
-    equal(problem.get("status"), status, what + ": the problem's status")
-    for member in ("title", "detail"):
-        check(isinstance(problem.get(member), str) and problem[member],
-              "%s: no %s in %r", what, member, problem)
-    check("\n" not in problem["detail"], "%s: detail is not one sentence: %r", what, problem)
-    return problem
 
 
 def nothing_stored(site, *channels):

@@ -12,9 +12,10 @@ KEY = "0123456789abcdef"
 
 def refuses(place, status, named, *options):
     """One line that names it, the status, and nothing started."""
-    words = ["--listen", place.socket, "--arena", place.arena]
-    words = [w for w in words if not ("--listen" in options and w in words[:2])]
-    result = place.peal(*(words + list(options)))
+    words = ["--arena", place.arena]
+    if "--listen" not in options:
+        words += ["--listen", place.socket]
+    result = place.peal(*words, *options)
     equal(result.returncode, status, "%r: exit status (%r)" % (options, result.stderr))
     lines = result.stderr.strip().splitlines()
     equal(len(lines), 1, "%r: lines said: %r" % (options, lines))
@@ -56,7 +57,7 @@ def a_wrong_value_is_78(place):
 def a_wrong_address_is_78(place):
     for address in ("nonsense:port", "127.0.0.1:99999", "fd:x", "fd:-1", "127.0.0.1:",
                     "/nowhere/at/all.sock", "/" + "x" * 200):
-        refuses(place, CONFIG, address, "--listen", address, "--arena", place.arena)
+        refuses(place, CONFIG, address, "--listen", address)
 
 
 @case

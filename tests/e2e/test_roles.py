@@ -1,25 +1,20 @@
 #!/usr/bin/env python3
 """Who may do what: the web server's configuration says so, and nobody else."""
 
-from harness import basic, case, check, equal, query, run
+from harness import basic, case, check, equal, is_problem, query, run
 
 EVENT = '{"channel":"a","data":1}'
 KEY = "0123456789abcdef-first"
 OTHER = "fedcba9876543210-second"
 
 
-def problem(answer, status):
-    equal(answer.status, status, "status (%r)" % answer.body[:200])
-    equal(answer.headers["content-type"], "application/problem+json", "type")
-    equal(answer.json()["status"], status, "the problem's status")
-
-
 @case
 def nothing_can_be_published_unless_it_was_allowed(place):
     site = place.behind_lighttpd()
-    problem(site.post(EVENT, path="/events"), 403)
+    is_problem(site.post(EVENT, path="/events"), 403, "a POST to /events")
     peal = place.direct(listen=place.path("run", "other.sock"), name="other")
-    problem(peal.ask("POST", EVENT, CONTENT_TYPE="application/json"), 403)
+    is_problem(peal.ask("POST", EVENT, CONTENT_TYPE="application/json"),
+               403, "a POST without PEAL_ROLES")
     stream = site.subscribe("a", since="earliest")
     site.publish("a", "allowed")
     equal(stream.next().data, '"allowed"', "the first event")
@@ -30,32 +25,35 @@ def the_option_roles_says_what_is_allowed_without_the_variable(place):
     peal = place.direct("--roles", "publish status")
     equal(peal.ask("POST", EVENT, CONTENT_TYPE="application/json").status, 200, "publishing")
     equal(peal.ask(path="/events/status").status, 200, "the status")
-    problem(peal.ask(QUERY_STRING="channel=a"), 403)
+    is_problem(peal.ask(query_string="channel=a"), 403, "subscribing")
 
 
 @case
 def the_variable_replaces_the_option(place):
     peal = place.direct("--roles", "subscribe publish status")
     for roles in ("status", "", "nonsense"):
-        problem(peal.ask("POST", EVENT, CONTENT_TYPE="application/json", PEAL_ROLES=roles), 403)
-        problem(peal.ask(query_string="channel=a", PEAL_ROLES=roles), 403)
-    problem(peal.ask(path="/events/status", PEAL_ROLES="subscribe publish"), 403)
-    problem(peal.ask(path="/events/metrics", PEAL_ROLES="subscribe publish"), 403)
+        is_problem(peal.ask("POST", EVENT, CONTENT_TYPE="application/json", PEAL_ROLES=roles),
+                   403, "publishing as %r" % roles)
+        is_problem(peal.ask(query_string="channel=a", PEAL_ROLES=roles),
+                   403, "subscribing as %r" % roles)
+    is_problem(peal.ask(path="/events/status", PEAL_ROLES="subscribe publish"), 403, "the status")
+    is_problem(peal.ask(path="/events/metrics", PEAL_ROLES="subscribe publish"), 403, "the metrics")
 
 
 @case
 def a_publishing_location_is_for_publishing_only(place):
     site = place.behind_lighttpd()
     equal(site.post(EVENT).status, 200, "publishing")
-    problem(site.get("/publish?channel=a"), 403)
-    problem(site.get("/publish/status"), 403)
+    is_problem(site.get("/publish?channel=a"), 403, "subscribing")
+    is_problem(site.get("/publish/status"), 403, "the status")
 
 
 @case
 def a_header_cannot_set_what_the_configuration_sets(place):
     site = place.behind_lighttpd()
     for name in ("PEAL_ROLES", "Peal-Roles", "HTTP_PEAL_ROLES"):
-        problem(site.post(EVENT, path="/events", headers={name: "publish"}), 403)
+        is_problem(site.post(EVENT, path="/events", headers={name: "publish"}),
+                   403, "with the header " + name)
     for name in ("PEAL_CHANNEL", "Peal-Channel"):
         stream = site.subscribe("a", headers={name: "b"})
         site.publish("b", "wrong")
@@ -84,7 +82,7 @@ def a_wrong_key_is_401_and_says_how_to_ask(place):
     for value in wrong:
         headers = {} if value is None else {"Authorization": value}
         answer = site.post(EVENT, path="/events", headers=headers)
-        problem(answer, 401)
+        is_problem(answer, 401, repr(value))
         check(answer.headers.get("www-authenticate", "").startswith("Bearer"),
               "WWW-Authenticate: %r", answer.headers.get("www-authenticate"))
     site.publish("a", "end")
@@ -95,7 +93,8 @@ def a_wrong_key_is_401_and_says_how_to_ask(place):
 def a_key_is_for_publishing_only(place):
     keys = place.write("keys", KEY + "\n")
     peal = place.direct("--publish-key-file", keys)
-    problem(peal.ask(path="/events/status", HTTP_AUTHORIZATION="Bearer " + KEY), 403)
+    is_problem(peal.ask(path="/events/status", HTTP_AUTHORIZATION="Bearer " + KEY),
+               403, "the status")
 
 
 @case
@@ -119,17 +118,19 @@ def everybody_has_a_channel_of_their_own_at_mine(place):
 def nobody_may_publish_at_mine(place):
     place.add_user("alice", "wonder")
     site = place.behind_lighttpd()
-    problem(site.post(EVENT, path="/mine", headers=basic("alice", "wonder")), 403)
+    is_problem(site.post(EVENT, path="/mine", headers=basic("alice", "wonder")), 403, "publishing")
 
 
 @case
 def a_channel_without_its_variable_is_403(place):
     peal = place.direct()
     for variables in ({}, {"REMOTE_USER": ""}):
-        problem(peal.ask(query_string="channel=a", PEAL_CHANNEL="user-{REMOTE_USER}",
-                         **variables), 403)
+        answer = peal.ask(query_string="channel=a", PEAL_CHANNEL="user-{REMOTE_USER}",
+                          **variables)
+        is_problem(answer, 403, repr(variables))
     for template in ("", "user-{REMOTE_USER", "{}", "   "):
-        problem(peal.ask(query_string="channel=a", PEAL_CHANNEL=template, REMOTE_USER="x"), 403)
+        is_problem(peal.ask(query_string="channel=a", PEAL_CHANNEL=template, REMOTE_USER="x"),
+                   403, repr(template))
 
 
 @case
