@@ -132,6 +132,7 @@ find_beginning(struct arena *a, const struct join *join)
 	/* Just before the oldest event kept, the next resume is exact. */
 	uint64_t before = outlook.oldest == 0 ? last : outlook.oldest - 1;
 	out->told = outlook.forgotten;
+	out->now = last;
 	out->backlog = outlook.oldest != 0;
 	out->gap_id = before;
 	out->gap_from = outlook.oldest == 0 ? last : outlook.oldest;

@@ -31,6 +31,7 @@ struct follow_joined {
 	bool gap;	  /* something after the resume point is gone */
 	uint64_t gap_id;  /* the id for the gap event */
 	uint64_t gap_from; /* the oldest event kept, or now */
+	uint64_t now;	   /* the newest event of the arena */
 	bool backlog;	  /* there is something to read at once */
 };
 
