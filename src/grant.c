@@ -157,8 +157,8 @@ check_key(const struct request *r, const struct grant_keys *keys,
 		return -EACCES;
 	}
 	if (!key_is_known(keys, key)) {
-		problem_set(
-		    problem, 401, "the key is not one that may publish");
+		problem_set(problem, 401,
+		    "the key is not one that may publish");
 		return -EACCES;
 	}
 	return 0;

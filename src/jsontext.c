@@ -287,8 +287,8 @@ skip_value(struct scan *s)
 }
 
 int
-jsontext_next(
-    struct span container, size_t *at, struct span *name, struct span *value)
+jsontext_next(struct span container, size_t *at, struct span *name,
+    struct span *value)
 {
 	if (container.len < 2 ||
 	    (container.ptr[0] != '{' && container.ptr[0] != '['))
