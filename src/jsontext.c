@@ -1,8 +1,8 @@
 #include "jsontext.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 /*
@@ -341,4 +341,38 @@ jsontext_compact(struct buf *out, struct span value)
 		}
 	}
 	buf_put(out, (struct span){ plain, (size_t)(s.at - plain) });
+}
+
+/* The four hex digits at s, which are there. */
+static unsigned
+hex4(const char *s)
+{
+	char digits[5] = { s[0], s[1], s[2], s[3], '\0' };
+
+	return (unsigned)strtoul(digits, NULL, 16);
+}
+
+bool
+jsontext_has_half_pair(struct span text)
+{
+	for (size_t i = 0; i + 1 < text.len; i++) {
+		if (text.ptr[i] != '\\')
+			continue;
+		i++;
+		if (text.ptr[i] != 'u')
+			continue;
+		unsigned unit = hex4(text.ptr + i + 1);
+		i += 4;
+		if (unit < 0xd800 || unit > 0xdfff)
+			continue;
+		/* The closing quote at least follows, so i + 1 is there. */
+		if (unit > 0xdbff || text.ptr[i + 1] != '\\' ||
+		    text.ptr[i + 2] != 'u')
+			return true;
+		unsigned low = hex4(text.ptr + i + 3);
+		if (low < 0xdc00 || low > 0xdfff)
+			return true;
+		i += 6;
+	}
+	return false;
 }

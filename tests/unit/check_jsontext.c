@@ -19,8 +19,6 @@ struct text {
 		(literal), sizeof(literal) - 1 \
 	}
 
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
-
 /*
  * After the cases of JSONTestSuite (N. Seriot, "Parsing JSON is a Minefield"),
  * written anew.  Those that must be accepted: y_.
@@ -335,14 +333,6 @@ is_json(struct span text)
 	return jsontext_value(&text, &value) == 0 && span_trim(text).len == 0;
 }
 
-static void
-assert_span(struct span actual, const char *expected)
-{
-	ck_assert_msg(span_equal(actual, span_of(expected)),
-	    "\"%.*s\" is not \"%s\"", (int)actual.len,
-	    actual.len == 0 ? "" : actual.ptr, expected);
-}
-
 /* The text of a value in a block of its own, so that no read goes past it. */
 static struct span
 copy_of(struct text text)
@@ -365,13 +355,13 @@ assert_compact(const char *text, const char *expected)
 	ck_assert_int_eq(jsontext_value(&rest, &value), 0);
 	jsontext_compact(&out, value);
 	ck_assert_int_eq(buf_error(&out), 0);
-	assert_span(buf_span(&out), expected);
+	unit_assert_span(buf_span(&out), expected);
 	buf_fini(&out);
 }
 
 START_TEST(what_rfc_8259_accepts_is_accepted)
 {
-	for (size_t i = 0; i < COUNT(accepted); i++) {
+	for (size_t i = 0; i < UNIT_COUNT(accepted); i++) {
 		struct span text = copy_of(accepted[i]);
 
 		bool json = is_json(text);
@@ -384,7 +374,7 @@ END_TEST
 
 START_TEST(what_rfc_8259_refuses_is_refused)
 {
-	for (size_t i = 0; i < COUNT(refused); i++) {
+	for (size_t i = 0; i < UNIT_COUNT(refused); i++) {
 		struct span text = copy_of(refused[i]);
 
 		bool json = is_json(text);
@@ -431,12 +421,12 @@ START_TEST(a_value_is_cut_off_and_what_follows_stays)
 	struct span second;
 
 	ck_assert_int_eq(jsontext_value(&rest, &first), 0);
-	assert_span(rest, " {\"a\":3}x");
+	unit_assert_span(rest, " {\"a\":3}x");
 	ck_assert_int_eq(jsontext_value(&rest, &second), 0);
 
-	assert_span(first, "[1, 2]");
-	assert_span(second, "{\"a\":3}");
-	assert_span(rest, "x");
+	unit_assert_span(first, "[1, 2]");
+	unit_assert_span(second, "{\"a\":3}");
+	unit_assert_span(rest, "x");
 }
 END_TEST
 
@@ -462,14 +452,14 @@ START_TEST(a_fault_leaves_the_rest_at_the_offending_byte)
 		{ "{\"a\" 1}", "1}" },
 	};
 
-	for (size_t i = 0; i < COUNT(cases); i++) {
+	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
 		struct span rest = span_of(cases[i].text);
 		struct span value;
 
 		int error = jsontext_value(&rest, &value);
 
 		ck_assert_int_eq(error, -EINVAL);
-		assert_span(rest, cases[i].rest);
+		unit_assert_span(rest, cases[i].rest);
 	}
 }
 END_TEST
@@ -545,7 +535,7 @@ START_TEST(a_bracket_must_close_the_one_it_fits)
 	int error = jsontext_value(&rest, &value);
 
 	ck_assert_int_eq(error, -EINVAL);
-	assert_span(rest, "}]}");
+	unit_assert_span(rest, "}]}");
 }
 END_TEST
 
@@ -558,14 +548,14 @@ START_TEST(an_objects_members_are_walked_as_they_were_sent)
 	size_t at = 0;
 
 	ck_assert_int_eq(jsontext_next(object, &at, &name, &value), 1);
-	assert_span(name, "\"a\"");
-	assert_span(value, "1");
+	unit_assert_span(name, "\"a\"");
+	unit_assert_span(value, "1");
 	ck_assert_int_eq(jsontext_next(object, &at, &name, &value), 1);
-	assert_span(name, "\"d\\u0061\\\"\"");
-	assert_span(value, "[1, {\"x\":\"]}\"}]");
+	unit_assert_span(name, "\"d\\u0061\\\"\"");
+	unit_assert_span(value, "[1, {\"x\":\"]}\"}]");
 	ck_assert_int_eq(jsontext_next(object, &at, &name, &value), 1);
-	assert_span(name, "\"\"");
-	assert_span(value, "\"\\\\\"");
+	unit_assert_span(name, "\"\"");
+	unit_assert_span(value, "\"\\\\\"");
 	ck_assert_int_eq(jsontext_next(object, &at, &name, &value), 0);
 	ck_assert_int_eq(jsontext_next(object, &at, &name, &value), 0);
 }
@@ -580,10 +570,10 @@ START_TEST(an_arrays_elements_have_no_name)
 	struct span value;
 	size_t at = 0;
 
-	for (size_t i = 0; i < COUNT(values); i++) {
+	for (size_t i = 0; i < UNIT_COUNT(values); i++) {
 		ck_assert_int_eq(jsontext_next(array, &at, &name, &value), 1);
 		ck_assert_uint_eq(name.len, 0);
-		assert_span(value, values[i]);
+		unit_assert_span(value, values[i]);
 	}
 	ck_assert_int_eq(jsontext_next(array, &at, &name, &value), 0);
 }
@@ -631,7 +621,7 @@ START_TEST(numbers_and_escapes_go_byte_for_byte)
 		"{\"a\":1,\"a\":2}",
 	};
 
-	for (size_t i = 0; i < COUNT(values); i++)
+	for (size_t i = 0; i < UNIT_COUNT(values); i++)
 		assert_compact(values[i], values[i]);
 }
 END_TEST
@@ -644,8 +634,25 @@ START_TEST(compacting_appends_to_what_is_there)
 	buf_put_cstr(&out, "x");
 	jsontext_compact(&out, SPAN("[ 1 ]"));
 
-	assert_span(buf_span(&out), "x[1]");
+	unit_assert_span(buf_span(&out), "x[1]");
 	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(half_a_surrogate_pair_is_seen_and_a_whole_one_is_not)
+{
+	static const char *const halves[] = { "\"\\ud800\"", "\"\\uDFFFx\"",
+		"\"\\ud800\\ud800\"", "\"\\udc00\\ud800\"", "\"\\uDBFF\\n\"",
+		"\"\\ud83d\\ude00\\ud83d\"" };
+	static const char *const whole[] = { "\"\"", "\"\\ud83d\\uDE00\"",
+		"\"\\\\ud800\"", "\"\\ud7ff\\ue000\"", "\"\\\"\"" };
+
+	for (size_t i = 0; i < UNIT_COUNT(halves); i++)
+		ck_assert_msg(jsontext_has_half_pair(span_of(halves[i])), "%s",
+		    halves[i]);
+	for (size_t i = 0; i < UNIT_COUNT(whole); i++)
+		ck_assert_msg(!jsontext_has_half_pair(span_of(whole[i])), "%s",
+		    whole[i]);
 }
 END_TEST
 
@@ -691,7 +698,7 @@ put_string(struct generator *g)
 	char token[256] = "\"";
 
 	for (uint64_t n = draw(g, 12); n > 0; n--)
-		strcat(token, pieces[draw(g, COUNT(pieces))]);
+		strcat(token, pieces[draw(g, UNIT_COUNT(pieces))]);
 	strcat(token, "\"");
 	put_token(g, token);
 }
@@ -702,7 +709,7 @@ put_number(struct generator *g)
 	static const char *const numbers[] = { "0", "-0", "1.0", "1e400",
 		"-12.50E-7", "12345678901234567890123", "0e+0" };
 
-	put_token(g, numbers[draw(g, COUNT(numbers))]);
+	put_token(g, numbers[draw(g, UNIT_COUNT(numbers))]);
 }
 
 static void
@@ -720,7 +727,7 @@ put_value(struct generator *g, unsigned depth)
 		put_number(g);
 		return;
 	case 2:
-		put_token(g, words[draw(g, COUNT(words))]);
+		put_token(g, words[draw(g, UNIT_COUNT(words))]);
 		return;
 	default:
 		break;
@@ -814,5 +821,6 @@ UNIT_MAIN("jsontext", what_rfc_8259_accepts_is_accepted,
     an_empty_container_and_a_scalar_have_nothing_to_walk,
     compacting_drops_white_space_between_tokens_only,
     numbers_and_escapes_go_byte_for_byte, compacting_appends_to_what_is_there,
+    half_a_surrogate_pair_is_seen_and_a_whole_one_is_not,
     random_values_compact_to_what_was_generated,
     random_damage_is_refused_or_stays_walkable)
