@@ -1,5 +1,6 @@
 #include "jsontext.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -124,6 +125,18 @@ scan_characters(struct scan *s)
 	return -EINVAL;
 }
 
+/* Step over what stands for itself in a string: most of most data. */
+static void
+scan_plain(struct scan *s)
+{
+	const char *at = s->at;
+
+	while (at < s->end && (unsigned char)*at >= 0x20 &&
+	    (unsigned char)*at < 0x80 && *at != '"' && *at != '\\')
+		at++;
+	s->at = at;
+}
+
 /* RFC 8259, section 7. */
 static int
 scan_string(struct scan *s)
@@ -132,21 +145,18 @@ scan_string(struct scan *s)
 
 	if (!take(s, '"'))
 		return -EINVAL;
-	while (error == 0 && s->at < s->end) {
-		unsigned char c = (unsigned char)*s->at;
-		if (c >= 0x80) {
-			error = scan_characters(s);
-			continue;
-		}
-		if (c < 0x20)
-			return -EINVAL;
-		s->at++;
-		if (c == '"')
+	while (error == 0) {
+		scan_plain(s);
+		if (take(s, '"'))
 			return 0;
-		if (c == '\\')
+		if (take(s, '\\'))
 			error = scan_escape(s);
+		else if (s->at < s->end && (unsigned char)*s->at >= 0x80)
+			error = scan_characters(s);
+		else
+			error = -EINVAL;
 	}
-	return -EINVAL;
+	return error;
 }
 
 static int
@@ -246,10 +256,19 @@ jsontext_value(struct span *rest, struct span *value)
 static void
 skip_string(struct scan *s)
 {
-	s->at++;
-	while (s->at < s->end && *s->at != '"')
-		s->at += *s->at == '\\' ? 2 : 1;
-	s->at++;
+	const char *quote = s->at;
+	const char *before;
+
+	do {
+		quote = memchr(quote + 1, '"', (size_t)(s->end - quote - 1));
+		assert(quote != NULL);
+		/* The opening quotation mark ends this at the latest. */
+		before = quote;
+		while (before[-1] == '\\')
+			before--;
+		/* An odd number of backslashes: it is escaped. */
+	} while ((quote - before) % 2 != 0);
+	s->at = quote + 1;
 }
 
 /* Step over a value that was checked. */
