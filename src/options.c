@@ -176,12 +176,14 @@ set_defaults(struct reader *r)
 
 /*
  * Take the option at argv[*at] and its value, which is NULL where a flag stands
- * alone.  Returns 1, 0 at the end, or -EINVAL with the text filled in.
+ * alone; *row is NULL if there is none.  Returns 1, 0 at the end, or -EINVAL with the text filled in.
  */
 static int
 next_argument(struct reader *r, int *at, const struct setting **row,
     const char **value)
 {
+	*row = NULL;
+	*value = NULL;
 	if (*at >= r->argc)
 		return 0;
 	const char *argument = r->argv[(*at)++];
