@@ -31,7 +31,7 @@ buf_room(struct buf *b, size_t len)
 {
 	if (b->failed)
 		return NULL;
-	if (len <= b->cap - b->len)
+	if (b->ptr != NULL && len <= b->cap - b->len)
 		return b->ptr + b->len;
 
 	size_t cap = b->cap < 64 ? 64 : b->cap;

@@ -33,7 +33,8 @@ uint64_t event_id_ms(uint64_t id);
 /*
  * The id of an event that happens at now_ms, after the event last.  It is
  * greater than last whatever the clock says: a clock that stands still or steps
- * back uses up the counter, then the next millisecond.
+ * back uses up the counter, then the next millisecond.  Only the last number of
+ * all, in the year 10889, has no next: it is returned again.
  */
 uint64_t event_id_next(uint64_t last, uint64_t now_ms);
 
@@ -48,11 +49,11 @@ size_t event_id_print(uint64_t id, char out[EVENT_ID_CHARS]);
 int event_id_parse(struct span s, uint64_t *id);
 
 enum event_resume_kind {
-	EVENT_RESUME_NONE,	 /* nothing asked: live only, from now */
-	EVENT_RESUME_AFTER,	 /* everything after the event id */
-	EVENT_RESUME_SINCE,	 /* everything after an instant; id is its end */
-	EVENT_RESUME_EARLIEST,	 /* all that is kept, whatever was before */
-	EVENT_RESUME_UNREADABLE, /* as EARLIEST, and the client is told of a gap */
+	EVENT_RESUME_NONE,     /* nothing asked: live only, from now */
+	EVENT_RESUME_AFTER,    /* everything after the event id */
+	EVENT_RESUME_SINCE,    /* everything after an instant; id is its end */
+	EVENT_RESUME_EARLIEST, /* all that is kept, whatever was before */
+	EVENT_RESUME_UNREADABLE, /* as EARLIEST, after a gap event */
 };
 
 struct event_resume {
@@ -62,8 +63,9 @@ struct event_resume {
 
 /*
  * Read a resume point as a client sends it: an id, a bare number of
- * milliseconds since the epoch, or "earliest" (also "0" and "0-0").  White space
- * around it is dropped.  Never fails: what cannot be read is UNREADABLE.
+ * milliseconds since the epoch, or "earliest" (also "0" and "0-0").  White
+ * space around it is dropped; where nothing else is there, it is NONE.  Never
+ * fails: what cannot be read is UNREADABLE.
  *
  * A bare number means after the whole of that millisecond, so that the time of
  * an event already seen does not bring it again.
@@ -72,8 +74,9 @@ struct event_resume event_resume_parse(struct span s);
 
 /*
  * Check a channel name: 1 to EVENT_CHANNEL_MAX bytes of UTF-8 with no control
- * characters.  Returns NULL, or a phrase that says what is wrong, such as
- * "is longer than 255 bytes", to follow the words "the channel name".
+ * characters: C0, DEL and C1 (U+0080 to U+009F).  Returns NULL, or a phrase
+ * that says what is wrong, such as "is longer than 255 bytes", to follow the
+ * words "the channel name".
  */
 const char *event_channel_fault(struct span name);
 

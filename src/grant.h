@@ -43,7 +43,8 @@ int grant_roles_parse(struct span list, unsigned *roles, struct span *bad);
  * over, white space around a key is dropped.  The spans point into text.
  *
  * Returns 0, or -EINVAL with *line set to the faulty line, counted from 1 (too
- * short, too long, or one key too many), or -ENODATA when there is no key.
+ * short, too long, a byte that is not visible ASCII, or one key too many), or
+ * -ENODATA when there is no key.  After a failure there are none in keys.
  */
 int grant_keys_parse(struct grant_keys *keys, struct span text, size_t *line);
 

@@ -8,12 +8,13 @@
 #ifndef PEAL_JSONTEXT_H
 #define PEAL_JSONTEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "buf.h"
 #include "span.h"
 
-/* Arrays and objects within each other: RFC 8259, section 9, lets us limit it. */
+/* Arrays and objects within each other; RFC 8259, section 9, allows a limit. */
 #define JSONTEXT_DEPTH_MAX 64
 
 /*
@@ -41,5 +42,12 @@ int jsontext_next(struct span container, size_t *at, struct span *name,
  * Everything else goes byte for byte.
  */
 void jsontext_compact(struct buf *out, struct span value);
+
+/*
+ * True if a checked string, with its quotes, holds half a surrogate pair, such
+ * as "\ud800": the grammar allows it, though it is no character.  Source: RFC
+ * 8259, section 8.2.
+ */
+bool jsontext_has_half_pair(struct span string);
 
 #endif

@@ -1,7 +1,10 @@
 /*
- * The log: one line a message, "peal.fcgi[PID]: notice: …", to standard error,
- * which is the web server's error log, or to syslog.  One write(2) a line, so
- * lines of several processes do not mix.  Safe in any thread.
+ * The log: one line a message, to standard error, which is the web server's
+ * error log, or to syslog.  One write(2) a line, so lines of several processes
+ * do not mix.  Safe in any thread; errno is left as it was.
+ *
+ * "2026-01-31 12:34:56 peal.fcgi[PID]: notice: …", in local time, as web
+ * servers put none before what a responder writes; syslog gets the text alone.
  *
  * Its level and target are the program's only globals: everything may log, and
  * handing a logger to every call would say nothing more.
@@ -22,10 +25,10 @@ enum log_level {
 /* Before threads start.  name is kept, not copied. */
 void log_open(const char *name, enum log_level level, bool to_syslog);
 
-/* Read "error", "warning", "notice", "info" or "debug".  Returns 0 or -EINVAL. */
+/* Read "error", "warning", "notice", "info" or "debug": 0, or -EINVAL. */
 int log_level_parse(const char *word, enum log_level *level);
 
-/* Control characters in the text are shown as '?'; longer than 1,000 bytes is cut. */
+/* Control characters in the text become '?'; beyond 1,000 bytes it is cut. */
 void log_at(enum log_level level, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

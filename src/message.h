@@ -5,10 +5,7 @@
 #ifndef PEAL_MESSAGE_H
 #define PEAL_MESSAGE_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
-#include "buf.h"
+#include "draft.h"
 #include "problem.h"
 #include "span.h"
 
@@ -24,43 +21,26 @@ enum message_type {
 enum message_type message_type_of(struct span content_type);
 
 /*
- * One event to publish.  A message to several channels is as many events, in
- * the order the channels were named; a channel named twice counts once.
- */
-struct message_event {
-	struct span channel;
-	struct span topic; /* empty: none */
-	struct span data;  /* JSON without insignificant white space, or text */
-};
-
-struct message {
-	struct message_event *events;
-	size_t count;	  /* at least 1 after message_read(), but see below */
-	bool single;	  /* one event to one channel: the short reply */
-	struct buf store; /* what the spans point into */
-};
-
-struct message_limits {
-	size_t event_size; /* data of one event, bytes */
-};
-
-/*
  * Read a body.
  *
  * query is the request's query string; only MESSAGE_RAW uses it (channel, which
- * may repeat, also as channel[]; topic).  An empty batch, "[]" or no line, is
- * a problem.  Unknown members and fields are ignored.  Of duplicate members the last
- * counts.  "topic" may be missing, null or a string; "channel" is a string or an
- * array of at least one string; "data" must be there.  In NDJSON, blank lines are
- * passed over and a line may end with CR LF.  A raw body that is not UTF-8 is a
- * problem, as event streams are UTF-8.
+ * may repeat, also as channel[]; topic).  An empty batch, "[]" or no line, is a
+ * problem.  Unknown members and fields are ignored.  Of duplicate members the
+ * last counts, also where a name is spelled with escapes.  "topic" may be
+ * missing, null or a string; "channel" is a string or an array of at least one
+ * string; "data" must be there.  In NDJSON, blank lines are passed over and a
+ * line may end with CR LF.  A raw body or a form's data that is not UTF-8 is a
+ * problem, as event streams are UTF-8; U+0000 is let through, as they may hold
+ * it.  Half a surrogate pair, "\ud800", goes through in data as it was sent,
+ * but names no channel and no topic.
  *
  * m is initialised here and must be ended by message_fini(), also after a
  * failure.  All or nothing: after a failure no event may be used.
  *
  * Returns 0, or -EINVAL with *problem filled in.  In a batch the sentence names
  * the event: "event 3: the member \"data\" is missing" counts from 0, as the
- * array does; for NDJSON the line, counted from 1, is named as well.
+ * array does; for NDJSON the line, counted from 1, is named as well.  Bytes are
+ * counted from 0, in the body or in the line.
  *   400  malformed, or a name, topic or member that cannot be
  *   413  data longer than limits->event_size
  *   415  MESSAGE_REFUSED

@@ -17,11 +17,11 @@
 #include "reply.h"
 
 struct options {
-	char *config;	    /* NULL: none */
-	char *listen;	    /* NULL: descriptor 0, or LISTEN_FDS */
+	char *config; /* NULL: none */
+	char *listen; /* NULL: descriptor 0, or LISTEN_FDS */
 	unsigned socket_mode;
-	unsigned workers;   /* 0: not said */
-	char *arena;	    /* never NULL after options_read() */
+	unsigned workers; /* 0: not said */
+	char *arena;	  /* never NULL after options_read() */
 	uint64_t arena_size;
 	uint64_t max_age_ms;
 	uint32_t max_events;
@@ -34,7 +34,7 @@ struct options {
 	uint32_t max_streams;	    /* 0: by the descriptor limit */
 	uint64_t max_stream_age_ms; /* 0: none */
 	char *channel_param;
-	unsigned roles; /* a set of enum grant_role */
+	unsigned roles;		/* a set of enum grant_role */
 	char *publish_key_file; /* NULL: none */
 	struct reply_cors cors;
 	enum log_level log;
@@ -48,8 +48,8 @@ struct options {
 };
 
 enum options_outcome {
-	OPTIONS_RUN,	/* go on */
-	OPTIONS_SAID,	/* --help or --version: text goes to standard output, exit 0 */
+	OPTIONS_RUN, /* go on */
+	OPTIONS_SAID, /* --help or --version: text goes to standard output, exit 0 */
 	OPTIONS_USAGE,	/* the command line is wrong: exit 64 (EX_USAGE) */
 	OPTIONS_CONFIG, /* a value or a file is wrong: exit 78 (EX_CONFIG) */
 };
@@ -63,21 +63,25 @@ enum options_outcome {
  * others.  The arena's default is $RUNTIME_DIRECTORY/arena, else
  * /dev/shm/peal-UID/arena.
  *
+ * max-event-size is 64K where nobody says it, or an eighth of a small arena.
+ *
  * Sizes take K, M and G (1024 each); times take ms, s, m, h and d, and a bare
  * number is seconds, except for --retry and --coalesce, where it is
  * milliseconds.
  *
- * Returns the outcome.  For all but RUN, text holds what to print: one line that
- * names the option, value or file and, for a file, its line number.  o must
- * be ended by options_fini() in any case.
+ * Returns the outcome.  For all but RUN, text holds what to print, which ends
+ * with a newline: "peal.fcgi: " and one line that names the option, value or
+ * file and, for a file, its line number.  o must be ended by options_fini() in
+ * any case.
  */
 enum options_outcome options_read(struct options *o, int argc, char **argv,
     struct buf *text);
 
 /*
- * Read the key file again (SIGHUP).
+ * Read the key file again (SIGHUP).  No other thread may use o->keys meanwhile.
  *
- * Returns 0, or -errno with the old keys kept and text telling why.
+ * Returns 0, or -errno with the old keys kept and text telling why, for the
+ * log: without a newline.
  */
 int options_reload_keys(struct options *o, struct buf *text);
 

@@ -13,7 +13,8 @@
 /*
  * Cut the next name=value pair off the front of *rest and append its decoded
  * name and value to out.  Empty pieces between '&' are passed over; a name
- * without '=' has an empty value; a '%' that begins no escape stands for itself.
+ * without '=' has an empty value; a '%' that begins no escape stands for
+ * itself.
  *
  * On true, *name and *value are offsets into out rather than pointers, since
  * out may move while it grows.  Returns false at the end of *rest.  A failed

@@ -18,15 +18,17 @@
 
 /* --cors-origin, as configured. */
 struct reply_cors {
-	struct span origins[REPLY_ORIGINS_MAX]; /* "*" is any, without credentials */
+	/* "*" is any, without credentials. */
+	struct span origins[REPLY_ORIGINS_MAX];
 	size_t count;
 };
 
 /*
- * Append the CORS headers for a request, or nothing: none is configured, the
- * request has no Origin, or it is not among them.  An origin that is named gets
- * Access-Control-Allow-Credentials, "*" never does; where both fit, the name wins.
- * Vary: Origin goes out wherever the answer depends on it.
+ * Append the CORS headers for a request: nothing where none is configured, else
+ * Vary: Origin, since the answer depends on it, and where the request's Origin
+ * is among them Access-Control-Allow-Origin.  An origin that is named gets
+ * Access-Control-Allow-Credentials, "*" never does; where both fit, the name
+ * wins.
  * Source: WHATWG Fetch, "CORS protocol".
  */
 void reply_cors(struct buf *out, const struct reply_cors *cors,
@@ -44,13 +46,12 @@ void reply_options(struct buf *out, const struct reply_cors *cors,
  * A whole reply with a body.  status is 200 or an error's; type is the
  * Content-Type.  head_only leaves the body out and keeps its Content-Length.
  */
-void reply_body(struct buf *out, int status, const char *type,
-    struct span body, const struct reply_cors *cors, struct span origin,
-    bool head_only);
+void reply_body(struct buf *out, int status, const char *type, struct span body,
+    const struct reply_cors *cors, struct span origin, bool head_only);
 
 /*
- * A whole application/problem+json reply.  401 carries WWW-Authenticate: Bearer,
- * 405 carries Allow: GET, HEAD, POST, OPTIONS.
+ * A whole application/problem+json reply.  401 carries WWW-Authenticate:
+ * Bearer, 405 carries Allow: GET, HEAD, POST, OPTIONS.
  */
 void reply_problem(struct buf *out, const struct problem *problem,
     const struct reply_cors *cors, struct span origin, bool head_only);
@@ -62,7 +63,7 @@ struct reply_published {
 	uint32_t subscribers;
 };
 
-/* The JSON body for a publish: the short form for a single event. */
+/* The JSON body for a publish; single is the short form, for one event. */
 void reply_published(struct buf *body, const struct reply_published *events,
     size_t count, bool single);
 

@@ -55,7 +55,8 @@ struct request {
 /*
  * Read what every request needs.  Never fails: an unknown method or path is
  * reported as such, a CONTENT_LENGTH that is absent, empty, -1 or no number is
- * -1.  The spans point into what look returned.
+ * -1; one that is too large to hold is INT64_MAX.  The spans point into what
+ * look returned.
  *
  * The sub-path comes from REQUEST_URI's path where there is one, since servers
  * disagree on PATH_INFO: a last segment "status" or "metrics" is taken as such;

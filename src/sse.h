@@ -19,11 +19,11 @@
 size_t sse_id_line(uint64_t id, char out[SSE_ID_LINE_MAX]);
 
 /*
- * Append the rest of an event's block: "event: <topic>\n" unless topic is empty,
- * a "data: " line for each line of data (CR, LF and CRLF end a line; empty data
- * is one empty line, and a trailing line end gives a last empty line, so that the
- * parser gives the line breaks back), and the blank line.  An id line put before it
- * makes a whole event.
+ * Append the rest of an event's block: "event: <topic>\n" unless topic is
+ * empty, a "data: " line for each line of data (CR, LF and CRLF end a line;
+ * empty data is one empty line, and a trailing line end gives a last empty
+ * line, so that the parser gives the line breaks back), and the blank line.  An
+ * id line put before it makes a whole event.
  *
  * topic and data are as event_topic_fault() and message_read() let them pass.
  */
@@ -33,8 +33,9 @@ void sse_event(struct buf *out, struct span topic, struct span data);
 void sse_hello(struct buf *out, uint64_t retry_ms, uint64_t id);
 
 /*
- * Append the block that tells of a gap, with the cursor it leaves the client at.
- * asked is what the client sent, of any bytes; at most 64 of them are repeated.
+ * Append the block that tells of a gap, with the cursor it leaves the client
+ * at.  asked is what the client sent, of any bytes; at most 64 of them are
+ * repeated.
  */
 void sse_gap(struct buf *out, uint64_t id, struct span asked, uint64_t from);
 

@@ -1,0 +1,220 @@
+#include "answer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "grant.h"
+#include "message.h"
+#include "publish.h"
+#include "reply.h"
+#include "report.h"
+#include "request.h"
+#include "status.h"
+
+/* Buffers that one large request grew are not kept. */
+#define KEPT_MAX 65536
+
+void
+answer_init(struct answer *a, struct gate *gate, const struct options *options,
+    struct wake *wake)
+{
+	*a = (struct answer){
+		.gate = gate,
+		.options = options,
+		.wake = wake,
+	};
+}
+
+void
+answer_fini(struct answer *a)
+{
+	buf_fini(&a->body);
+	buf_fini(&a->json);
+	buf_fini(&a->reply);
+}
+
+static void
+empty(struct buf *b)
+{
+	if (b->cap > KEPT_MAX)
+		buf_fini(b);
+	buf_clear(b);
+}
+
+static void
+put_problem(struct answer *a, const struct request *r,
+    const struct problem *problem)
+{
+	buf_clear(&a->reply);
+	reply_problem(&a->reply, problem, &a->options->cors, r->origin,
+	    r->method == REQUEST_HEAD);
+}
+
+/* Returns 0, or -EACCES with the refusal put. */
+static int
+want_role(struct answer *a, const struct request *r, enum grant_role role)
+{
+	const struct options *o = a->options;
+	struct problem problem;
+	int rc = grant_check(r, role, o->roles,
+	    o->publish_key_file != NULL ? &o->keys : NULL, &problem);
+
+	if (rc != 0)
+		put_problem(a, r, &problem);
+	return rc;
+}
+
+static int
+check_length(const struct answer *a, const struct request *r, bool too_large,
+    struct problem *problem)
+{
+	uint64_t most = a->options->max_body;
+
+	if (too_large ||
+	    (r->content_length > 0 && (uint64_t)r->content_length > most)) {
+		problem_set(problem, 413,
+		    "the body is longer than %llu bytes",
+		    (unsigned long long)most);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+static void
+publish(struct answer *a, const struct request *r, bool too_large)
+{
+	struct message_limits limits = {
+		.event_size = (size_t)a->options->max_event_size,
+	};
+	struct problem problem = { 0 };
+
+	if (want_role(a, r, GRANT_PUBLISH) != 0)
+		return;
+	int rc = check_length(a, r, too_large, &problem);
+	if (rc == 0) {
+		rc = gate_read_body(a->gate, &a->body);
+		if (rc == 0 && r->content_length > 0 &&
+		    a->body.len < (uint64_t)r->content_length)
+			rc = -EPROTO;
+		if (rc == -ENOMEM)
+			problem_set(&problem, 503, "out of memory");
+		else if (rc != 0)
+			problem_set(&problem, 400,
+			    "the body ends before its Content-Length");
+	}
+	if (rc == 0)
+		rc = publish_body(a->wake, clock_read(), r, buf_span(&a->body),
+		    &limits, &problem, &a->json);
+	if (rc == 0 && buf_error(&a->json) == 0)
+		reply_body(&a->reply, 200, "application/json",
+		    buf_span(&a->json), &a->options->cors, r->origin, false);
+	else
+		put_problem(a, r, &problem);
+}
+
+static void
+report(struct answer *a, const struct request *r)
+{
+	struct clock_now now = clock_read();
+	struct problem problem = { 0 };
+	struct status status;
+	bool metrics = r->path == REQUEST_METRICS;
+
+	if (want_role(a, r, GRANT_STATUS) != 0)
+		return;
+	if (status_take(a->wake->store, now, &status) != 0) {
+		problem_set(&problem, 503, "the arena is unavailable");
+		put_problem(a, r, &problem);
+	} else {
+		if (metrics)
+			report_metrics(&a->json, &status, now);
+		else
+			report_json(&a->json, &status, now);
+		reply_body(&a->reply, 200,
+		    metrics ? REPORT_METRICS_TYPE : "application/json",
+		    buf_span(&a->json), &a->options->cors, r->origin,
+		    r->method == REQUEST_HEAD);
+	}
+	free(status.workers);
+}
+
+/* Returns the arrival, or NULL with a refusal or the headers alone put. */
+static struct pump_arrival *
+subscribe(struct answer *a, const struct request *r,
+    const struct gate_peer *peer)
+{
+	struct pump_arrival *arrival = calloc(1, sizeof(*arrival));
+	struct problem problem = { 0 };
+	int rc = -ENOMEM;
+
+	if (want_role(a, r, GRANT_SUBSCRIBE) != 0) {
+		free(arrival);
+		return NULL;
+	}
+	problem_set(&problem, 503, "out of memory");
+	if (arrival != NULL) {
+		rc = request_subscription_read(&arrival->wanted, r,
+		    a->options->channel_param, gate_look, a->gate, &problem);
+		arrival->peer = *peer;
+		reply_stream(&arrival->head, &a->options->cors, r->origin);
+	}
+	if (rc == 0 && r->method == REQUEST_GET)
+		return arrival;
+	if (rc == 0)
+		buf_put(&a->reply, buf_span(&arrival->head));
+	else
+		put_problem(a, r, &problem);
+	pump_arrival_free(arrival);
+	return NULL;
+}
+
+static struct pump_arrival *
+route(struct answer *a, const struct request *r, const struct gate_peer *peer,
+    bool too_large)
+{
+	bool reads = r->method == REQUEST_GET || r->method == REQUEST_HEAD;
+	struct problem problem;
+
+	if (r->path == REQUEST_UNKNOWN) {
+		problem_set(&problem, 404,
+		    "there is nothing below this address but status and "
+		    "metrics");
+		put_problem(a, r, &problem);
+	} else if (r->method == REQUEST_OPTIONS) {
+		reply_options(&a->reply, &a->options->cors, r->origin);
+	} else if (reads && r->path == REQUEST_MOUNT) {
+		return subscribe(a, r, peer);
+	} else if (reads) {
+		report(a, r);
+	} else if (r->method == REQUEST_POST && r->path == REQUEST_MOUNT) {
+		publish(a, r, too_large);
+	} else {
+		problem_set(&problem, 405,
+		    r->method == REQUEST_POST ?
+			"POST is for the address above this one" :
+			"the method is none of GET, HEAD, POST and OPTIONS");
+		put_problem(a, r, &problem);
+	}
+	return NULL;
+}
+
+struct pump_arrival *
+answer_request(struct answer *a, const struct gate_peer *peer, bool too_large,
+    bool *good)
+{
+	struct request r;
+
+	empty(&a->body);
+	empty(&a->json);
+	empty(&a->reply);
+	request_read(&r, gate_look, a->gate);
+	struct pump_arrival *arrival = route(a, &r, peer, too_large);
+	if (arrival != NULL) {
+		gate_park(a->gate);
+		return arrival;
+	}
+	*good = buf_error(&a->reply) == 0 &&
+	    gate_reply(a->gate, peer, buf_span(&a->reply)) == 0;
+	return NULL;
+}

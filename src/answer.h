@@ -1,0 +1,37 @@
+/*
+ * Answering a request that has been read: what it is, whether it may, what
+ * comes of it.  All but streams end here with a reply.
+ */
+#ifndef PEAL_ANSWER_H
+#define PEAL_ANSWER_H
+
+#include <stdbool.h>
+
+#include "gate.h"
+#include "options.h"
+#include "pump.h"
+#include "wake.h"
+
+struct answer {
+	struct gate *gate;
+	const struct options *options;
+	struct wake *wake;
+	struct buf body;  /* kept from request to request */
+	struct buf json;
+	struct buf reply;
+};
+
+void answer_init(struct answer *a, struct gate *gate,
+    const struct options *options, struct wake *wake);
+void answer_fini(struct answer *a);
+
+/*
+ * Answer the request that the gate holds.  too_large: its body was cut.
+ *
+ * Returns the arrival for a stream, with the peer in it and the request parked; or NULL
+ * when it was answered.  *good then tells whether the peer took the answer.
+ */
+struct pump_arrival *answer_request(struct answer *a,
+    const struct gate_peer *peer, bool too_large, bool *good);
+
+#endif

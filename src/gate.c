@@ -1,0 +1,228 @@
+#include "gate.h"
+
+#include <errno.h>
+#include <fcgiapp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct gate {
+	FCGX_Request request;
+	bool open;   /* request holds libfcgi's streams */
+	int file;    /* where libfcgi reads requests from */
+	bool carrier; /* request is the one that carries writes */
+};
+
+/* Memory kept for the file between requests. */
+#define FILE_KEPT 65536
+
+/* The least request there is: BEGIN, no variables, no body. */
+static const char least_request[] = {
+	1, 1, 0, 1, 0, 8, 0, 0, /* FCGI_BEGIN_REQUEST */
+	0, 1, 1, 0, 0, 0, 0, 0, /* FCGI_RESPONDER, FCGI_KEEP_CONN */
+	1, 4, 0, 1, 0, 0, 0, 0, /* FCGI_PARAMS, its end */
+	1, 5, 0, 1, 0, 0, 0, 0, /* FCGI_STDIN, its end */
+};
+
+void
+gate_init_library(void)
+{
+	(void)FCGX_Init();
+	/* libfcgi takes SIGPIPE, SIGUSR1 and SIGTERM over, even where they were
+	 * ignored; its handlers are of no use to us. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGUSR1, SIG_IGN);
+	(void)signal(SIGTERM, SIG_DFL);
+}
+
+struct gate *
+gate_new(void)
+{
+	struct gate *g = calloc(1, sizeof(*g));
+
+	if (g == NULL)
+		return NULL;
+	g->file = memfd_create("peal-request", MFD_CLOEXEC);
+	if (g->file < 0) {
+		free(g);
+		return NULL;
+	}
+	return g;
+}
+
+/* Free libfcgi's part of the request.  Closes nothing. */
+static void
+close_request(struct gate *g)
+{
+	if (!g->open)
+		return;
+	g->request.ipcFd = -1;
+	FCGX_Free(&g->request, 0);
+	g->open = false;
+	g->carrier = false;
+}
+
+void
+gate_free(struct gate *g)
+{
+	if (g == NULL)
+		return;
+	close_request(g);
+	close(g->file);
+	free(g);
+}
+
+static int
+fill_file(struct gate *g, struct span records)
+{
+	size_t done = 0;
+
+	while (done < records.len) {
+		ssize_t len = pwrite(g->file, records.ptr + done,
+		    records.len - done, (off_t)done);
+		if (len < 0)
+			return -errno;
+		done += (size_t)len;
+	}
+	return lseek(g->file, 0, SEEK_SET) == 0 ? 0 : -errno;
+}
+
+int
+gate_read(struct gate *g, struct span records)
+{
+	close_request(g);
+	int rc = fill_file(g, records);
+	if (rc != 0)
+		return rc;
+	if (FCGX_InitRequest(&g->request, -1, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
+		return -EPROTO;
+	/* A preset descriptor is taken as a connection that is open already, but
+	 * only a kept one is not closed first; detached, nobody lingers on it. */
+	g->request.ipcFd = g->file;
+	g->request.keepConnection = 1;
+	g->request.detached = 1;
+	rc = FCGX_Accept_r(&g->request);
+	if (rc != 0) {
+		/* It has closed the file, as it would a connection. */
+		g->file = memfd_create("peal-request", MFD_CLOEXEC);
+		return g->file < 0 ? -errno : -EPROTO;
+	}
+	g->open = true;
+	if (FCGX_GetError(g->request.in) != 0) {
+		close_request(g);
+		return -EPROTO;
+	}
+	return 0;
+}
+
+const char *
+gate_look(const void *gate, const char *name)
+{
+	const struct gate *g = gate;
+
+	return FCGX_GetParam(name, g->request.envp);
+}
+
+int
+gate_read_body(struct gate *g, struct buf *out)
+{
+	for (;;) {
+		char *to = buf_room(out, 8192);
+		if (to == NULL)
+			return -ENOMEM;
+		int len = FCGX_GetStr(to, 8192, g->request.in);
+		if (len > 0)
+			out->len += (size_t)len;
+		if (len < 8192)
+			break;
+	}
+	return FCGX_GetError(g->request.in) == 0 ? 0 : -EPROTO;
+}
+
+/* Give back the memory of a large request. */
+static void
+shrink_file(struct gate *g)
+{
+	off_t size = lseek(g->file, 0, SEEK_END);
+
+	if (size > FILE_KEPT)
+		(void)ftruncate(g->file, 0);
+}
+
+/*
+ * Put bytes and close: libfcgi adds the end of STDOUT, and FCGI_END_REQUEST once
+ * this is the last writer.  The request is used up.
+ */
+static int
+put_and_close(struct gate *g, const struct gate_peer *peer, struct span bytes)
+{
+	FCGX_Stream *out = g->request.out;
+	bool good = true;
+
+	g->request.ipcFd = peer->fd;
+	g->request.requestId = peer->id;
+	g->request.nWriters = 1;
+	while (good && bytes.len > 0) {
+		int part = bytes.len > INT32_MAX ? INT32_MAX : (int)bytes.len;
+		good = FCGX_PutStr(bytes.ptr, part, out) == part;
+		bytes.ptr += part;
+		bytes.len -= (size_t)part;
+	}
+	good = FCGX_FClose(out) == 0 && good;
+	close_request(g);
+	return good ? 0 : -EPIPE;
+}
+
+int
+gate_reply(struct gate *g, const struct gate_peer *peer, struct span reply)
+{
+	int rc = put_and_close(g, peer, reply);
+
+	shrink_file(g);
+	return rc;
+}
+
+void
+gate_park(struct gate *g)
+{
+	close_request(g);
+}
+
+/* See that the request that carries writes is there. */
+static int
+need_carrier(struct gate *g)
+{
+	if (g->open && g->carrier)
+		return 0;
+	int rc = gate_read(g, (struct span){ least_request,
+				  sizeof(least_request) });
+	g->carrier = rc == 0;
+	return rc;
+}
+
+int
+gate_write(struct gate *g, const struct gate_peer *peer, struct span bytes)
+{
+	if (need_carrier(g) != 0)
+		return -EPIPE;
+	FCGX_Stream *out = g->request.out;
+	int len = (int)bytes.len;
+	g->request.ipcFd = peer->fd;
+	g->request.requestId = peer->id;
+	/* Both: a put may flush by itself, and a flush fails only once. */
+	bool good = FCGX_PutStr(bytes.ptr, len, out) == len;
+	good = FCGX_FFlush(out) == 0 && good;
+	g->request.ipcFd = -1;
+	if (!good)
+		close_request(g);
+	return good ? 0 : -EPIPE;
+}
+
+int
+gate_end(struct gate *g, const struct gate_peer *peer, struct span bytes)
+{
+	if (need_carrier(g) != 0)
+		return -EPIPE;
+	return put_and_close(g, peer, bytes);
+}

@@ -1,0 +1,465 @@
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "options.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "amount.h"
+#include "conf.h"
+#include "file.h"
+#include "setting.h"
+
+#define CONFIG_FILE_MAX AMOUNT_MIB
+#define KEY_FILE_MAX (64 * AMOUNT_KIB)
+#define EVENT_SIZE_DEFAULT (64 * AMOUNT_KIB)
+
+/* Far over any use, and far under what arithmetic with the time can hold. */
+#define TIME_MAX (3650 * AMOUNT_DAY)
+
+static void put_help(struct buf *out);
+static void put_version(struct buf *out);
+
+#define AT(member) .offset = offsetof(struct options, member)
+
+/* In the order of --help and of the man page. */
+static const struct setting rows[] = {
+	{ "config", "FILE", setting_string, AT(config), .shown = "none",
+	    .local = true, .help = "read options from FILE too, one a line" },
+	{ "listen", "ADDR", setting_listen, AT(listen), .shown = "descriptor 0",
+	    .help = "listen at a path, HOST:PORT or fd:N" },
+	{ "socket-mode", "MODE", setting_mode, AT(socket_mode),
+	    .initial = "0660", .help = "permissions of a listening path" },
+	{ "workers", "N", setting_number, AT(workers), .min = 1, .max = 256,
+	    .shown = "1 with --listen", .help = "supervise N workers" },
+	{ "arena", "FILE", setting_name, AT(arena),
+	    .shown = "$RUNTIME_DIRECTORY/arena or /dev/shm/peal-UID/arena",
+	    .help = "the memory that workers share" },
+	{ "arena-size", "SIZE", setting_size, AT(arena_size),
+	    .min = 256 * AMOUNT_KIB, .max = 1024 * AMOUNT_GIB, .initial = "64M",
+	    .help = "its size" },
+	{ "max-age", "TIME", setting_time, AT(max_age_ms), .min = AMOUNT_SECOND,
+	    .max = TIME_MAX, .unit = AMOUNT_SECOND, .initial = "20m",
+	    .help = "history: how long an event is kept" },
+	{ "max-events", "N", setting_number, AT(max_events), .min = 1,
+	    .max = 10000000, .initial = "1000",
+	    .help = "history: events kept per channel" },
+	{ "max-event-size", "SIZE", setting_size, AT(max_event_size), .min = 1,
+	    .max = 16 * AMOUNT_MIB, .shown = "64K",
+	    .help = "data of one event, at most arena-size/8" },
+	{ "max-body", "SIZE", setting_size, AT(max_body), .min = 1,
+	    .max = AMOUNT_GIB, .initial = "1M", .help = "body of one POST" },
+	{ "retry", "TIME", setting_time, AT(retry_ms), .min = 1,
+	    .max = TIME_MAX, .unit = 1, .initial = "3000ms",
+	    .help = "when a client comes back" },
+	{ "heartbeat", "TIME", setting_time, AT(heartbeat_ms), .max = TIME_MAX,
+	    .unit = AMOUNT_SECOND, .initial = "15s",
+	    .help = "longest silence of a stream; 0: off" },
+	{ "stall-timeout", "TIME", setting_time, AT(stall_timeout_ms),
+	    .min = AMOUNT_SECOND, .max = TIME_MAX, .unit = AMOUNT_SECOND,
+	    .initial = "30s",
+	    .help = "a stream not read for so long is ended" },
+	{ "coalesce", "TIME", setting_time, AT(coalesce_ms), .max = TIME_MAX,
+	    .unit = 1, .initial = "0",
+	    .help = "least time between two fan-outs of a channel" },
+	{ "max-streams", "N", setting_number, AT(max_streams), .max = 10000000,
+	    .initial = "0", .shown = "by the descriptor limit",
+	    .help = "streams of one worker" },
+	{ "max-stream-age", "TIME", setting_time, AT(max_stream_age_ms),
+	    .max = TIME_MAX, .unit = AMOUNT_SECOND, .initial = "0",
+	    .shown = "none", .help = "age at which a stream is ended" },
+	{ "channel-param", "NAME", setting_name, AT(channel_param),
+	    .initial = "channel",
+	    .help = "the query parameter that names channels" },
+	{ "roles", "LIST", setting_roles, AT(roles), .initial = "subscribe",
+	    .help = "what all may do: subscribe, publish, status" },
+	{ "publish-key-file", "FILE", setting_name, AT(publish_key_file),
+	    .shown = "none", .help = "keys that may publish, one a line" },
+	{ "cors-origin", "ORIGIN", setting_origin, AT(cors), .shown = "none",
+	    .help = "a web origin that may read, or *; may repeat" },
+	{ "log", "LEVEL", setting_level, AT(log), .initial = "notice",
+	    .help = "error, warning, notice, info or debug" },
+	{ "syslog", NULL, setting_flag, AT(syslog), .shown = "standard error",
+	    .help = "log to syslog" },
+	{ "check", NULL, setting_flag, AT(check), .local = true,
+	    .help = "say whether all this is right, and exit" },
+	{ "version", NULL, .say = put_version, .local = true,
+	    .help = "say the version, and exit" },
+	{ "help", NULL, .say = put_help, .local = true,
+	    .help = "say this, and exit" },
+};
+
+#define ROWS (sizeof(rows) / sizeof(rows[0]))
+
+static const struct setting *
+find_row(struct span name)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		if (span_equal(span_of(rows[i].name), name))
+			return &rows[i];
+	}
+	return NULL;
+}
+
+/* One option: its name and value, what it does, and its default in brackets. */
+static void
+put_row(struct buf *out, const struct setting *row)
+{
+	const size_t column = 27;
+	size_t begin = out->len;
+
+	setting_say(out, "  --%s%s%s", row->name,
+	    row->argument != NULL ? " " : "",
+	    row->argument != NULL ? row->argument : "");
+	setting_say(out, "%*s%s", (int)(begin + column - out->len), "",
+	    row->help);
+	const char *initial = row->shown != NULL ? row->shown : row->initial;
+	if (initial != NULL) {
+		bool fits = out->len - begin + strlen(initial) + 3 <= 80;
+		buf_put_char(out, fits ? ' ' : '\n');
+		setting_say(out, "%*s[%s]", fits ? 0 : (int)column, "",
+		    initial);
+	}
+	buf_put_char(out, '\n');
+}
+
+static void
+put_help(struct buf *out)
+{
+	buf_put_cstr(out,
+	    "usage: peal.fcgi [--OPTION VALUE | --OPTION=VALUE] ...\n\n");
+	for (size_t i = 0; i < ROWS; i++)
+		put_row(out, &rows[i]);
+	buf_put_cstr(out,
+	    "\nSizes take K, M and G; times take ms, s, m, h and d.\n"
+	    "The manual: man 8 peal.fcgi, man 5 peal.conf, man 7 peal\n");
+}
+
+static void
+put_version(struct buf *out)
+{
+	buf_put_cstr(out, "peal.fcgi " PACKAGE_VERSION "\n");
+}
+
+/* What is known while options are read. */
+struct reader {
+	struct options *o;
+	struct setting_place place;
+	int argc;
+	char **argv;
+};
+
+static int
+set(struct reader *r, const struct setting *row, const char *value)
+{
+	return row->set(&r->place, row, (char *)r->o + row->offset, value);
+}
+
+static int
+set_defaults(struct reader *r)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		if (rows[i].initial == NULL)
+			continue;
+		int error = set(r, &rows[i], rows[i].initial);
+		if (error != 0)
+			return error;
+	}
+	return 0;
+}
+
+/*
+ * Take the option at argv[*at] and its value, which is NULL where a flag stands
+ * alone; *row is NULL if there is none.  Returns 1, 0 at the end, or -EINVAL with the text filled in.
+ */
+static int
+next_argument(struct reader *r, int *at, const struct setting **row,
+    const char **value)
+{
+	*row = NULL;
+	*value = NULL;
+	if (*at >= r->argc)
+		return 0;
+	const char *argument = r->argv[(*at)++];
+	if (strncmp(argument, "--", 2) != 0)
+		return setting_refuse(&r->place, NULL,
+		    "unexpected argument \"%s\"; try --help", argument);
+	struct span name = { argument + 2, strcspn(argument + 2, "=") };
+	*row = find_row(name);
+	if (*row == NULL)
+		return setting_refuse(&r->place, NULL,
+		    "unknown option \"--%.*s\"; try --help", (int)name.len,
+		    name.ptr);
+	*value = name.ptr[name.len] == '=' ? name.ptr + name.len + 1 : NULL;
+	if ((*row)->argument == NULL) {
+		if (*value != NULL && (*row)->local)
+			return setting_refuse(&r->place, *row,
+			    "it takes no value");
+	} else if (*value == NULL) {
+		if (*at >= r->argc)
+			return setting_refuse(&r->place, *row,
+			    "it needs a value, %s", (*row)->argument);
+		*value = r->argv[(*at)++];
+	}
+	return 1;
+}
+
+/*
+ * Check the form of the whole command line, and set what has to be known before
+ * the file is read.  Ends early at --help and --version: *said is then its row.
+ */
+static int
+read_local(struct reader *r, const struct setting **said)
+{
+	const struct setting *row;
+	const char *value;
+	int at = 1;
+	int more;
+
+	*said = NULL;
+	while ((more = next_argument(r, &at, &row, &value)) > 0) {
+		if (row->say != NULL) {
+			*said = row;
+			return 0;
+		}
+		if (row->local && set(r, row, value) != 0)
+			return -EINVAL;
+	}
+	return more;
+}
+
+/* Set the rest of the command line's options. */
+static int
+read_command_line(struct reader *r)
+{
+	const struct setting *row;
+	const char *value;
+	bool origins = false;
+	int at = 1;
+
+	while (next_argument(r, &at, &row, &value) > 0) {
+		if (row->local)
+			continue;
+		/* The command line's origins replace the file's. */
+		if (row->set == setting_origin && !origins) {
+			r->o->cors.count = 0;
+			origins = true;
+		}
+		int error = set(r, row, value);
+		if (error != 0)
+			return error;
+	}
+	return 0;
+}
+
+static int
+set_from_line(struct reader *r, const struct setting *row, struct span value)
+{
+	char *string = NULL;
+
+	if (row->local)
+		return setting_refuse(&r->place, row,
+		    "only the command line may say this");
+	if (value.ptr == NULL && row->argument != NULL)
+		return setting_refuse(&r->place, row, "it needs a value, %s",
+		    row->argument);
+	if (value.ptr != NULL) {
+		string = strndup(value.ptr, value.len);
+		if (string == NULL)
+			return setting_refuse(&r->place, row, "out of memory");
+	}
+	int error = set(r, row, string);
+	free(string);
+	return error;
+}
+
+static int
+read_line(struct reader *r, struct span line)
+{
+	struct span name;
+	struct span value;
+
+	const char *fault = conf_line(line, &name, &value);
+	if (fault != NULL)
+		return setting_refuse(&r->place, NULL, "%s", fault);
+	if (name.len == 0)
+		return 0;
+	const struct setting *row = find_row(name);
+	if (row == NULL)
+		return setting_refuse(&r->place, NULL,
+		    "unknown option \"%.*s\"", (int)name.len, name.ptr);
+	return set_from_line(r, row, value);
+}
+
+static int
+read_lines(struct reader *r, struct span text)
+{
+	struct span line;
+	int error = 0;
+
+	r->place.file = r->o->config;
+	r->place.line = 0;
+	while (error == 0 && span_cut(&text, '\n', &line)) {
+		r->place.line++;
+		error = read_line(r, line);
+	}
+	r->place.file = NULL;
+	return error;
+}
+
+static int
+read_config(struct reader *r)
+{
+	struct buf content;
+
+	if (r->o->config == NULL)
+		return 0;
+	buf_init(&content);
+	int error = file_read(r->o->config, CONFIG_FILE_MAX, &content);
+	if (error == 0)
+		error = read_lines(r, buf_span(&content));
+	else
+		(void)setting_refuse(&r->place, find_row(SPAN("config")),
+		    "%s: %s", r->o->config, strerror(-error));
+	buf_fini(&content);
+	return error;
+}
+
+static int
+set_arena(struct reader *r)
+{
+	const struct setting *row = find_row(SPAN("arena"));
+	const char *folder = getenv("RUNTIME_DIRECTORY");
+	char path[PATH_MAX];
+	int len;
+
+	if (r->o->arena != NULL)
+		return 0;
+	/* systemd.exec(5): several folders are parted by colons. */
+	if (folder != NULL && folder[0] != '\0')
+		len = snprintf(path, sizeof(path), "%.*s/arena",
+		    (int)strcspn(folder, ":"), folder);
+	else
+		len = snprintf(path, sizeof(path), "/dev/shm/peal-%lu/arena",
+		    (unsigned long)geteuid());
+	if (len < 0 || (size_t)len >= sizeof(path))
+		return setting_refuse(&r->place, row,
+		    "$RUNTIME_DIRECTORY is too long");
+	return set(r, row, path);
+}
+
+/* An event must leave room for others, or the arena is no history. */
+static int
+check_event_size(struct reader *r)
+{
+	struct options *o = r->o;
+	uint64_t most = o->arena_size / 8;
+	char size[AMOUNT_CHARS];
+
+	if (o->max_event_size == 0)
+		o->max_event_size =
+		    most < EVENT_SIZE_DEFAULT ? most : EVENT_SIZE_DEFAULT;
+	if (o->max_event_size <= most)
+		return 0;
+	amount_print(size, o->max_event_size, amount_sizes);
+	return setting_refuse(&r->place, find_row(SPAN("max-event-size")),
+	    "\"%s\" is more than an eighth of --arena-size", size);
+}
+
+int
+options_reload_keys(struct options *o, struct buf *text)
+{
+	const char *path = o->publish_key_file;
+	struct grant_keys keys;
+	struct buf content;
+	const char *fault;
+	size_t line = 0;
+
+	if (path == NULL)
+		return 0;
+	buf_init(&content);
+	int error = file_read_secret(path, KEY_FILE_MAX, &content, &fault);
+	if (error != 0) {
+		setting_say(text, "%s: %s", path, fault);
+		goto fail;
+	}
+	error = grant_keys_parse(&keys, buf_span(&content), &line);
+	if (error == -ENODATA)
+		setting_say(text, "%s: there is no key in it", path);
+	else if (error != 0)
+		setting_say(text,
+		    "%s:%zu: not a key (%d to %d visible ASCII characters), "
+		    "or more than %d",
+		    path, line, GRANT_KEY_MIN, GRANT_KEY_MAX, GRANT_KEYS_MAX);
+	if (error != 0)
+		goto fail;
+	free(o->key_text);
+	o->key_text = content.ptr;
+	o->keys = keys;
+	return 0;
+
+fail:
+	buf_fini(&content);
+	return error;
+}
+
+static int
+read_keys(struct reader *r)
+{
+	struct buf why;
+
+	buf_init(&why);
+	int error = options_reload_keys(r->o, &why);
+	buf_put_char(&why, '\0');
+	if (error != 0)
+		(void)setting_refuse(&r->place,
+		    find_row(SPAN("publish-key-file")), "%s",
+		    buf_error(&why) == 0 ? why.ptr : "out of memory");
+	buf_fini(&why);
+	return error;
+}
+
+enum options_outcome
+options_read(struct options *o, int argc, char **argv, struct buf *text)
+{
+	struct reader r = {
+		.o = o,
+		.place = { .text = text,
+		    .owned = &o->owned,
+		    .owned_count = &o->owned_count },
+		.argc = argc,
+		.argv = argv,
+	};
+	const struct setting *said;
+
+	*o = (struct options){ 0 };
+	if (set_defaults(&r) != 0)
+		return OPTIONS_CONFIG;
+	if (read_local(&r, &said) != 0)
+		return OPTIONS_USAGE;
+	if (said != NULL) {
+		said->say(text);
+		return OPTIONS_SAID;
+	}
+	if (read_config(&r) != 0 || read_command_line(&r) != 0 ||
+	    set_arena(&r) != 0 || check_event_size(&r) != 0 ||
+	    read_keys(&r) != 0)
+		return OPTIONS_CONFIG;
+	return OPTIONS_RUN;
+}
+
+void
+options_fini(struct options *o)
+{
+	for (size_t i = 0; i < o->owned_count; i++)
+		free(o->owned[i]);
+	free(o->owned);
+	free(o->key_text);
+	*o = (struct options){ 0 };
+}

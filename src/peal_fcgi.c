@@ -1,0 +1,115 @@
+/*
+ * peal.fcgi: the FastCGI responder.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "listener.h"
+#include "log.h"
+#include "options.h"
+#include "store.h"
+#include "supervisor.h"
+#include "worker.h"
+
+static void
+say(FILE *to, const struct buf *text)
+{
+	(void)fwrite(text->ptr, 1, text->len, to);
+	if (text->len > 0 && text->ptr[text->len - 1] != '\n')
+		(void)fputc('\n', to);
+}
+
+static int
+complain(const struct buf *why, int status)
+{
+	(void)fputs("peal.fcgi: ", stderr);
+	say(stderr, why);
+	return status;
+}
+
+/* Open the arena once before workers do, so that what is wrong is told once. */
+static int
+try_arena(const struct options *o, struct buf *why)
+{
+	struct store_limits limits = { o->max_age_ms, o->max_events };
+	struct store store;
+	int rc = store_open(&store, o->arena, o->arena_size, &limits,
+	    clock_read(), why);
+
+	if (rc == 0)
+		store_close(&store);
+	return rc;
+}
+
+/*
+ * Descriptors 1 and 2 may be closed, and the next file opened would get their
+ * number, and our log.
+ */
+static void
+keep_standard_descriptors(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)open("/dev/null", O_RDWR);
+	}
+}
+
+static int
+run(struct options *o)
+{
+	struct listener listener;
+	struct buf why = { 0 };
+	int status;
+
+	log_open("peal.fcgi", o->log, o->syslog);
+	if (listener_open(&listener, o, &why) != 0) {
+		status = complain(&why,
+		    o->listen == NULL ? EX_USAGE : EX_CONFIG);
+	} else if (o->listen == NULL && o->workers == 0) {
+		/* Spawned by a web server, which looks after its processes. */
+		status = worker_run(o, listener.fd);
+	} else if (try_arena(o, &why) != 0) {
+		status = complain(&why, EX_CONFIG);
+	} else {
+		status = supervisor_run(o, listener.fd,
+		    o->workers == 0 ? 1 : o->workers);
+	}
+	listener_close(&listener);
+	buf_fini(&why);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options options;
+	struct buf text = { 0 };
+	int status = 0;
+
+	keep_standard_descriptors();
+	switch (options_read(&options, argc, argv, &text)) {
+	case OPTIONS_RUN:
+		if (!options.check)
+			status = run(&options);
+		break;
+	case OPTIONS_SAID:
+		say(stdout, &text);
+		break;
+	case OPTIONS_USAGE:
+		say(stderr, &text);
+		status = EX_USAGE;
+		break;
+	case OPTIONS_CONFIG:
+		say(stderr, &text);
+		status = EX_CONFIG;
+		break;
+	}
+	buf_fini(&text);
+	options_fini(&options);
+	return status;
+}

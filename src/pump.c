@@ -1,0 +1,376 @@
+#include "pump.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "log.h"
+#include "sse.h"
+
+#define PAGE_ROOM 65536
+#define PAGE_MARKS 2048
+#define NEWS_AT_ONCE 256
+/* How long to leave an arena alone that could not be locked. */
+#define ARENA_PAUSE_MS 200
+
+void
+pump_arrival_free(struct pump_arrival *arrival)
+{
+	if (arrival == NULL)
+		return;
+	buf_fini(&arrival->head);
+	request_subscription_fini(&arrival->wanted);
+	free(arrival);
+}
+
+int
+pump_init(struct pump *p, struct audience *audience)
+{
+	*p = (struct pump){ .audience = audience };
+	p->behind_end = &p->behind;
+	p->page.bytes = malloc(PAGE_ROOM);
+	p->page.room = PAGE_ROOM;
+	p->page.marks = malloc(PAGE_MARKS * sizeof(p->page.marks[0]));
+	p->page.marks_room = PAGE_MARKS;
+	return p->page.bytes == NULL || p->page.marks == NULL ? -ENOMEM : 0;
+}
+
+void
+pump_fini(struct pump *p)
+{
+	free(p->page.bytes);
+	free(p->page.marks);
+}
+
+static void
+add_behind(struct pump *p, struct stream *s)
+{
+	if (s->is_behind)
+		return;
+	s->is_behind = true;
+	s->next_behind = NULL;
+	*p->behind_end = s;
+	p->behind_end = &s->next_behind;
+}
+
+static void
+feed(struct pump *p, struct stream *s, uint64_t boot_ms)
+{
+	struct audience *a = p->audience;
+
+	audience_wrote(a, s, stream_feed(s, a->gate, &p->page, boot_ms));
+}
+
+/*
+ * Read a page, growing it for an event larger than it is.
+ * Returns as follow_read(), or -ENOMEM.
+ */
+static int
+read_page(struct pump *p, struct follow_reader *reader)
+{
+	struct follow_page *page = &p->page;
+
+	for (;;) {
+		page->len = 0;
+		page->marks_len = 0;
+		int rc = follow_read(p->audience->store, reader, page);
+		if (rc != -EMSGSIZE)
+			return rc;
+		char *bytes = realloc(page->bytes, page->wanted);
+		if (bytes == NULL)
+			return -ENOMEM;
+		page->bytes = bytes;
+		page->room = page->wanted;
+	}
+}
+
+/* A page that a huge event made large goes back to its size. */
+static void
+shrink_page(struct pump *p)
+{
+	if (p->page.room <= PAGE_ROOM)
+		return;
+	char *bytes = realloc(p->page.bytes, PAGE_ROOM);
+	if (bytes != NULL) {
+		p->page.bytes = bytes;
+		p->page.room = PAGE_ROOM;
+	}
+}
+
+/* The arena cannot be read now; all that was to be done waits. */
+static void
+pause_reading(struct pump *p, int rc, uint64_t boot_ms)
+{
+	log_at(LOG_AT_ERROR, "the arena cannot be read: %s", strerror(-rc));
+	p->pause_ms = boot_ms + ARENA_PAUSE_MS;
+}
+
+/* Give a page of a channel's news to its streams; from is where it begins. */
+static void
+fan_out_page(struct pump *p, struct roster_channel *channel, uint64_t from,
+    uint64_t boot_ms)
+{
+	struct roster_seat *seat = channel->seats;
+
+	for (; seat != NULL; seat = seat->next) {
+		struct stream *s = seat->stream;
+		if (s->state != STREAM_READY || s->is_behind)
+			continue;
+		if (s->seat_count > 1 || s->cursor < from)
+			add_behind(p, s);
+		else
+			feed(p, s, boot_ms);
+	}
+}
+
+/*
+ * Fan a channel's news out.  Where it has let go of events before we read them,
+ * every stream looks for itself what it has lost.
+ * Returns 0, or -errno when it stays due.
+ */
+static int
+fan_out(struct pump *p, struct roster_channel *channel, uint64_t boot_ms)
+{
+	struct follow_reader reader = {
+		.listeners = &channel->listener,
+		.count = 1,
+		.cursor = channel->seen,
+		.told = channel->seen,
+		.hint = channel->hint,
+	};
+
+	do {
+		uint64_t from = reader.cursor;
+		int rc = read_page(p, &reader);
+		if (rc == -ENODATA) {
+			reader.told = UINT64_MAX;
+			rc = read_page(p, &reader);
+			from = UINT64_MAX;
+		}
+		if (rc == -ESTALE)
+			from = UINT64_MAX;
+		else if (rc != 0)
+			return rc;
+		fan_out_page(p, channel, from, boot_ms);
+		if (rc == -ESTALE)
+			break;
+		channel->seen = reader.cursor;
+		channel->hint = reader.hint;
+	} while (p->page.more);
+	channel->fanned_ms = boot_ms;
+	return 0;
+}
+
+static void
+fan_out_due(struct pump *p, uint64_t boot_ms)
+{
+	struct roster_channel *channel = p->due;
+
+	p->due = NULL;
+	p->next_due_ms = 0;
+	while (channel != NULL) {
+		struct roster_channel *next = channel->next_due;
+		uint64_t ready_ms =
+		    channel->fanned_ms + p->audience->settings.coalesce_ms;
+		int rc = 0;
+
+		channel->is_due = false;
+		if (channel->seats == NULL) {
+			roster_drop(&p->audience->roster, channel);
+		} else if (p->audience->settings.coalesce_ms > 0 && ready_ms > boot_ms) {
+			rc = -EAGAIN;
+			if (p->next_due_ms == 0 || p->next_due_ms > ready_ms)
+				p->next_due_ms = ready_ms;
+		} else if ((rc = fan_out(p, channel, boot_ms)) != 0) {
+			pause_reading(p, rc, boot_ms);
+		}
+		if (rc != 0) {
+			channel->is_due = true;
+			channel->next_due = p->due;
+			p->due = channel;
+		}
+		channel = next;
+	}
+	shrink_page(p);
+}
+
+/* Read one page for a stream that is behind. */
+static void
+serve(struct pump *p, struct stream *s, uint64_t boot_ms)
+{
+	uint32_t listeners[FOLLOW_READER_MAX];
+	struct follow_reader reader = {
+		.listeners = listeners,
+		.count = s->seat_count,
+		.cursor = s->cursor,
+		.told = s->told,
+		.hint = s->hint,
+	};
+
+	for (size_t i = 0; i < s->seat_count; i++)
+		listeners[i] = s->seats[i].channel->listener;
+	int rc = read_page(p, &reader);
+	if (rc == 0) {
+		feed(p, s, boot_ms);
+		s->hint = s->cursor == reader.cursor ? reader.hint : 0;
+		if (p->page.more && s->state == STREAM_READY)
+			add_behind(p, s);
+	} else if (rc == -ENODATA || rc == -ESTALE) {
+		/* What it needs is gone: it comes back and is told so. */
+		audience_end(p->audience, s, boot_ms);
+	} else {
+		pause_reading(p, rc, boot_ms);
+		add_behind(p, s);
+	}
+}
+
+static void
+serve_behind(struct pump *p, uint64_t boot_ms)
+{
+	struct stream *s = p->behind;
+
+	p->behind = NULL;
+	p->behind_end = &p->behind;
+	while (s != NULL) {
+		struct stream *next = s->next_behind;
+		s->is_behind = false;
+		if (s->state == STREAM_READY)
+			serve(p, s, boot_ms);
+		s = next;
+	}
+	shrink_page(p);
+}
+
+void
+pump_pass(struct pump *p, uint64_t boot_ms)
+{
+	if (p->pause_ms <= boot_ms) {
+		if (p->due != NULL && p->next_due_ms <= boot_ms)
+			fan_out_due(p, boot_ms);
+		if (p->behind != NULL)
+			serve_behind(p, boot_ms);
+	}
+	audience_bury(p->audience);
+}
+
+void
+pump_take_news(struct pump *p)
+{
+	uint32_t cookies[NEWS_AT_ONCE];
+	int count;
+
+	do {
+		count = follow_news(p->audience->store, cookies, NEWS_AT_ONCE);
+		for (int i = 0; i < count; i++) {
+			struct roster_channel *channel =
+			    roster_by_cookie(&p->audience->roster, cookies[i]);
+			if (channel == NULL || channel->is_due)
+				continue;
+			channel->is_due = true;
+			channel->next_due = p->due;
+			p->due = channel;
+			p->next_due_ms = 0;
+		}
+	} while (count == NEWS_AT_ONCE);
+	if (count < 0)
+		log_at(LOG_AT_ERROR, "no news from the arena: %s",
+		    strerror(-count));
+}
+
+/* Refuse a stream so that the browser comes back: from a non-200 it would not. */
+static void
+refuse(struct audience *a, struct pump_arrival *arrival)
+{
+	audience_put_come_back(a, &arrival->head);
+	bool good =
+	    gate_end(a->gate, &arrival->peer, buf_span(&arrival->head)) == 0;
+	audience_release(a, arrival->peer.fd, good && arrival->peer.keep);
+	store_count(a->store, LAYOUT_REFUSED, 1);
+}
+
+/* The header, the first block, and the gap event where there is a gap. */
+static void
+put_hello(const struct audience *a, const struct follow_joined *joined,
+    struct pump_arrival *arrival)
+{
+	sse_hello(&arrival->head, a->settings.retry_ms, joined->hello);
+	if (!joined->gap)
+		return;
+	sse_gap(&arrival->head, joined->gap_id, arrival->wanted.asked,
+	    joined->gap_from);
+	store_count(a->store, LAYOUT_GAPS, 1);
+}
+
+static void
+begin_stream(struct pump *p, struct stream *s, struct pump_arrival *arrival,
+    const struct follow_joined *joined, uint64_t boot_ms)
+{
+	struct audience *a = p->audience;
+
+	put_hello(a, joined, arrival);
+	if (buf_error(&arrival->head) != 0 ||
+	    stream_write(s, a->gate, buf_span(&arrival->head), boot_ms) <
+		arrival->head.len)
+		s->state = STREAM_GONE;
+	audience_wrote(a, s, 0);
+	if (joined->backlog)
+		add_behind(p, s);
+}
+
+void
+pump_admit(struct pump *p, struct pump_arrival *arrival, struct clock_now now,
+    bool stopping)
+{
+	struct audience *a = p->audience;
+	struct follow_joined joined;
+	struct stream *s = NULL;
+	int rc = 0;
+
+	if (!stopping && a->count < a->settings.max_streams)
+		s = audience_seat(a, &arrival->peer, &arrival->wanted, now,
+		    &joined, &rc);
+	if (rc != 0)
+		log_at(LOG_AT_ERROR, "a stream cannot join: %s", strerror(-rc));
+	if (s == NULL)
+		refuse(a, arrival);
+	else
+		begin_stream(p, s, arrival, &joined, now.boot_ms);
+	pump_arrival_free(arrival);
+}
+
+void
+pump_stream_event(struct pump *p, struct stream *s, uint32_t events,
+    uint64_t boot_ms)
+{
+	if (audience_event(p->audience, s, events, boot_ms))
+		add_behind(p, s);
+}
+
+uint64_t
+pump_deadline(const struct pump *p)
+{
+	uint64_t at = UINT64_MAX;
+
+	if (p->behind != NULL)
+		at = p->pause_ms;
+	else if (p->due != NULL)
+		at = p->next_due_ms > p->pause_ms ? p->next_due_ms :
+						    p->pause_ms;
+	uint64_t other = audience_deadline(p->audience);
+	return at < other ? at : other;
+}
+
+void
+pump_end_all(struct pump *p, uint64_t boot_ms)
+{
+	struct stream *s = p->audience->streams;
+
+	p->behind = NULL;
+	p->behind_end = &p->behind;
+	for (; s != NULL; s = s->next) {
+		s->is_behind = false;
+		if (s->state != STREAM_GONE)
+			audience_end(p->audience, s, boot_ms);
+	}
+	audience_bury(p->audience);
+}

@@ -1,0 +1,280 @@
+#include "repair.h"
+
+#include "event.h"
+#include "history.h"
+#include "pool.h"
+#include "registry.h"
+
+/* Claimed: part of the chain of a block that is kept. */
+#define UNCLAIMED 0
+#define CLAIMED 1
+
+/* More streams than this on one registration are garbled bytes. */
+#define COUNT_MAX (UINT32_C(1) << 24)
+
+static void
+forget_indexes(struct arena *a, bool whole)
+{
+	struct layout_header *h = a->header;
+
+	if (whole || h->fresh == 0 || h->fresh > a->block_count)
+		h->fresh = a->block_count;
+	h->free_head = LAYOUT_NONE;
+	h->used = 0;
+	h->oldest = LAYOUT_NONE;
+	h->newest = LAYOUT_NONE;
+	h->events = 0;
+	h->channels = 0;
+	for (uint32_t i = 0; i < a->bucket_count; i++)
+		a->buckets[i].channels = LAYOUT_NONE;
+	for (uint32_t i = 0; i < a->worker_count; i++) {
+		a->workers[i].listeners = LAYOUT_NONE;
+		a->workers[i].dirty = LAYOUT_NONE;
+	}
+	for (uint32_t i = 1; i < h->fresh; i++) {
+		struct layout_block *b = &a->blocks[i];
+		if (atomic_load(&b->kind) == LAYOUT_MORE)
+			b->rest.pad = UNCLAIMED;
+	}
+}
+
+/*
+ * Walk the chain of a first block that needs len bytes, and claim it where it is
+ * whole.  A chain that is longer than it needs to be is cut.
+ */
+static bool
+claim_chain(struct arena *a, struct layout_block *first, size_t len,
+    size_t own_room)
+{
+	uint32_t owner = pool_number(a, first);
+	uint32_t wanted = pool_chain_len(len, own_room) - 1;
+	struct layout_block *b = first;
+
+	for (uint32_t i = 0; i < wanted; i++) {
+		b = pool_block(a, b->more, LAYOUT_MORE);
+		if (b == NULL || b->rest.owner != owner ||
+		    b->rest.pad == CLAIMED)
+			return false;
+	}
+	b->more = LAYOUT_NONE;
+	for (b = first; b->more != LAYOUT_NONE;) {
+		b = &a->blocks[b->more];
+		b->rest.pad = CLAIMED;
+	}
+	return true;
+}
+
+static void
+repair_channel(struct arena *a, struct layout_block *b)
+{
+	struct layout_channel *c = &b->channel;
+	char name[EVENT_CHANNEL_MAX];
+	struct layout_block *twin = NULL;
+	size_t len;
+
+	c->next = LAYOUT_NONE;
+	c->newest = LAYOUT_NONE;
+	c->oldest = LAYOUT_NONE;
+	c->events = 0;
+	c->listeners = LAYOUT_NONE;
+	c->subscribers = 0;
+	if (c->name_len == 0 || c->name_len > EVENT_CHANNEL_MAX ||
+	    history_name(a, b, name, &len) != 0 ||
+	    history_hash(a, (struct span){ name, len }) != c->hash ||
+	    history_find(a, (struct span){ name, len }, &twin) != 0 ||
+	    twin != NULL ||
+	    !claim_chain(a, b, c->name_len, LAYOUT_NAME_BYTES)) {
+		pool_commit(b, LAYOUT_FREE);
+		return;
+	}
+	history_hash_in(a, b);
+}
+
+static void
+repair_listener(struct arena *a, struct layout_block *b)
+{
+	const struct layout_listener *l = &b->listener;
+
+	b->more = LAYOUT_NONE;
+	if (l->worker >= a->worker_count || l->count == 0 ||
+	    l->count > COUNT_MAX || a->workers[l->worker].pid == 0 ||
+	    a->workers[l->worker].session != l->session ||
+	    registry_link(a, b) != 0)
+		pool_commit(b, LAYOUT_FREE);
+}
+
+static void
+raise_all_buckets(struct arena *a, uint64_t id)
+{
+	for (uint32_t i = 0; i < a->bucket_count; i++) {
+		if (atomic_load(&a->buckets[i].forgotten) < id)
+			atomic_store(&a->buckets[i].forgotten, id);
+	}
+}
+
+/*
+ * Judge an event.  Returns whether it is kept.  One that was committed but is
+ * not whole raises its channel's mark; where the channel is gone too, *orphan.
+ */
+static bool
+repair_event(struct arena *a, struct layout_block *b, uint64_t *orphan)
+{
+	const struct layout_event *e = &b->event;
+	struct layout_block *channel;
+
+	/* Not committed: nobody was told that it is stored. */
+	if (e->id == 0 || e->id > atomic_load(&a->header->last_id)) {
+		pool_commit(b, LAYOUT_FREE);
+		return false;
+	}
+	channel = pool_block(a, e->channel, LAYOUT_CHANNEL);
+	if (channel != NULL && e->len > 0 &&
+	    claim_chain(a, b, e->len, LAYOUT_EVENT_BYTES))
+		return true;
+	if (channel == NULL && e->id > *orphan)
+		*orphan = e->id;
+	if (channel != NULL &&
+	    atomic_load(&channel->channel.forgotten) < e->id)
+		atomic_store(&channel->channel.forgotten, e->id);
+	pool_commit(b, LAYOUT_FREE);
+	return false;
+}
+
+/* Merge two lists that are sorted by id and linked by later. */
+static uint32_t
+merge(struct arena *a, uint32_t x, uint32_t y)
+{
+	uint32_t head = LAYOUT_NONE;
+	uint32_t *link = &head;
+
+	while (x != LAYOUT_NONE && y != LAYOUT_NONE) {
+		uint32_t *first =
+		    a->blocks[x].event.id <= a->blocks[y].event.id ? &x : &y;
+		*link = *first;
+		link = &a->blocks[*first].event.later;
+		*first = *link;
+	}
+	*link = x != LAYOUT_NONE ? x : y;
+	return head;
+}
+
+/*
+ * Collect the events that are kept into one list sorted by id: a merge sort
+ * from below, in place.  runs[i] is a sorted list of 2^i events, or none.
+ */
+static uint32_t
+sort_events(struct arena *a, uint64_t *orphan)
+{
+	uint32_t runs[32] = { 0 };
+	uint32_t sorted = LAYOUT_NONE;
+
+	for (uint32_t i = 1; i < a->header->fresh; i++) {
+		struct layout_block *b = pool_block(a, i, LAYOUT_EVENT);
+		if (b == NULL || !repair_event(a, b, orphan))
+			continue;
+		uint32_t run = i;
+		unsigned power = 0;
+		b->event.later = LAYOUT_NONE;
+		for (; power < 31 && runs[power] != LAYOUT_NONE; power++) {
+			run = merge(a, runs[power], run);
+			runs[power] = LAYOUT_NONE;
+		}
+		runs[power] = run;
+	}
+	for (unsigned power = 0; power < 32; power++) {
+		if (runs[power] != LAYOUT_NONE)
+			sorted = merge(a, runs[power], sorted);
+	}
+	return sorted;
+}
+
+static void
+unclaim(struct arena *a, struct layout_block *first)
+{
+	for (struct layout_block *b = first; b->more != LAYOUT_NONE;) {
+		b = &a->blocks[b->more];
+		b->rest.pad = UNCLAIMED;
+	}
+	pool_commit(first, LAYOUT_FREE);
+}
+
+/* Link a sorted list, leaving out what was forgotten and what is there twice. */
+static void
+link_events(struct arena *a, uint32_t sorted)
+{
+	uint64_t last = 0;
+
+	while (sorted != LAYOUT_NONE) {
+		struct layout_block *b = &a->blocks[sorted];
+		const struct layout_block *channel =
+		    pool_block(a, b->event.channel, LAYOUT_CHANNEL);
+		sorted = b->event.later;
+		/* An event at or below the mark was being let go of. */
+		if (channel == NULL || b->event.id == last ||
+		    b->event.id <= atomic_load(&channel->channel.forgotten) ||
+		    history_link(a, b) != 0)
+			unclaim(a, b);
+		else
+			last = b->event.id;
+	}
+}
+
+/* Free what nobody claims, and chain the free blocks, lowest first. */
+static void
+rebuild_free_list(struct arena *a)
+{
+	struct layout_header *h = a->header;
+	uint32_t top = h->fresh;
+
+	h->fresh = 1;
+	for (uint32_t i = top - 1; i > 0; i--) {
+		struct layout_block *b = &a->blocks[i];
+		uint32_t kind = atomic_load(&b->kind);
+		if (kind == LAYOUT_EVENT || kind == LAYOUT_CHANNEL ||
+		    kind == LAYOUT_LISTENER ||
+		    (kind == LAYOUT_MORE && b->rest.pad == CLAIMED)) {
+			if (h->fresh <= i)
+				h->fresh = i + 1;
+			h->used++;
+			continue;
+		}
+		pool_commit(b, LAYOUT_FREE);
+		b->more = LAYOUT_NONE;
+		/* Above the last used block, blocks count as fresh again. */
+		if (i < h->fresh) {
+			b->more = h->free_head;
+			h->free_head = i;
+		}
+	}
+}
+
+void
+repair_arena(struct arena *a, bool whole)
+{
+	struct layout_header *h = a->header;
+	struct layout_block *b;
+	uint64_t orphan = 0;
+
+	forget_indexes(a, whole);
+	for (uint32_t i = 1; i < h->fresh; i++) {
+		if ((b = pool_block(a, i, LAYOUT_CHANNEL)) != NULL)
+			repair_channel(a, b);
+	}
+	for (uint32_t i = 1; i < h->fresh; i++) {
+		if ((b = pool_block(a, i, LAYOUT_LISTENER)) != NULL)
+			repair_listener(a, b);
+	}
+	link_events(a, sort_events(a, &orphan));
+	/* Whose channel cannot be told may have been anybody's. */
+	if (orphan != 0)
+		raise_all_buckets(a, orphan);
+	rebuild_free_list(a);
+	for (uint32_t i = 1; i < h->fresh; i++) {
+		if ((b = pool_block(a, i, LAYOUT_CHANNEL)) != NULL)
+			history_drop_if_idle(a, b);
+	}
+	if (h->high_water < h->used || h->high_water >= a->block_count)
+		h->high_water = h->used;
+	h->wake_all = 1;
+	h->repairs++;
+}

@@ -1,0 +1,407 @@
+/*
+ * The history against a naive model: thousands of random appends, batches,
+ * purges, joins, reads, clock steps and repairs on a real arena, and beside it
+ * an array that remembers everything.
+ *
+ * usage: model_history [STEPS [SEED]]
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "follow.h"
+#include "history.h"
+#include "repair.h"
+#include "sse.h"
+#include "store.h"
+#include "verify.h"
+#include "wake.h"
+
+#define CHANNELS 12
+#define PAGE (1 << 20)
+
+static unsigned long long seed;
+
+#define REQUIRE(condition, ...)                                        \
+	do {                                                           \
+		if (!(condition)) {                                    \
+			printf("FAIL (seed %llu): ", seed);            \
+			printf(__VA_ARGS__);                           \
+			printf(" [%s:%d]\n", __FILE__, __LINE__);      \
+			exit(1);                                       \
+		}                                                      \
+	} while (0)
+
+static uint64_t
+roll(uint64_t below)
+{
+	static uint64_t state;
+
+	if (state == 0)
+		state = seed * 2 + 1;
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (state >> 11) % below;
+}
+
+struct model_event {
+	uint64_t id;
+	uint64_t stamp_ms;
+	unsigned channel;
+	struct buf bytes;
+	bool gone; /* forgotten, for whatever reason */
+};
+
+struct model {
+	struct model_event *events;
+	size_t count;
+	size_t room;
+	struct span names[CHANNELS];
+	uint64_t max_age_ms;
+	uint32_t max_events;
+	struct clock_now now;
+	uint64_t stamp_ms;
+	uint64_t beginning;
+	uint64_t seen_evicted; /* by pressure, which the model takes over */
+};
+
+/* Names that share no bucket: a shared one may tell a gap that is none. */
+static void
+choose_names(struct model *m, const struct store *s)
+{
+	uint32_t buckets[CHANNELS];
+
+	for (unsigned i = 0; i < CHANNELS; i++) {
+		bool shared = true;
+		while (shared) {
+			size_t len = 1 + roll(roll(4) == 0 ? 255 : 20);
+			char *name = malloc(len);
+			REQUIRE(name != NULL, "out of memory");
+			for (size_t c = 0; c < len; c++)
+				name[c] = (char)('a' + roll(26));
+			m->names[i] = (struct span){ name, len };
+			buckets[i] = history_hash(&s->arena, m->names[i]) &
+			    (s->arena.bucket_count - 1);
+			shared = false;
+			for (unsigned j = 0; j < i; j++)
+				shared = shared || buckets[j] == buckets[i];
+			if (shared)
+				free(name);
+		}
+	}
+}
+
+static void
+model_forget(struct model *m)
+{
+	uint32_t kept[CHANNELS] = { 0 };
+
+	for (size_t i = m->count; i-- > 0;) {
+		struct model_event *e = &m->events[i];
+		if (e->gone)
+			continue;
+		if (e->stamp_ms + m->max_age_ms <= m->now.boot_ms ||
+		    ++kept[e->channel] > m->max_events)
+			e->gone = true;
+	}
+}
+
+/* Pressure takes the oldest of all; the model believes the counter. */
+static void
+model_evict(struct model *m, const struct store *s)
+{
+	uint64_t evicted = s->arena.header->evicted_pressure;
+
+	for (size_t i = 0; i < m->count && m->seen_evicted < evicted; i++) {
+		if (!m->events[i].gone) {
+			m->events[i].gone = true;
+			m->seen_evicted++;
+		}
+	}
+	m->seen_evicted = evicted;
+}
+
+static void
+do_append(struct model *m, struct wake *w)
+{
+	struct store_event events[20];
+	struct store_appended appended[20];
+	struct buf bodies[20];
+	unsigned channels[20];
+	size_t count = roll(4) == 0 ? 1 + roll(20) : 1;
+	uint64_t last = m->count > 0 ? m->events[m->count - 1].id :
+				       m->beginning;
+	bool outside = roll(20) == 0;
+
+	for (size_t i = 0; i < count; i++) {
+		char data[3000];
+		size_t len = roll(roll(8) == 0 ? sizeof(data) : 300);
+		for (size_t c = 0; c < len; c++)
+			data[c] = (char)('a' + roll(26));
+		buf_init(&bodies[i]);
+		sse_event(&bodies[i], SPAN("t"), (struct span){ data, len });
+		channels[i] = (unsigned)roll(CHANNELS);
+		events[i] = (struct store_event){
+			.channel = m->names[channels[i]],
+			.body = buf_span(&bodies[i]),
+			.id = outside ? last + 1 + i * 3 : 0,
+		};
+	}
+	/* What is too old goes before pressure looks for the oldest. */
+	int rc = wake_append(w, m->now, events, count, appended);
+	REQUIRE(rc == 0, "append: %s", strerror(-rc));
+	if (m->stamp_ms < m->now.boot_ms)
+		m->stamp_ms = m->now.boot_ms;
+	for (size_t i = 0; i < count; i++) {
+		REQUIRE(appended[i].id > last, "an id does not rise");
+		last = appended[i].id;
+		if (m->count == m->room) {
+			m->room = m->room == 0 ? 1024 : m->room * 2;
+			m->events = realloc(m->events,
+			    m->room * sizeof(m->events[0]));
+			REQUIRE(m->events != NULL, "out of memory");
+		}
+		struct model_event *e = &m->events[m->count++];
+		*e = (struct model_event){
+			.id = last,
+			.stamp_ms = m->stamp_ms,
+			.channel = channels[i],
+		};
+		char line[SSE_ID_LINE_MAX];
+		buf_put(&e->bytes,
+		    (struct span){ line, sse_id_line(last, line) });
+		buf_put(&e->bytes, buf_span(&bodies[i]));
+		buf_fini(&bodies[i]);
+	}
+}
+
+/* Join some channels at some point, and read it all in small pages. */
+static void
+do_follow(struct model *m, struct store *s)
+{
+	struct follow_join joins[CHANNELS];
+	struct follow_joined joined;
+	uint32_t listeners[CHANNELS];
+	bool chosen[CHANNELS] = { false };
+	size_t count = 0;
+	struct event_resume resume = { .kind = EVENT_RESUME_EARLIEST };
+	static char bytes[PAGE];
+	static struct follow_mark marks[4096];
+
+	for (unsigned i = 0; i < CHANNELS; i++) {
+		if (roll(CHANNELS) > 1 && i + 1 < CHANNELS)
+			continue;
+		chosen[i] = true;
+		joins[count++] =
+		    (struct follow_join){ .name = m->names[i], .cookie = i };
+	}
+	if (roll(4) > 0 && m->count > 0) {
+		size_t back = roll(roll(2) == 0 ? m->count : 1 + m->count / 8);
+		resume.kind = EVENT_RESUME_AFTER;
+		resume.id = m->events[m->count - 1 - back].id - roll(2);
+	}
+	int rc = follow_join(s, m->now, joins, count, resume, &joined);
+	REQUIRE(rc == 0, "join: %s", strerror(-rc));
+	/* The join forgets what is too old, and may need room itself. */
+	model_evict(m, s);
+	model_forget(m);
+
+	bool lost = false;
+	size_t expected = 0;
+	for (size_t i = 0; i < m->count; i++) {
+		const struct model_event *e = &m->events[i];
+		if (!chosen[e->channel] || e->id <= resume.id)
+			continue;
+		lost = lost || e->gone;
+		expected += !e->gone;
+	}
+	if (resume.kind == EVENT_RESUME_EARLIEST)
+		lost = false;
+	else if (resume.id < m->beginning)
+		lost = true;
+	REQUIRE(joined.gap == lost, "gap %d, lost %d after %llu", joined.gap,
+	    lost, (unsigned long long)resume.id);
+	REQUIRE(joined.backlog == (expected > 0), "backlog %d, %zu events",
+	    joined.backlog, expected);
+
+	for (size_t i = 0; i < count; i++)
+		listeners[i] = joins[i].listener;
+	struct follow_reader reader = {
+		.listeners = listeners,
+		.count = count,
+		.cursor = joined.cursor,
+		.told = joined.told,
+	};
+	size_t at = 0;
+	bool more = true;
+	while (more) {
+		struct follow_page page = {
+			.bytes = bytes,
+			.room = 4096 + roll(8192),
+			.marks = marks,
+			.marks_room = 1 + roll(64),
+		};
+		if (roll(3) == 0)
+			reader.hint = 0;
+		rc = follow_read(s, &reader, &page);
+		REQUIRE(rc == 0, "read: %s", strerror(-rc));
+		more = page.more;
+		size_t begin = 0;
+		for (size_t i = 0; i < page.marks_len; i++) {
+			while (at < m->count &&
+			    (m->events[at].gone ||
+				!chosen[m->events[at].channel] ||
+				m->events[at].id <= resume.id))
+				at++;
+			REQUIRE(at < m->count, "an event too many");
+			REQUIRE(page.marks[i].id == m->events[at].id,
+			    "a wrong event");
+			REQUIRE(span_equal(buf_span(&m->events[at].bytes),
+				    (struct span){ page.bytes + begin,
+					page.marks[i].end - begin }),
+			    "wrong bytes");
+			begin = page.marks[i].end;
+			at++;
+			expected--;
+		}
+	}
+	REQUIRE(expected == 0, "%zu events were not read", expected);
+	rc = follow_leave(s, listeners, count);
+	REQUIRE(rc == 0, "leave: %s", strerror(-rc));
+}
+
+static void
+do_purge(struct model *m, struct store *s)
+{
+	unsigned channel = (unsigned)roll(CHANNELS);
+	int rc = store_purge(s, m->names[channel]);
+
+	REQUIRE(rc == 0 || rc == -ENOENT, "purge: %s", strerror(-rc));
+	for (size_t i = 0; i < m->count; i++) {
+		if (m->events[i].channel == channel)
+			m->events[i].gone = true;
+	}
+}
+
+static void
+check_all(const struct model *m, struct store *s)
+{
+	struct buf faults = { 0 };
+	size_t count = 0;
+	int rc = verify_store(s, &faults, &count);
+
+	(void)m;
+	REQUIRE(rc == 0, "verify: %s", strerror(-rc));
+	REQUIRE(count == 0, "%zu faults:\n%.*s", count, (int)faults.len,
+	    faults.ptr);
+	buf_fini(&faults);
+}
+
+static void
+step(struct model *m, struct store *s, struct wake *w)
+{
+	switch (roll(20)) {
+	case 0:
+		do_purge(m, s);
+		break;
+	case 1:
+		if (roll(m->max_events) < 10)
+			m->now.boot_ms += roll(m->max_age_ms / 2);
+		m->now.wall_ms += roll(5000);
+		break;
+	case 2: /* the clock is set back, or ahead */
+		m->now.wall_ms += roll(2) == 0 ? 3600 * 1000 : 0;
+		m->now.wall_ms -= roll(1800 * 1000);
+		break;
+	case 3:
+		repair_arena(&s->arena, roll(2) == 0);
+		check_all(m, s);
+		break;
+	case 4:
+	case 5:
+	case 6:
+	case 7:
+		do_follow(m, s);
+		break;
+	default:
+		do_append(m, w);
+		model_evict(m, s);
+		m->now.wall_ms += roll(3);
+		m->now.boot_ms += roll(3);
+	}
+	model_forget(m);
+}
+
+static void
+run(const char *folder, uint64_t size, uint32_t max_events, long steps)
+{
+	char path[300];
+	struct buf why = { 0 };
+	struct store store;
+	struct wake wake;
+	int inbox;
+	struct model m = {
+		.max_age_ms = 60 * 1000,
+		.max_events = max_events,
+		.now = clock_read(),
+	};
+	struct store_limits limits = { m.max_age_ms, max_events };
+
+	(void)snprintf(path, sizeof(path), "%s/arena", folder);
+	int rc = store_open(&store, path, size, &limits, m.now, &why);
+	REQUIRE(rc == 0, "open: %.*s", (int)why.len, why.ptr);
+	m.beginning = event_id_make(m.now.wall_ms, 0);
+	rc = wake_attach(&store, m.now, &inbox, &why);
+	REQUIRE(rc == 0, "attach: %.*s", (int)why.len, why.ptr);
+	REQUIRE(wake_init(&wake, &store, 16) == 0, "out of memory");
+	choose_names(&m, &store);
+	for (long i = 0; i < steps; i++) {
+		step(&m, &store, &wake);
+		if (i % 97 == 0)
+			check_all(&m, &store);
+	}
+	check_all(&m, &store);
+	printf("ok: %ld steps, %zu events, %llu by pressure, %llu by age, "
+	       "%llu by count\n",
+	    steps, m.count,
+	    (unsigned long long)store.arena.header->evicted_pressure,
+	    (unsigned long long)store.arena.header->evicted_age,
+	    (unsigned long long)store.arena.header->evicted_count);
+	for (size_t i = 0; i < m.count; i++)
+		buf_fini(&m.events[i].bytes);
+	free(m.events);
+	for (unsigned i = 0; i < CHANNELS; i++)
+		free((void *)(uintptr_t)m.names[i].ptr);
+	wake_fini(&wake);
+	wake_detach(&store, inbox);
+	store_close(&store);
+	buf_fini(&why);
+	(void)unlink(path);
+	(void)strcat(path, ".lock");
+	(void)unlink(path);
+}
+
+int
+main(int argc, char **argv)
+{
+	long steps = argc > 1 ? atol(argv[1]) : 6000;
+	char folder[] = "/dev/shm/peal-model-XXXXXX";
+
+	seed = argc > 2 ? strtoull(argv[2], NULL, 10) :
+			  (unsigned long long)time(NULL) ^
+		((unsigned long long)getpid() << 20);
+	printf("seed %llu\n", seed);
+	if (mkdtemp(folder) == NULL) {
+		perror(folder);
+		return 1;
+	}
+	run(folder, UINT64_C(64) << 20, 50, steps);	/* limits bind */
+	run(folder, UINT64_C(256) << 10, 100000, steps); /* the arena is full */
+	(void)rmdir(folder);
+	return 0;
+}
