@@ -109,6 +109,7 @@ leave_off() {
 			say "$service's service is left off; to use it: systemctl enable --now $service"
 		elif command -v service >/dev/null; then
 			as_root service "$service" stop >/dev/null 2>&1 || :
+			as_root update-rc.d "$service" disable >/dev/null 2>&1 || :
 		fi
 	done
 }

@@ -84,10 +84,8 @@ def bad_forms_and_raw_bodies_store_nothing(place):
         (FORM, "/publish", "channel=%s&data=1" % ("a" * 256), 400),
         ("text/plain", "/publish", "x", 400), ("text/plain", "/publish?channel=", "x", 400),
         ("text/plain", "/publish?channel=a&topic=peal:x", "x", 400),
-        ("text/plain", "/publish?channel=a&topic=a%0Db", "x", 400),
         ("text/plain", "/publish?channel=a", b"\xff", 400),
         ("text/plain", "/publish?channel=a", b"\xe2\x82", 400),
-        ("application/octet-stream", "/publish?channel=a%01", "x", 400),
         ("multipart/form-data; boundary=x", "/publish?channel=a",
          '--x\r\nContent-Disposition: form-data; name="data"\r\n\r\n1\r\n--x--\r\n', 415),
     ]
@@ -135,11 +133,22 @@ def bad_subscriptions_are_400(place):
     site = place.behind_lighttpd()
     many = "&".join("channel=c%d" % n for n in range(65))
     table = ["", "channel", "channel=", "Channel=a", "x=a", "channel=a&channel=", many,
-             "channel=" + "a" * 256, "channel=" + urllib.parse.quote("\u00e9" * 128),
-             "channel=a%00b", "channel=a%0Ab", "channel=%7F", "channel=%1F", "channel=%FF",
-             "channel=%C3%28", "channel=%ED%A0%80"]
+             "channel=" + "a" * 256, "channel=" + urllib.parse.quote("\u00e9" * 128)]
     for text in table:
         is_problem(site.get("/events" + ("?" + text if text else "")), 400, "%r" % text[:60])
+
+
+@case
+def control_characters_and_bad_utf8_in_the_query_are_400(place):
+    # lighttpd refuses them itself; other servers do not.
+    peal = place.direct()
+    for text in ("a%00b", "a%0Ab", "%7F", "%1F", "%0D", "%FF", "%C3%28", "%ED%A0%80"):
+        is_problem(peal.ask(query_string="channel=" + text), 400, text)
+        for fields in ("channel=%s", "channel=a&topic=%s"):
+            answer = peal.ask("POST", "x", query_string=fields % text, CONTENT_TYPE="text/plain",
+                              PEAL_ROLES="publish")
+            is_problem(answer, 400, fields % text)
+    nothing_stored(peal, "a")
 
 
 @case
