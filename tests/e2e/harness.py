@@ -615,26 +615,39 @@ class Place:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         _reap()
-        if kind is not None and not issubclass(kind, Skipped):
+        faults = self.sanitizers_words()
+        if faults or late or kind is not None and not issubclass(kind, Skipped):
             self.print_logs()
         shutil.rmtree(self.folder, ignore_errors=True)
-        if late and kind is None:
-            raise Failed("did not end on SIGTERM: " + ", ".join(late))
+        if kind is None:
+            check(not late, "did not end on SIGTERM: %s", ", ".join(late))
+            check(not faults, "%s", faults)
 
     def path(self, *names):
         return os.path.join(self.folder, *names)
 
-    def print_logs(self):
+    def logs_lines(self):
+        """The name and the lines of each log."""
         for folder, _, names in os.walk(self.folder):
             for name in sorted(names):
-                if not name.endswith(".log"):
-                    continue
-                with open(os.path.join(folder, name), "rb") as file:
-                    lines = file.read().decode("utf-8", "replace").splitlines()
-                if lines:
-                    print("---- %s" % name)
-                    print("\n".join("  | " + line for line in lines[-25:]))
+                if name.endswith(".log"):
+                    with open(os.path.join(folder, name), "rb") as file:
+                        yield name, file.read().decode("utf-8", "replace").splitlines()
+
+    def print_logs(self):
+        for name, lines in self.logs_lines():
+            if lines:
+                print("---- %s" % name)
+                print("\n".join("  | " + line for line in lines[-25:]))
         sys.stdout.flush()
+
+    def sanitizers_words(self):
+        """What a sanitizer has found: a worker that it ended is replaced, and nobody else tells."""
+        for name, lines in self.logs_lines():
+            for line in lines:
+                if "Sanitizer: " in line or ": runtime error: " in line:
+                    return "%s: %s" % (name, line.strip())
+        return ""
 
     def find(self, name):
         path = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
