@@ -21,8 +21,7 @@ static const char *const total_helps[] = {
 	[LAYOUT_DELIVERED] = "Events written to streams.",
 	[LAYOUT_GAPS] = "Gap events sent.",
 	[LAYOUT_STALLED] = "Streams ended because they did not read.",
-	[LAYOUT_REFUSED] = "Streams refused because the worker was full or "
-			   "stopping.",
+	[LAYOUT_REFUSED] = "Streams refused by a full or stopping worker.",
 };
 
 #define TOTALS (sizeof(total_names) / sizeof(total_names[0]))
