@@ -73,8 +73,7 @@ check_length(const struct answer *a, const struct request *r, bool too_large,
 
 	if (too_large ||
 	    (r->content_length > 0 && (uint64_t)r->content_length > most)) {
-		problem_set(problem, 413,
-		    "the body is longer than %llu bytes",
+		problem_set(problem, 413, "the body is longer than %llu bytes",
 		    (unsigned long long)most);
 		return -EINVAL;
 	}
@@ -191,9 +190,9 @@ route(struct answer *a, const struct request *r, const struct gate_peer *peer,
 		publish(a, r, too_large);
 	} else {
 		problem_set(&problem, 405,
-		    r->method == REQUEST_POST ?
-			"POST is for the address above this one" :
-			"the method is none of GET, HEAD, POST and OPTIONS");
+		    r->method == REQUEST_POST
+			? "POST is for the address above this one"
+			: "the method is none of GET, HEAD, POST and OPTIONS");
 		put_problem(a, r, &problem);
 	}
 	return NULL;

@@ -16,7 +16,7 @@ struct answer {
 	struct gate *gate;
 	const struct options *options;
 	struct wake *wake;
-	struct buf body;  /* kept from request to request */
+	struct buf body; /* kept from request to request */
 	struct buf json;
 	struct buf reply;
 };

@@ -115,8 +115,8 @@ check_owned(const struct stat *st, mode_t type, const char *path,
 	 * into it: systemd makes a RuntimeDirectory with 0755. */
 	if ((st->st_mode & (type == S_IFDIR ? 0022 : 0077)) != 0)
 		return fail(why, EPERM, path,
-		    type == S_IFDIR ? "is writable by other users" :
-				      "is open to other users");
+		    type == S_IFDIR ? "is writable by other users"
+				    : "is open to other users");
 	return 0;
 }
 
@@ -155,37 +155,13 @@ open_owned(const char *path, int flags, int *fd, struct buf *why)
 			return fail(why, ENOENT, path, "there is no arena");
 		return fail(why, errno, path, "");
 	}
-	int rc = fstat(*fd, &st) == 0 ?
-	    check_owned(&st, S_IFREG, path, why) :
-	    fail(why, errno, path, "");
+	int rc = fstat(*fd, &st) == 0 ? check_owned(&st, S_IFREG, path, why)
+				      : fail(why, errno, path, "");
 	if (rc != 0) {
 		close(*fd);
 		*fd = -1;
 	}
 	return rc;
-}
-
-void
-arena_boot_id(unsigned char id[16])
-{
-	char text[64];
-	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	ssize_t len = fd < 0 ? 0 : read(fd, text, sizeof(text));
-	size_t nibble = 0;
-
-	if (fd >= 0)
-		close(fd);
-	memset(id, 0, 16);
-	for (ssize_t i = 0; i < len && nibble < 32; i++) {
-		int c = text[i];
-		int digit = c >= '0' && c <= '9' ? c - '0' :
-		    c >= 'a' && c <= 'f'	 ? c - 'a' + 10 :
-						   -1;
-		if (digit < 0)
-			continue;
-		id[nibble / 2] = (unsigned char)(id[nibble / 2] * 16 + digit);
-		nibble++;
-	}
 }
 
 static int
@@ -228,8 +204,8 @@ format_file(int fd, const struct geometry *g)
 		return -errno;
 	if (clock_gettime(CLOCK_REALTIME, &now) != 0)
 		return -errno;
-	h.made_ms = (uint64_t)now.tv_sec * 1000 +
-	    (uint64_t)now.tv_nsec / 1000000;
+	h.made_ms =
+	    (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 	ssize_t done = pwrite(fd, &h, sizeof(h), 0);
 	if (done < 0)
 		return -errno;
@@ -259,8 +235,8 @@ make_file(const char *path, const struct geometry *g, int *fd, struct buf *why)
 			rc = -errno;
 		if (rc != 0) {
 			rc = fail(why, -rc, path,
-			    rc == -ENOSPC ? "no room for an arena of this size" :
-					    "");
+			    rc == -ENOSPC ? "no room for an arena of this size"
+					  : "");
 			close(*fd);
 			*fd = -1;
 			(void)unlink(beside);
@@ -287,8 +263,7 @@ judge_file(int fd, struct geometry *g)
 	    memcmp(h.magic, LAYOUT_MAGIC, sizeof(h.magic)) != 0)
 		return VERDICT_ALIEN;
 	if (h.format != LAYOUT_FORMAT || h.file_size < ARENA_SIZE_MIN ||
-	    h.file_size > ARENA_SIZE_MAX ||
-	    (uint64_t)st.st_size != h.file_size)
+	    h.file_size > ARENA_SIZE_MAX || (uint64_t)st.st_size != h.file_size)
 		return VERDICT_OTHER;
 	*g = geometry_of(h.file_size);
 	return geometry_equal(g, &h) ? VERDICT_GOOD : VERDICT_OTHER;
@@ -396,7 +371,8 @@ arena_open(struct arena *a, const char *path, uint64_t size,
 
 	*a = (struct arena){ .fd = -1, .opening_fd = -1 };
 	if (size != 0 && (size < ARENA_SIZE_MIN || size > ARENA_SIZE_MAX))
-		return fail(why, EINVAL, path, "an arena cannot have this size");
+		return fail(why, EINVAL, path,
+		    "an arena cannot have this size");
 	a->path = strdup(path);
 	if (a->path == NULL)
 		return fail(why, ENOMEM, path, "");
@@ -458,8 +434,8 @@ arena_lock(struct arena *a)
 	if (rc == EBUSY) {
 		(void)clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_sec += LOCK_SECONDS;
-		rc = pthread_mutex_clocklock(&a->header->mutex,
-		    CLOCK_MONOTONIC, &until);
+		rc = pthread_mutex_clocklock(&a->header->mutex, CLOCK_MONOTONIC,
+		    &until);
 	}
 	return -rc;
 }

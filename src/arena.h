@@ -102,7 +102,4 @@ void arena_disclaim(struct arena *a, uint32_t slot);
 /* True if the file at the path is still the one that is open. */
 bool arena_in_place(const struct arena *a);
 
-/* The boot this is: stamps of another one mean nothing. */
-void arena_boot_id(unsigned char id[16]);
-
 #endif

@@ -307,8 +307,7 @@ beat(struct audience *a, struct stream *s, uint64_t boot_ms)
 {
 	/* Two ticks are less than the interval: whoever was written to since
 	 * the last tick but one need not be kept alive yet. */
-	if (s->state != STREAM_READY || s->partial > 0 ||
-	    a->tick - s->tick < 2)
+	if (s->state != STREAM_READY || s->partial > 0 || a->tick - s->tick < 2)
 		return;
 	(void)stream_write(s, a->gate, SSE_HEARTBEAT, boot_ms);
 	audience_wrote(a, s, 0);

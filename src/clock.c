@@ -1,6 +1,9 @@
 #include "clock.h"
 
+#include <fcntl.h>
+#include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 static uint64_t
 read_ms(clockid_t which)
@@ -19,4 +22,27 @@ clock_read(void)
 		.wall_ms = read_ms(CLOCK_REALTIME),
 		.boot_ms = read_ms(CLOCK_BOOTTIME) + 1,
 	};
+}
+
+void
+clock_boot_id(unsigned char id[16])
+{
+	char text[64];
+	int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	ssize_t len = fd < 0 ? 0 : read(fd, text, sizeof(text));
+	size_t nibble = 0;
+
+	if (fd >= 0)
+		close(fd);
+	memset(id, 0, 16);
+	for (ssize_t i = 0; i < len && nibble < 32; i++) {
+		int c = text[i];
+		int digit = c >= '0' && c <= '9' ? c - '0'
+		    : c >= 'a' && c <= 'f'	 ? c - 'a' + 10
+						 : -1;
+		if (digit < 0)
+			continue;
+		id[nibble / 2] = (unsigned char)(id[nibble / 2] * 16 + digit);
+		nibble++;
+	}
 }

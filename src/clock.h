@@ -15,4 +15,7 @@ struct clock_now {
 
 struct clock_now clock_read(void);
 
+/* The boot this is: boot_ms of another one means nothing.  All 0 if unknown. */
+void clock_boot_id(unsigned char id[16]);
+
 #endif

@@ -36,8 +36,8 @@ join_one(struct arena *a, const struct join *join, struct follow_join *one)
 	struct layout_block *channel;
 
 	if (one->listener != LAYOUT_NONE)
-		return listener == NULL ? -ESTALE :
-					  registry_grow(a, listener, 1);
+		return listener == NULL ? -ESTALE
+					: registry_grow(a, listener, 1);
 	int rc = make_room(a);
 	if (rc == 0)
 		rc = history_find_or_make(a, one->name, &channel);
@@ -68,8 +68,8 @@ channel_of(const struct arena *a, uint32_t listener, uint32_t slot)
 {
 	const struct layout_block *b = registry_own(a, listener, slot);
 
-	return b == NULL ? NULL :
-			   pool_block(a, b->listener.channel, LAYOUT_CHANNEL);
+	return b == NULL ? NULL
+			 : pool_block(a, b->listener.channel, LAYOUT_CHANNEL);
 }
 
 /* What the channels have kept and lost, seen from one point. */
@@ -203,8 +203,8 @@ leave_work(struct arena *a, void *argument)
 	struct leave *leave = argument;
 
 	while (leave->done < leave->count) {
-		struct layout_block *listener = registry_own(a,
-		    leave->listeners[leave->done], leave->slot);
+		struct layout_block *listener =
+		    registry_own(a, leave->listeners[leave->done], leave->slot);
 		int rc = listener == NULL ? 0 : registry_shrink(a, listener);
 		if (rc != 0)
 			return rc;
@@ -247,8 +247,8 @@ begin_reading(const struct arena *a, struct reading *r)
 			return -ESTALE;
 		if (atomic_load(&channel->channel.forgotten) > known)
 			return -ENODATA;
-		int rc = history_after(a, channel, reader->cursor,
-		    reader->hint, &r->next[i]);
+		int rc = history_after(a, channel, reader->cursor, reader->hint,
+		    &r->next[i]);
 		if (rc != 0)
 			return rc;
 	}
@@ -342,8 +342,8 @@ news_work(struct arena *a, void *argument)
 	struct news *news = argument;
 
 	while (news->count < news->room) {
-		int rc = registry_pop(a, news->slot,
-		    &news->cookies[news->count]);
+		int rc =
+		    registry_pop(a, news->slot, &news->cookies[news->count]);
 		if (rc <= 0)
 			return rc;
 		news->count++;

@@ -25,14 +25,14 @@ struct follow_join {
 
 /* Where a new stream begins. */
 struct follow_joined {
-	uint64_t cursor;  /* read on after this */
-	uint64_t told;	  /* what was forgotten up to here is known */
-	uint64_t hello;	  /* the id for the stream's first block */
-	bool gap;	  /* something after the resume point is gone */
-	uint64_t gap_id;  /* the id for the gap event */
+	uint64_t cursor;   /* read on after this */
+	uint64_t told;	   /* what was forgotten up to here is known */
+	uint64_t hello;	   /* the id for the stream's first block */
+	bool gap;	   /* something after the resume point is gone */
+	uint64_t gap_id;   /* the id for the gap event */
 	uint64_t gap_from; /* the oldest event kept, or now */
 	uint64_t now;	   /* the newest event of the arena */
-	bool backlog;	  /* there is something to read at once */
+	bool backlog;	   /* there is something to read at once */
 };
 
 /*
@@ -44,8 +44,9 @@ struct follow_joined {
  *
  * Returns 0, or -ENOSPC with nothing registered.
  */
-int follow_join(struct store *s, struct clock_now now, struct follow_join *joins,
-    size_t count, struct event_resume resume, struct follow_joined *joined);
+int follow_join(struct store *s, struct clock_now now,
+    struct follow_join *joins, size_t count, struct event_resume resume,
+    struct follow_joined *joined);
 
 /* A stream goes: take it from its registrations. */
 int follow_leave(struct store *s, const uint32_t *listeners, size_t count);
@@ -68,7 +69,7 @@ struct follow_page {
 	struct follow_mark {
 		uint64_t id;
 		size_t end;
-	} *marks;
+	} * marks;
 	size_t marks_room;
 	size_t marks_len;
 	bool more;     /* it was full before everything was read */

@@ -9,8 +9,8 @@
 
 struct gate {
 	FCGX_Request request;
-	bool open;   /* request holds libfcgi's streams */
-	int file;    /* where libfcgi reads requests from */
+	bool open;    /* request holds libfcgi's streams */
+	int file;     /* where libfcgi reads requests from */
 	bool carrier; /* request is the one that carries writes */
 };
 
@@ -195,8 +195,8 @@ need_carrier(struct gate *g)
 {
 	if (g->open && g->carrier)
 		return 0;
-	int rc = gate_read(g, (struct span){ least_request,
-				  sizeof(least_request) });
+	int rc =
+	    gate_read(g, (struct span){ least_request, sizeof(least_request) });
 	g->carrier = rc == 0;
 	return rc;
 }

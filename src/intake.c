@@ -15,6 +15,7 @@
 
 #include "answer.h"
 #include "clock.h"
+#include "connection.h"
 #include "gate.h"
 #include "log.h"
 #include "pump.h"
@@ -35,23 +36,6 @@
 #define WRITE_TIMEOUT_MS 300
 #define STACK_SIZE (256 * 1024)
 
-struct connection {
-	int fd;
-	bool watched; /* by epoll */
-	bool waiting; /* stands in the list of those with a deadline */
-	uint64_t deadline_ms;
-	struct connection *next;
-	struct connection *previous;
-	struct record_request request;
-};
-
-/* Connections in the order they came, which is that of their deadlines. */
-struct queue {
-	struct connection *first;
-	struct connection *last;
-	uint32_t count;
-};
-
 struct intake {
 	pthread_t thread;
 	int listen_fd;
@@ -64,83 +48,16 @@ struct intake {
 	struct gate *gate;
 	struct wake wake;
 	struct answer answer;
-	struct queue waiting; /* for the rest of their request */
-	struct queue idle;    /* kept, between requests */
+	struct connections connections;
 	uint32_t waiting_max;
 	uint64_t rest_until_ms; /* the listener is out of epoll; 0: it is in */
 };
 
-static void
-queue_add(struct queue *q, struct connection *c)
-{
-	c->next = NULL;
-	c->previous = q->last;
-	*(q->last != NULL ? &q->last->next : &q->first) = c;
-	q->last = c;
-	q->count++;
-}
-
-static void
-queue_remove(struct queue *q, struct connection *c)
-{
-	*(c->previous != NULL ? &c->previous->next : &q->first) = c->next;
-	*(c->next != NULL ? &c->next->previous : &q->last) = c->previous;
-	q->count--;
-}
-
-static struct queue *
-queue_of(struct intake *in, const struct connection *c)
-{
-	return c->waiting ? &in->waiting : &in->idle;
-}
-
-static bool
-watch(struct intake *in, struct connection *c)
-{
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
-
-	if (!c->watched)
-		c->watched = epoll_ctl(in->epoll_fd, EPOLL_CTL_ADD, c->fd,
-				 &event) == 0;
-	return c->watched;
-}
-
-/* Free the connection; its descriptor stays open and belongs to the caller. */
-static int
-release(struct intake *in, struct connection *c)
-{
-	int fd = c->fd;
-
-	queue_remove(queue_of(in, c), c);
-	if (c->watched)
-		(void)epoll_ctl(in->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-	record_fini(&c->request);
-	free(c);
-	return fd;
-}
-
-static void
-drop(struct intake *in, struct connection *c)
-{
-	close(release(in, c));
-}
-
-/* Make a connection of a descriptor, which is closed if that fails. */
 static struct connection *
-adopt(struct intake *in, int fd, bool waiting, uint64_t boot_ms)
+adopt(struct intake *in, int fd)
 {
-	struct connection *c = calloc(1, sizeof(*c));
-
-	if (c == NULL) {
-		close(fd);
-		return NULL;
-	}
-	c->fd = fd;
-	c->waiting = waiting;
-	c->deadline_ms = boot_ms + REQUEST_MS;
-	record_init(&c->request, (size_t)in->options->max_body);
-	queue_add(queue_of(in, c), c);
-	return c;
+	return connection_adopt(&in->connections, fd,
+	    (size_t)in->options->max_body);
 }
 
 /* What libfcgi never gets to see is answered here, or merely hung up on. */
@@ -153,14 +70,13 @@ refuse(struct intake *in, struct connection *c, enum record_verdict verdict)
 		log_at(LOG_AT_INFO, "a connection that is no sound FastCGI");
 	if (verdict == RECORD_UNKNOWN_ROLE || verdict == RECORD_ABORTED) {
 		record_end(end, c->request.id,
-		    verdict == RECORD_UNKNOWN_ROLE ?
-			RECORD_STATUS_UNKNOWN_ROLE :
-			0);
-		ssize_t done = send(c->fd, end, sizeof(end),
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
+		    verdict == RECORD_UNKNOWN_ROLE ? RECORD_STATUS_UNKNOWN_ROLE
+						   : 0);
+		ssize_t done =
+		    send(c->fd, end, sizeof(end), MSG_DONTWAIT | MSG_NOSIGNAL);
 		(void)done;
 	}
-	drop(in, c);
+	connection_drop(&in->connections, c);
 }
 
 /* The request is answered; the connection waits for the next, or goes. */
@@ -168,13 +84,11 @@ static bool
 keep(struct intake *in, struct connection *c, bool good)
 {
 	if (!good || !c->request.keep || atomic_load(&in->stopping)) {
-		drop(in, c);
+		connection_drop(&in->connections, c);
 		return false;
 	}
 	record_next(&c->request);
-	queue_remove(queue_of(in, c), c);
-	c->waiting = false;
-	queue_add(&in->idle, c);
+	connection_rest(&in->connections, c);
 	return true;
 }
 
@@ -193,11 +107,11 @@ handle(struct intake *in, struct connection *c)
 		refuse(in, c, RECORD_BROKEN);
 		return false;
 	}
-	struct pump_arrival *arrival = answer_request(&in->answer, &peer,
-	    c->request.too_large, &good);
+	struct pump_arrival *arrival =
+	    answer_request(&in->answer, &peer, c->request.too_large, &good);
 	if (arrival == NULL)
 		return keep(in, c, good);
-	(void)release(in, c);
+	(void)connection_release(&in->connections, c);
 	mailbox_send(in->arrivals, &arrival->letter);
 	return false;
 }
@@ -231,7 +145,7 @@ read_connection(struct intake *in, struct connection *c, uint64_t boot_ms)
 	for (;;) {
 		char *to = buf_room(bytes, room);
 		if (to == NULL) {
-			drop(in, c);
+			connection_drop(&in->connections, c);
 			return;
 		}
 		ssize_t len = recv(c->fd, to, room, MSG_DONTWAIT);
@@ -240,24 +154,21 @@ read_connection(struct intake *in, struct connection *c, uint64_t boot_ms)
 		if (len < 0 && errno == EAGAIN)
 			break;
 		if (len <= 0) {
-			drop(in, c);
+			connection_drop(&in->connections, c);
 			return;
 		}
 		bytes->len += (size_t)len;
-		if (!c->waiting) {
-			queue_remove(&in->idle, c);
-			c->waiting = true;
-			c->deadline_ms = boot_ms + REQUEST_MS;
-			queue_add(&in->waiting, c);
-		}
+		if (!c->waiting)
+			connection_begin(&in->connections, c,
+			    boot_ms + REQUEST_MS);
 		if (!look(in, c))
 			return;
 		if ((size_t)len < room)
 			break;
 		room = READ_ROOM_MAX;
 	}
-	if (!watch(in, c))
-		drop(in, c);
+	if (!connection_watch(&in->connections, c))
+		connection_drop(&in->connections, c);
 }
 
 static void
@@ -307,12 +218,15 @@ accept_some(struct intake *in, uint64_t boot_ms)
 		}
 		set_up(fd);
 		/* Strangers who say nothing must not keep others out. */
-		if (in->waiting.count >= in->waiting_max)
-			drop(in, in->waiting.first);
-		struct connection *c = adopt(in, fd, true, boot_ms);
+		if (in->connections.waiting.count >= in->waiting_max)
+			connection_drop(&in->connections,
+			    in->connections.waiting.first);
+		struct connection *c = adopt(in, fd);
+		if (c == NULL)
+			continue;
+		connection_begin(&in->connections, c, boot_ms + REQUEST_MS);
 		/* The request is usually there already. */
-		if (c != NULL)
-			read_connection(in, c, boot_ms);
+		read_connection(in, c, boot_ms);
 	}
 }
 
@@ -324,7 +238,7 @@ take_returns(struct intake *in, uint64_t boot_ms)
 	while (letter != NULL) {
 		struct intake_return *back = (struct intake_return *)letter;
 		letter = letter->next;
-		struct connection *c = adopt(in, back->fd, false, boot_ms);
+		struct connection *c = adopt(in, back->fd);
 		if (c != NULL)
 			read_connection(in, c, boot_ms);
 		free(back);
@@ -343,9 +257,10 @@ take_returns(struct intake *in, uint64_t boot_ms)
 static void
 drop_late(struct intake *in, uint64_t boot_ms)
 {
-	while (in->waiting.first != NULL &&
-	    in->waiting.first->deadline_ms <= boot_ms)
-		drop(in, in->waiting.first);
+	while (in->connections.waiting.first != NULL &&
+	    in->connections.waiting.first->deadline_ms <= boot_ms)
+		connection_drop(&in->connections,
+		    in->connections.waiting.first);
 	if (in->rest_until_ms != 0 && in->rest_until_ms <= boot_ms)
 		listen_again(in);
 }
@@ -355,8 +270,8 @@ timeout(const struct intake *in, uint64_t boot_ms)
 {
 	uint64_t at = UINT64_MAX;
 
-	if (in->waiting.first != NULL)
-		at = in->waiting.first->deadline_ms;
+	if (in->connections.waiting.first != NULL)
+		at = in->connections.waiting.first->deadline_ms;
 	if (in->rest_until_ms != 0 && in->rest_until_ms < at)
 		at = in->rest_until_ms;
 	if (at == UINT64_MAX)
@@ -403,14 +318,15 @@ finish(struct intake *in)
 	accept_some(in, boot_ms);
 	(void)epoll_ctl(in->epoll_fd, EPOLL_CTL_DEL, in->listen_fd, NULL);
 	in->rest_until_ms = 0;
-	while (in->waiting.count > 0 && boot_ms < until_ms) {
+	while (in->connections.waiting.count > 0 && boot_ms < until_ms) {
 		turn(in, (int)(until_ms - boot_ms));
 		boot_ms = clock_read().boot_ms;
 	}
-	while (in->waiting.first != NULL)
-		drop(in, in->waiting.first);
-	while (in->idle.first != NULL)
-		drop(in, in->idle.first);
+	while (in->connections.waiting.first != NULL)
+		connection_drop(&in->connections,
+		    in->connections.waiting.first);
+	while (in->connections.idle.first != NULL)
+		connection_drop(&in->connections, in->connections.idle.first);
 }
 
 static void *
@@ -471,6 +387,7 @@ set_up_thread(struct intake *in, struct store *store)
 	in->waiting_max = descriptors / 8 + 8;
 	in->gate = gate_new();
 	in->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	in->connections.epoll_fd = in->epoll_fd;
 	if (in->gate == NULL || in->epoll_fd < 0)
 		return -ENOMEM;
 	int rc = mailbox_init(&in->returns);

@@ -174,12 +174,12 @@ struct layout_more {
 struct layout_channel {
 	uint32_t hash;
 	uint32_t name_len;
-	uint32_t next;	/* index: in its bucket */
+	uint32_t next;	 /* index: in its bucket */
 	uint32_t newest; /* index: events */
 	uint32_t oldest;
 	uint32_t events;
-	uint32_t listeners;   /* index: registrations */
-	uint32_t subscribers; /* index: the sum of their counts */
+	uint32_t listeners;	    /* index: registrations */
+	uint32_t subscribers;	    /* index: the sum of their counts */
 	_Atomic uint64_t forgotten; /* the highest id it has let go */
 	char name[LAYOUT_NAME_BYTES];
 };
@@ -190,7 +190,7 @@ struct layout_listener {
 	uint32_t worker;
 	uint32_t session; /* the worker's, when it was made */
 	uint32_t count;
-	uint32_t cookie; /* the worker's own name for it */
+	uint32_t cookie;     /* the worker's own name for it */
 	uint32_t is_dirty;   /* index */
 	uint32_t next_dirty; /* index: in the worker's list */
 	uint32_t next;	     /* index: in the channel's list */

@@ -46,8 +46,7 @@ take_descriptor(struct listener *l, int fd, const char *what, struct buf *why)
 
 /* Remove a socket whose listener is gone.  Returns 0 when the path is free. */
 static int
-clear_path(const struct sockaddr_un *address, const char *path,
-    struct buf *why)
+clear_path(const struct sockaddr_un *address, const char *path, struct buf *why)
 {
 	struct stat st;
 
@@ -58,8 +57,8 @@ clear_path(const struct sockaddr_un *address, const char *path,
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return fail(why, errno, path, NULL);
-	int rc = connect(fd, (const struct sockaddr *)address,
-	    sizeof(*address));
+	int rc =
+	    connect(fd, (const struct sockaddr *)address, sizeof(*address));
 	int error = rc == 0 ? EADDRINUSE : errno;
 	close(fd);
 	if (error != ECONNREFUSED)

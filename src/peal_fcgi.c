@@ -68,8 +68,8 @@ run(struct options *o)
 
 	log_open("peal.fcgi", o->log, o->syslog);
 	if (listener_open(&listener, o, &why) != 0) {
-		status = complain(&why,
-		    o->listen == NULL ? EX_USAGE : EX_CONFIG);
+		status =
+		    complain(&why, o->listen == NULL ? EX_USAGE : EX_CONFIG);
 	} else if (o->listen == NULL && o->workers == 0) {
 		/* Spawned by a web server, which looks after its processes. */
 		status = worker_run(o, listener.fd);

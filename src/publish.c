@@ -117,9 +117,9 @@ publish_body(struct wake *wake, struct clock_now now, const struct request *r,
 	    r->query, limits, problem);
 
 	if (rc == 0) {
-		rc = work_init(&work, message.count) ?
-		    publish_message(wake, now, &message, &work, reply) :
-		    -ENOMEM;
+		rc = work_init(&work, message.count)
+		    ? publish_message(wake, now, &message, &work, reply)
+		    : -ENOMEM;
 		work_fini(&work);
 		if (rc != 0)
 			rc = refuse(problem, rc);

@@ -177,7 +177,8 @@ fan_out_due(struct pump *p, uint64_t boot_ms)
 		channel->is_due = false;
 		if (channel->seats == NULL) {
 			roster_drop(&p->audience->roster, channel);
-		} else if (p->audience->settings.coalesce_ms > 0 && ready_ms > boot_ms) {
+		} else if (p->audience->settings.coalesce_ms > 0 &&
+		    ready_ms > boot_ms) {
 			rc = -EAGAIN;
 			if (p->next_due_ms == 0 || p->next_due_ms > ready_ms)
 				p->next_due_ms = ready_ms;
@@ -354,8 +355,8 @@ pump_deadline(const struct pump *p)
 	if (p->behind != NULL)
 		at = p->pause_ms;
 	else if (p->due != NULL)
-		at = p->next_due_ms > p->pause_ms ? p->next_due_ms :
-						    p->pause_ms;
+		at =
+		    p->next_due_ms > p->pause_ms ? p->next_due_ms : p->pause_ms;
 	uint64_t other = audience_deadline(p->audience);
 	return at < other ? at : other;
 }

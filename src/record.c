@@ -137,8 +137,7 @@ check_params(const struct record_request *r)
 static enum record_verdict
 begin_request(struct record_request *r, const struct record *record)
 {
-	const unsigned char *body =
-	    (const unsigned char *)record->content.ptr;
+	const unsigned char *body = (const unsigned char *)record->content.ptr;
 
 	if (record->content.len != BEGIN_BODY || record->id == 0)
 		return RECORD_BROKEN;
@@ -186,9 +185,9 @@ take_record(struct record_request *r, const struct record *record,
     bool *pass_over)
 {
 	if (r->id == 0)
-		return record->type == TYPE_BEGIN_REQUEST ?
-		    begin_request(r, record) :
-		    RECORD_BROKEN;
+		return record->type == TYPE_BEGIN_REQUEST
+		    ? begin_request(r, record)
+		    : RECORD_BROKEN;
 	/* No web server we know multiplexes, and management records are what
 	 * libfcgi breaks over. */
 	if (record->id != r->id)

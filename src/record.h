@@ -25,23 +25,23 @@
 #define RECORD_MAX (RECORD_HEADER + 65535 + 255)
 
 enum record_verdict {
-	RECORD_MORE,	     /* sound so far; more has to come */
-	RECORD_WHOLE,	     /* the request is whole */
-	RECORD_ABORTED,	     /* FCGI_ABORT_REQUEST: the peer has lost interest */
+	RECORD_MORE,	/* sound so far; more has to come */
+	RECORD_WHOLE,	/* the request is whole */
+	RECORD_ABORTED, /* FCGI_ABORT_REQUEST: the peer has lost interest */
 	RECORD_UNKNOWN_ROLE, /* not FCGI_RESPONDER */
 	RECORD_BROKEN,	     /* not what a web server sends: hang up */
 };
 
 struct record_request {
-	struct buf bytes;  /* the records kept so far, then unread bytes */
-	size_t read;	   /* how much of bytes was looked at */
-	size_t body_max;   /* keep at most so much of the body */
-	size_t body;	   /* bytes of STDIN seen */
-	uint64_t params;   /* bytes of PARAMS seen */
-	uint16_t id;	   /* 0: FCGI_BEGIN_REQUEST has not come */
-	bool keep;	   /* FCGI_KEEP_CONN */
+	struct buf bytes; /* the records kept so far, then unread bytes */
+	size_t read;	  /* how much of bytes was looked at */
+	size_t body_max;  /* keep at most so much of the body */
+	size_t body;	  /* bytes of STDIN seen */
+	uint64_t params;  /* bytes of PARAMS seen */
+	uint16_t id;	  /* 0: FCGI_BEGIN_REQUEST has not come */
+	bool keep;	  /* FCGI_KEEP_CONN */
 	bool params_done;
-	bool too_large;	   /* the body was larger than body_max, and was cut */
+	bool too_large; /* the body was larger than body_max, and was cut */
 };
 
 void record_init(struct record_request *r, size_t body_max);

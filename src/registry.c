@@ -12,7 +12,8 @@ registry_own(const struct arena *a, uint32_t number, uint32_t slot)
 {
 	struct layout_block *b = pool_block(a, number, LAYOUT_LISTENER);
 
-	if (b == NULL || slot >= a->worker_count || b->listener.worker != slot ||
+	if (b == NULL || slot >= a->worker_count ||
+	    b->listener.worker != slot ||
 	    b->listener.session != a->workers[slot].session)
 		return NULL;
 	return b;
@@ -149,8 +150,8 @@ remove_listener(struct arena *a, struct layout_block *listener)
 	    l->next;
 	if (next_own != NULL)
 		next_own->listener.previous_own = l->previous_own;
-	*(prev_own != NULL ? &prev_own->listener.next_own :
-			     &a->workers[l->worker].listeners) = l->next_own;
+	*(prev_own != NULL ? &prev_own->listener.next_own
+			   : &a->workers[l->worker].listeners) = l->next_own;
 	channel->channel.subscribers -= l->count;
 	pool_give(a, listener);
 	history_drop_if_idle(a, channel);

@@ -133,8 +133,7 @@ repair_event(struct arena *a, struct layout_block *b, uint64_t *orphan)
 		return true;
 	if (channel == NULL && e->id > *orphan)
 		*orphan = e->id;
-	if (channel != NULL &&
-	    atomic_load(&channel->channel.forgotten) < e->id)
+	if (channel != NULL && atomic_load(&channel->channel.forgotten) < e->id)
 		atomic_store(&channel->channel.forgotten, e->id);
 	pool_commit(b, LAYOUT_FREE);
 	return false;
@@ -276,5 +275,4 @@ repair_arena(struct arena *a, bool whole)
 	if (h->high_water < h->used || h->high_water >= a->block_count)
 		h->high_water = h->used;
 	h->wake_all = 1;
-	h->repairs++;
 }

@@ -21,8 +21,7 @@ static const char *const total_helps[] = {
 	[LAYOUT_DELIVERED] = "Events written to streams.",
 	[LAYOUT_GAPS] = "Gap events sent.",
 	[LAYOUT_STALLED] = "Streams ended because they did not read.",
-	[LAYOUT_REFUSED] = "Streams refused because the worker was full or "
-			   "stopping.",
+	[LAYOUT_REFUSED] = "Streams refused by a full or stopping worker.",
 };
 
 #define TOTALS (sizeof(total_names) / sizeof(total_names[0]))
@@ -30,9 +29,9 @@ static const char *const total_helps[] = {
 static uint64_t
 uptime_s(const struct status *status, struct clock_now now)
 {
-	return now.wall_ms > status->made_ms ?
-	    (now.wall_ms - status->made_ms) / 1000 :
-	    0;
+	return now.wall_ms > status->made_ms
+	    ? (now.wall_ms - status->made_ms) / 1000
+	    : 0;
 }
 
 static void
@@ -129,8 +128,7 @@ put_gauge(struct buf *out, const char *name, const char *help, uint64_t value)
 }
 
 static void
-put_counter(struct buf *out, const char *name, const char *help,
-    uint64_t value)
+put_counter(struct buf *out, const char *name, const char *help, uint64_t value)
 {
 	put_metric(out, name, "_total", help, value);
 }
@@ -142,8 +140,7 @@ report_metrics(struct buf *out, const struct status *s, struct clock_now now)
 
 	for (size_t i = 0; i < s->worker_count; i++)
 		streams += s->workers[i].streams;
-	put_gauge(out, "uptime_seconds", "Age of the arena.",
-	    uptime_s(s, now));
+	put_gauge(out, "uptime_seconds", "Age of the arena.", uptime_s(s, now));
 	put_gauge(out, "arena_size_bytes", "Size of the arena.", s->size);
 	put_gauge(out, "arena_used_bytes", "Blocks in use.", s->used);
 	put_gauge(out, "arena_high_water_bytes", "The most ever in use.",

@@ -61,8 +61,7 @@ static bool
 grow_cookies(struct roster *r)
 {
 	uint32_t room = r->cookie_room == 0 ? 16 : r->cookie_room * 2;
-	void *by_cookie =
-	    realloc(r->by_cookie, room * sizeof(r->by_cookie[0]));
+	void *by_cookie = realloc(r->by_cookie, room * sizeof(r->by_cookie[0]));
 
 	if (by_cookie == NULL)
 		return false;
@@ -98,8 +97,8 @@ roster_channel(struct roster *r, struct span name)
 	c->hash = hash;
 	c->name_len = (uint16_t)name.len;
 	memcpy(c->name, name.ptr, name.len);
-	c->cookie = r->free_count > 0 ? r->free_cookies[--r->free_count] :
-					r->cookie_count++;
+	c->cookie = r->free_count > 0 ? r->free_cookies[--r->free_count]
+				      : r->cookie_count++;
 	r->by_cookie[c->cookie] = c;
 	c->next = r->buckets[hash & (r->bucket_count - 1)];
 	r->buckets[hash & (r->bucket_count - 1)] = c;

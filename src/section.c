@@ -4,13 +4,20 @@
 
 #include "repair.h"
 
+static void
+repair(struct arena *a, bool whole)
+{
+	repair_arena(a, whole);
+	a->header->repairs++;
+}
+
 int
 section_run(struct arena *a, section_work *work, void *argument)
 {
 	int rc = arena_lock(a);
 
 	if (rc == -EOWNERDEAD) {
-		repair_arena(a, false);
+		repair(a, false);
 		arena_consistent(a);
 		rc = 0;
 	}
@@ -18,7 +25,7 @@ section_run(struct arena *a, section_work *work, void *argument)
 		return rc;
 	rc = work(a, argument);
 	if (rc == -EUCLEAN) {
-		repair_arena(a, true);
+		repair(a, true);
 		rc = work(a, argument);
 	}
 	arena_unlock(a);

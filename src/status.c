@@ -42,8 +42,7 @@ status_work(struct arena *a, void *argument)
 	struct status *out = survey->out;
 
 	/* What is too old does not count, though nobody cleared it away yet. */
-	int rc = history_expire_some(a, survey->now.boot_ms,
-	    a->block_count);
+	int rc = history_expire_some(a, survey->now.boot_ms, a->block_count);
 	if (rc != 0)
 		return rc;
 	out->size = a->map_len;
@@ -67,8 +66,7 @@ status_work(struct arena *a, void *argument)
 }
 
 int
-status_take(struct store *s, struct clock_now now,
-    struct status *out)
+status_take(struct store *s, struct clock_now now, struct status *out)
 {
 	struct survey survey = {
 		.now = now,

@@ -43,7 +43,6 @@ struct status {
  *
  * Returns 0, -ENOMEM, or as section_run().
  */
-int status_take(struct store *s, struct clock_now now,
-    struct status *status);
+int status_take(struct store *s, struct clock_now now, struct status *status);
 
 #endif

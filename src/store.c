@@ -26,7 +26,7 @@ rebase_stamps(struct arena *a, struct clock_now now)
 {
 	unsigned char boot[16];
 
-	arena_boot_id(boot);
+	clock_boot_id(boot);
 	if (memcmp(boot, a->header->boot_id, sizeof(boot)) == 0)
 		return;
 	for (uint32_t i = 1; i < a->block_count; i++) {
@@ -50,7 +50,7 @@ begin_history(struct arena *a, struct clock_now now)
 	for (uint32_t i = 0; i < a->bucket_count; i++)
 		atomic_store(&a->buckets[i].forgotten, beginning);
 	atomic_store(&a->header->last_id, beginning);
-	arena_boot_id(a->header->boot_id);
+	clock_boot_id(a->header->boot_id);
 }
 
 static int
@@ -278,8 +278,7 @@ append_finish(struct arena *a, struct append *append)
 		append->appended[i].subscribers = 0;
 		if (channel == NULL)
 			continue;
-		append->appended[i].subscribers =
-		    channel->channel.subscribers;
+		append->appended[i].subscribers = channel->channel.subscribers;
 		while (channel->channel.events > a->header->max_events) {
 			rc = history_forget_oldest(a, channel);
 			if (rc != 0)
@@ -314,11 +313,11 @@ append_events(struct arena *a, struct append *append)
 		return rc;
 	for (size_t i = 0; i < append->count; i++) {
 		const struct store_event *event = &append->events[i];
-		uint64_t id = event->id != 0 ?
-		    event->id :
-		    event_id_next(last, append->now.wall_ms);
-		rc = id > last ? append_one(a, append->now, event, id) :
-				 -ESTALE;
+		uint64_t id = event->id != 0
+		    ? event->id
+		    : event_id_next(last, append->now.wall_ms);
+		rc =
+		    id > last ? append_one(a, append->now, event, id) : -ESTALE;
 		if (rc != 0)
 			return rc;
 		append->appended[i].id = id;

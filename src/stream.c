@@ -110,9 +110,8 @@ stream_end(struct stream *s, struct gate *g, struct span last_words,
 		last_words.len = 0;
 	if (s->state == STREAM_BLOCKED)
 		s->state = STREAM_READY;
-	if (s->state == STREAM_READY &&
-	    may_write(s, last_words.len, boot_ms))
-		s->hand_back = gate_end(g, &s->peer, last_words) == 0 &&
-		    s->peer.keep;
+	if (s->state == STREAM_READY && may_write(s, last_words.len, boot_ms))
+		s->hand_back =
+		    gate_end(g, &s->peer, last_words) == 0 && s->peer.keep;
 	s->state = STREAM_GONE;
 }

@@ -80,8 +80,8 @@ vacate(struct supervisor *s, struct post *post, int how)
 	else if (post->delay_ms < DELAY_MAX_MS)
 		post->delay_ms *= 2;
 	/* The first early death may be bad luck: its successor comes at once. */
-	post->next_ms = now_ms +
-	    (post->delay_ms > DELAY_FIRST_MS ? post->delay_ms : 0);
+	post->next_ms =
+	    now_ms + (post->delay_ms > DELAY_FIRST_MS ? post->delay_ms : 0);
 	if (!s->stopping && WIFSIGNALED(how))
 		log_at(LOG_AT_WARNING, "worker %ld was ended by signal %d",
 		    (long)post->pid, WTERMSIG(how));
@@ -133,8 +133,8 @@ wait_signal(struct supervisor *s, int64_t wait_ms)
 		.tv_sec = wait_ms / 1000,
 		.tv_nsec = wait_ms % 1000 * 1000000,
 	};
-	int signal = wait_ms < 0 ? sigwaitinfo(&s->signals, NULL) :
-				   sigtimedwait(&s->signals, NULL, &limit);
+	int signal = wait_ms < 0 ? sigwaitinfo(&s->signals, NULL)
+				 : sigtimedwait(&s->signals, NULL, &limit);
 
 	if (signal == SIGHUP)
 		tell_all(s, SIGHUP);

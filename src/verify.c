@@ -52,8 +52,7 @@ check_chain(const struct arena *a, struct verify *v,
 	uint32_t next = first->more;
 
 	for (; wanted > 0; wanted--) {
-		const struct layout_block *b =
-		    pool_block(a, next, LAYOUT_MORE);
+		const struct layout_block *b = pool_block(a, next, LAYOUT_MORE);
 		if (b == NULL || b->rest.owner != owner) {
 			fault(v, "block %u: its chain is broken at %u", owner,
 			    next);

@@ -86,8 +86,8 @@ sweep_folder(const struct store *s)
 		goto out;
 	/* "arena.wake." and "arena.wake.INODE.": the one we sweep by, and the one
 	 * that stays. */
-	const char *base = strrchr(own, '/') == NULL ? own :
-						       strrchr(own, '/') + 1;
+	const char *base =
+	    strrchr(own, '/') == NULL ? own : strrchr(own, '/') + 1;
 	size_t keep = (size_t)(strrchr(base, '.') - base) + 1;
 	size_t stem = keep - 1;
 	while (stem > 0 && base[stem - 1] != '.')
@@ -114,8 +114,8 @@ wake_attach(struct store *s, struct clock_now now, int *inbox, struct buf *why)
 		buf_put_cstr(why, s->arena.path);
 		buf_put(why, SPAN(": "));
 		buf_put_cstr(why,
-		    rc == -EUSERS ? "has no slot left for another worker" :
-				    strerror(-rc));
+		    rc == -EUSERS ? "has no slot left for another worker"
+				  : strerror(-rc));
 		return rc;
 	}
 	if (s->opened != ARENA_SHARED)

@@ -66,15 +66,15 @@ raise_descriptor_limit(void)
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return 1024;
-	rlim_t wanted = limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max :
-							   DESCRIPTORS_MAX;
+	rlim_t wanted =
+	    limit.rlim_max < DESCRIPTORS_MAX ? limit.rlim_max : DESCRIPTORS_MAX;
 	if (limit.rlim_cur < wanted) {
 		limit.rlim_cur = wanted;
 		if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
 			(void)getrlimit(RLIMIT_NOFILE, &limit);
 	}
-	return limit.rlim_cur < DESCRIPTORS_MAX ? (uint32_t)limit.rlim_cur :
-						  DESCRIPTORS_MAX;
+	return limit.rlim_cur < DESCRIPTORS_MAX ? (uint32_t)limit.rlim_cur
+						: DESCRIPTORS_MAX;
 }
 
 static struct audience_settings
@@ -89,9 +89,9 @@ settings_of(const struct options *o, uint32_t descriptors)
 		.stall_ms = o->stall_timeout_ms,
 		.coalesce_ms = o->coalesce_ms,
 		.max_age_ms = o->max_stream_age_ms,
-		.max_streams = o->max_streams != 0 && o->max_streams < most ?
-		    o->max_streams :
-		    most,
+		.max_streams = o->max_streams != 0 && o->max_streams < most
+		    ? o->max_streams
+		    : most,
 	};
 }
 
@@ -100,8 +100,8 @@ add(struct worker *w, int fd, void *mark)
 {
 	struct epoll_event event = { .events = EPOLLIN, .data.ptr = mark };
 
-	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 :
-									-errno;
+	return epoll_ctl(w->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0 ? 0
+								      : -errno;
 }
 
 static void
@@ -121,8 +121,8 @@ open_store(struct worker *w, struct clock_now now, struct buf *why)
 {
 	const struct options *o = w->options;
 	struct store_limits limits = { o->max_age_ms, o->max_events };
-	int rc = store_open(&w->store, o->arena, o->arena_size, &limits, now,
-	    why);
+	int rc =
+	    store_open(&w->store, o->arena, o->arena_size, &limits, now, why);
 
 	if (rc != 0)
 		return rc;
@@ -140,7 +140,8 @@ open_store(struct worker *w, struct clock_now now, struct buf *why)
 static int
 open_loop(struct worker *w, uint32_t descriptors, struct buf *why)
 {
-	struct audience_settings settings = settings_of(w->options, descriptors);
+	struct audience_settings settings =
+	    settings_of(w->options, descriptors);
 	sigset_t signals;
 
 	signals_of(&signals);
@@ -173,8 +174,8 @@ take_signals(struct worker *w)
 {
 	struct signalfd_siginfo info;
 
-	while (read(w->signal_fd, &info, sizeof(info)) ==
-	    (ssize_t)sizeof(info)) {
+	while (
+	    read(w->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
 			intake_reload(w->intake);
 		else
@@ -203,8 +204,8 @@ timeout(uint64_t deadline_ms, uint64_t boot_ms)
 		return -1;
 	if (deadline_ms <= boot_ms)
 		return 0;
-	return (int)(deadline_ms - boot_ms < hour_ms ? deadline_ms - boot_ms :
-						       hour_ms);
+	return (int)(deadline_ms - boot_ms < hour_ms ? deadline_ms - boot_ms
+						     : hour_ms);
 }
 
 /* Take in all that is ready, then make one pass for it. */

@@ -26,14 +26,14 @@
 
 static unsigned long long seed;
 
-#define REQUIRE(condition, ...)                                        \
-	do {                                                           \
-		if (!(condition)) {                                    \
-			printf("FAIL (seed %llu): ", seed);            \
-			printf(__VA_ARGS__);                           \
-			printf(" [%s:%d]\n", __FILE__, __LINE__);      \
-			exit(1);                                       \
-		}                                                      \
+#define REQUIRE(condition, ...)                                   \
+	do {                                                      \
+		if (!(condition)) {                               \
+			printf("FAIL (seed %llu): ", seed);       \
+			printf(__VA_ARGS__);                      \
+			printf(" [%s:%d]\n", __FILE__, __LINE__); \
+			exit(1);                                  \
+		}                                                 \
 	} while (0)
 
 static uint64_t
@@ -134,8 +134,8 @@ do_append(struct model *m, struct wake *w)
 	struct buf bodies[20];
 	unsigned channels[20];
 	size_t count = roll(4) == 0 ? 1 + roll(20) : 1;
-	uint64_t last = m->count > 0 ? m->events[m->count - 1].id :
-				       m->beginning;
+	uint64_t last =
+	    m->count > 0 ? m->events[m->count - 1].id : m->beginning;
 	bool outside = roll(20) == 0;
 
 	for (size_t i = 0; i < count; i++) {
@@ -162,8 +162,8 @@ do_append(struct model *m, struct wake *w)
 		last = appended[i].id;
 		if (m->count == m->room) {
 			m->room = m->room == 0 ? 1024 : m->room * 2;
-			m->events = realloc(m->events,
-			    m->room * sizeof(m->events[0]));
+			m->events =
+			    realloc(m->events, m->room * sizeof(m->events[0]));
 			REQUIRE(m->events != NULL, "out of memory");
 		}
 		struct model_event *e = &m->events[m->count++];
@@ -392,15 +392,15 @@ main(int argc, char **argv)
 	long steps = argc > 1 ? atol(argv[1]) : 6000;
 	char folder[] = "/dev/shm/peal-model-XXXXXX";
 
-	seed = argc > 2 ? strtoull(argv[2], NULL, 10) :
-			  (unsigned long long)time(NULL) ^
+	seed = argc > 2 ? strtoull(argv[2], NULL, 10)
+			: (unsigned long long)time(NULL) ^
 		((unsigned long long)getpid() << 20);
 	printf("seed %llu\n", seed);
 	if (mkdtemp(folder) == NULL) {
 		perror(folder);
 		return 1;
 	}
-	run(folder, UINT64_C(64) << 20, 50, steps);	/* limits bind */
+	run(folder, UINT64_C(64) << 20, 50, steps);	 /* limits bind */
 	run(folder, UINT64_C(256) << 10, 100000, steps); /* the arena is full */
 	(void)rmdir(folder);
 	return 0;

@@ -1,0 +1,59 @@
+/*
+ * Connections of which a request is read, or which are kept for their next.
+ */
+#ifndef PEAL_CONNECTION_H
+#define PEAL_CONNECTION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "record.h"
+
+struct connection {
+	int fd;
+	bool watched; /* by epoll */
+	bool waiting; /* for the rest of a request, with a deadline */
+	uint64_t deadline_ms;
+	struct connection *next;
+	struct connection *previous;
+	struct record_request request;
+};
+
+/* Connections in the order they came, which is that of their deadlines. */
+struct queue {
+	struct connection *first;
+	struct connection *last;
+	uint32_t count;
+};
+
+struct connections {
+	int epoll_fd;
+	struct queue waiting;
+	struct queue idle; /* between requests */
+};
+
+/*
+ * Take a descriptor in, idle.  It is closed if memory ran out, and NULL
+ * returned.
+ */
+struct connection *connection_adopt(struct connections *all, int fd,
+    size_t body_max);
+
+/* Its request has begun; deadlines must not fall from one call to the next. */
+void connection_begin(struct connections *all, struct connection *c,
+    uint64_t deadline_ms);
+
+/* Its request is answered: it is idle. */
+void connection_rest(struct connections *all, struct connection *c);
+
+/* Have epoll tell when it is readable.  Returns false if epoll will not. */
+bool connection_watch(const struct connections *all, struct connection *c);
+
+/* Free c.  Its descriptor stays open and is returned. */
+int connection_release(struct connections *all, struct connection *c);
+
+/* Free c and close its descriptor. */
+void connection_drop(struct connections *all, struct connection *c);
+
+#endif
