@@ -3,7 +3,7 @@
 
 import resource
 
-from harness import case, equal, programs, run
+from harness import case, programs, run, wait_for
 from load import Plan, run_load
 
 
@@ -17,7 +17,7 @@ def allow_descriptors(count):
 def each_subscriber_has_every_event_once_and_in_order_behind_lighttpd(place):
     allow_descriptors(1024)
     site = place.spawned_by_lighttpd()
-    equal(len(programs(site.server.pid, "peal.fcgi")), 2, "workers")
+    wait_for(lambda: len(programs(site.server.pid, "peal.fcgi")) == 2, "two workers")
     run_load(site, Plan(subscribers=200, channels=20, events=10000, cuts=4))
 
 
