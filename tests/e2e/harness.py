@@ -719,10 +719,17 @@ class Place:
         return self._lighttpd(self.find("lighttpd"), "lighttpd-spawned.conf")
 
     def _lighttpd(self, program, config):
+        self.find("php-cgi")
+
         def start(port):
             return self.start("lighttpd", [program, "-D", "-f", os.path.join(EXAMPLES, config)],
                               env=self.environment(port))
-        return self._serve(start)
+        site = self._serve(start)
+        # It listens before it spawns, and a SIGTERM between its fork() and the program's own
+        # handlers is lost.  Three php-cgi are the one lighttpd knows and the two that serve.
+        wait_for(lambda: len(programs(site.server.pid, "php-cgi")) == 3
+                 and not programs(site.server.pid, "lighttpd"), "lighttpd's programs to be ready")
+        return site
 
     def behind_apache(self, streams=None):
         """examples/apache-mod_fcgid.conf; streams is the subscribers' class's limit."""
