@@ -218,33 +218,42 @@ link_events(struct arena *a, uint32_t sorted)
 	}
 }
 
+static bool
+is_kept(const struct layout_block *b)
+{
+	uint32_t kind = atomic_load(&b->kind);
+
+	return kind == LAYOUT_EVENT || kind == LAYOUT_CHANNEL ||
+	    kind == LAYOUT_LISTENER ||
+	    (kind == LAYOUT_MORE && b->rest.pad == CLAIMED);
+}
+
 /* Free what nobody claims, and chain the free blocks, lowest first. */
 static void
 rebuild_free_list(struct arena *a)
 {
 	struct layout_header *h = a->header;
-	uint32_t top = h->fresh;
+	uint32_t fresh = 1;
 
-	h->fresh = 1;
-	for (uint32_t i = top - 1; i > 0; i--) {
+	for (uint32_t i = h->fresh - 1; i > 0; i--) {
 		struct layout_block *b = &a->blocks[i];
-		uint32_t kind = atomic_load(&b->kind);
-		if (kind == LAYOUT_EVENT || kind == LAYOUT_CHANNEL ||
-		    kind == LAYOUT_LISTENER ||
-		    (kind == LAYOUT_MORE && b->rest.pad == CLAIMED)) {
-			if (h->fresh <= i)
-				h->fresh = i + 1;
+		if (is_kept(b)) {
+			if (fresh <= i)
+				fresh = i + 1;
 			h->used++;
 			continue;
 		}
 		pool_commit(b, LAYOUT_FREE);
 		b->more = LAYOUT_NONE;
 		/* Above the last used block, blocks count as fresh again. */
-		if (i < h->fresh) {
+		if (i < fresh) {
 			b->more = h->free_head;
 			h->free_head = i;
 		}
 	}
+	/* Last: a repair that is cut short before must look at all of them
+	 * again. */
+	h->fresh = fresh;
 }
 
 void

@@ -1,0 +1,600 @@
+/*
+ * SIGKILL after every single store that a critical section makes.
+ *
+ * A child does an operation on the arena one machine instruction at a time
+ * (ptrace).  Whenever an instruction has changed the arena, the bytes are what
+ * a process killed right there would leave behind: they are copied to another
+ * arena, which is repaired as the next locker would, and judged:
+ *
+ *   - verify finds nothing;
+ *   - every event that the operation does not let go of is there, whole, once;
+ *   - what the operation lets go of is there, or its channel's mark tells of it;
+ *   - of the events it adds, all are there or none;
+ *   - each channel has as many subscribers as before the operation or after it.
+ *
+ * The same is done to the repair itself, for some of those states: a second death
+ * while mending the first.
+ *
+ * usage: crash_every_store [SEED [SECOND_DEATHS]]
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "follow.h"
+#include "history.h"
+#include "pool.h"
+#include "repair.h"
+#include "sse.h"
+#include "status.h"
+#include "store.h"
+#include "verify.h"
+#include "wake.h"
+
+#define CHANNELS 5
+#define EVENTS_MAX 4096
+#define ARENA_SIZE (UINT64_C(256) << 10)
+/* Of the states of one operation, so many have their repair stepped through. */
+#define SECOND_DEATHS_MAX 16
+static size_t second_deaths = 1;
+
+static unsigned long long seed;
+static const char *doing = "nothing";
+static unsigned long long states;
+static unsigned long long repair_states;
+
+#define REQUIRE(condition, ...)                                           \
+	do {                                                              \
+		if (!(condition)) {                                       \
+			printf("FAIL (seed %llu) %s, state %llu: ", seed, \
+			    doing, states);                               \
+			printf(__VA_ARGS__);                              \
+			printf(" [%s:%d]\n", __FILE__, __LINE__);         \
+			exit(1);                                          \
+		}                                                         \
+	} while (0)
+
+static uint64_t
+roll(uint64_t below)
+{
+	static uint64_t state;
+
+	if (state == 0)
+		state = seed * 2 + 1;
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return (state >> 11) % below;
+}
+
+/* Two arenas of one size: where it happens, and where it is judged. */
+static struct store scene;
+static struct store court;
+static struct wake wake;
+static struct clock_now now;
+static struct span names[CHANNELS];
+static uint32_t listeners[CHANNELS]; /* of the scene; 0: none */
+
+/* What an arena holds. */
+struct holding {
+	struct {
+		uint64_t id;
+		unsigned channel;
+		uint64_t sum; /* of its bytes */
+	} events[EVENTS_MAX];
+	size_t count;
+	uint32_t subscribers[CHANNELS];
+};
+
+static uint64_t
+sum_of(const char *bytes, size_t len)
+{
+	uint64_t sum = len;
+
+	for (size_t i = 0; i < len; i++)
+		sum = (sum ^ (unsigned char)bytes[i]) * UINT64_C(0x100000001b3);
+	return sum;
+}
+
+/* Read a channel by its list, without changing anything. */
+static void
+hold_channel(struct holding *h, const struct store *s, unsigned channel)
+{
+	static char bytes[1 << 20];
+	struct layout_block *c;
+
+	REQUIRE(history_find(&s->arena, names[channel], &c) == 0,
+	    "a channel cannot be looked up");
+	h->subscribers[channel] = c == NULL ? 0 : c->channel.subscribers;
+	uint32_t at = c == NULL ? 0 : c->channel.oldest;
+	while (at != 0) {
+		const struct layout_block *b = &s->arena.blocks[at];
+		REQUIRE(pool_read(&s->arena, b, b->event.bytes,
+			    LAYOUT_EVENT_BYTES, bytes, b->event.len) == 0,
+		    "an event cannot be read");
+		REQUIRE(h->count < EVENTS_MAX, "too many events");
+		h->events[h->count].id = b->event.id;
+		h->events[h->count].channel = channel;
+		h->events[h->count].sum = sum_of(bytes, b->event.len);
+		h->count++;
+		at = b->event.newer;
+	}
+}
+
+static void
+take_holding(struct holding *h, const struct store *s)
+{
+	h->count = 0;
+	for (unsigned i = 0; i < CHANNELS; i++)
+		hold_channel(h, s, i);
+}
+
+static const uint64_t *
+find_event(const struct holding *h, uint64_t id)
+{
+	for (size_t i = 0; i < h->count; i++) {
+		if (h->events[i].id == id)
+			return &h->events[i].sum;
+	}
+	return NULL;
+}
+
+static uint64_t
+mark_of(const struct store *s, unsigned channel)
+{
+	struct layout_block *c;
+
+	if (history_find(&s->arena, names[channel], &c) == 0 && c != NULL)
+		return atomic_load(&c->channel.forgotten);
+	return history_forgotten_of(&s->arena, names[channel]);
+}
+
+static void
+judge(const struct holding *before, const struct holding *after)
+{
+	static struct holding found;
+	struct buf faults = { 0 };
+	size_t count = 0;
+	size_t added = 0;
+	size_t added_found = 0;
+
+	REQUIRE(verify_store(&court, &faults, &count) == 0, "no verdict");
+	REQUIRE(count == 0, "%zu faults:\n%.*s", count, (int)faults.len,
+	    faults.ptr);
+	buf_fini(&faults);
+	take_holding(&found, &court);
+	for (size_t i = 0; i < before->count; i++) {
+		uint64_t id = before->events[i].id;
+		const uint64_t *sum = find_event(&found, id);
+		if (sum != NULL) {
+			REQUIRE(*sum == before->events[i].sum,
+			    "an event has changed");
+			continue;
+		}
+		REQUIRE(find_event(after, id) == NULL, "an event is lost");
+		REQUIRE(mark_of(&court, before->events[i].channel) >= id,
+		    "an event is gone without a mark");
+	}
+	for (size_t i = 0; i < after->count; i++) {
+		if (find_event(before, after->events[i].id) != NULL)
+			continue;
+		const uint64_t *sum = find_event(&found, after->events[i].id);
+		added++;
+		added_found += sum != NULL;
+		REQUIRE(sum == NULL || *sum == after->events[i].sum,
+		    "half an event");
+	}
+	REQUIRE(added_found == 0 || added_found == added,
+	    "%zu events of a batch of %zu", added_found, added);
+	for (size_t i = 0; i < found.count; i++)
+		REQUIRE(find_event(before, found.events[i].id) != NULL ||
+			find_event(after, found.events[i].id) != NULL,
+		    "an event from nowhere");
+	for (unsigned i = 0; i < CHANNELS; i++)
+		REQUIRE(found.subscribers[i] == before->subscribers[i] ||
+			found.subscribers[i] == after->subscribers[i],
+		    "%u subscribers, neither %u nor %u", found.subscribers[i],
+		    before->subscribers[i], after->subscribers[i]);
+}
+
+/* Copy an arena's bytes into another one, all but its lock. */
+static void
+copy_arena(struct store *to, const char *from)
+{
+	size_t lock = offsetof(struct layout_header, mutex);
+	size_t rest = lock + sizeof(pthread_mutex_t);
+	char *map = to->arena.map;
+
+	memcpy(map, from, lock);
+	memcpy(map + rest, from + rest, to->arena.map_len - rest);
+}
+
+typedef void work(void);
+typedef void at_state(const char *bytes);
+
+/*
+ * Run work in a child, one instruction at a time, and call seen whenever
+ * the store's bytes have changed.
+ */
+static void
+step_through(const struct store *s, work *do_work, at_state *seen)
+{
+	size_t len = s->arena.map_len;
+	size_t lock = offsetof(struct layout_header, mutex);
+	size_t rest = lock + sizeof(pthread_mutex_t);
+	const char *map = s->arena.map;
+	char *last = malloc(len);
+	int status = 0;
+	pid_t pid = fork();
+
+	REQUIRE(last != NULL && pid >= 0, "no child");
+	if (pid == 0) {
+		(void)ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+		(void)raise(SIGSTOP);
+		do_work();
+		_exit(0);
+	}
+	REQUIRE(waitpid(pid, &status, 0) == pid && WIFSTOPPED(status),
+	    "the child cannot be traced");
+	memcpy(last, map, len);
+	for (;;) {
+		REQUIRE(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL) == 0,
+		    "no step: %s", strerror(errno));
+		REQUIRE(waitpid(pid, &status, 0) == pid, "the child is lost");
+		if (WIFEXITED(status))
+			break;
+		REQUIRE(WIFSTOPPED(status) && WSTOPSIG(status) == SIGTRAP,
+		    "the child died: %d", status);
+		if (memcmp(last, map, lock) == 0 &&
+		    memcmp(last + rest, map + rest, len - rest) == 0)
+			continue;
+		memcpy(last, map, len);
+		seen(last);
+	}
+	REQUIRE(WEXITSTATUS(status) == 0, "the work failed");
+	free(last);
+}
+
+static struct holding before;
+static struct holding after;
+
+static void
+repair_work(void)
+{
+	repair_arena(&court.arena, false);
+}
+
+/* A state in the midst of a repair: repair it again, elsewhere. */
+static void
+judge_repair(const char *bytes)
+{
+	char *kept = malloc(court.arena.map_len);
+
+	REQUIRE(kept != NULL, "out of memory");
+	memcpy(kept, bytes, court.arena.map_len);
+	if (++repair_states % 7 == 0) {
+		repair_arena(&court.arena, false);
+		judge(&before, &after);
+		copy_arena(&court, kept);
+	}
+	free(kept);
+}
+
+static void
+judge_state(const char *bytes)
+{
+	states++;
+	copy_arena(&court, bytes);
+	repair_arena(&court.arena, false);
+	judge(&before, &after);
+	repair_arena(&court.arena, true);
+	judge(&before, &after);
+}
+
+static const char *chosen[SECOND_DEATHS_MAX];
+static size_t chosen_count;
+
+static void
+judge_and_choose(const char *bytes)
+{
+	judge_state(bytes);
+	if (roll(states < 20 ? 4 : 40) != 0)
+		return;
+	char *copy = malloc(scene.arena.map_len);
+	REQUIRE(copy != NULL, "out of memory");
+	memcpy(copy, bytes, scene.arena.map_len);
+	size_t at =
+	    chosen_count < second_deaths ? chosen_count++ : roll(second_deaths);
+	free((void *)(uintptr_t)chosen[at]);
+	chosen[at] = copy;
+}
+
+static void
+run_child(work *do_work)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	REQUIRE(pid >= 0, "no child");
+	if (pid == 0) {
+		do_work();
+		_exit(0);
+	}
+	REQUIRE(waitpid(pid, &status, 0) == pid && WIFEXITED(status) &&
+		WEXITSTATUS(status) == 0,
+	    "the work failed");
+}
+
+/*
+ * Do work once to see what becomes of it, put everything back, and do it again
+ * step by step.  With undo, it is as if it had not been done.
+ */
+static void
+try_work(const char *name, work *do_work, bool undo)
+{
+	size_t len = scene.arena.map_len;
+	char *bytes = malloc(len);
+	unsigned long long first = states;
+
+	doing = name;
+	REQUIRE(bytes != NULL, "out of memory");
+	take_holding(&before, &scene);
+	memcpy(bytes, scene.arena.map, len);
+	run_child(do_work);
+	take_holding(&after, &scene);
+	memcpy(scene.arena.map, bytes, len);
+	step_through(&scene, do_work, judge_and_choose);
+	REQUIRE(states > first, "nothing was changed");
+	for (size_t i = 0; i < chosen_count; i++) {
+		copy_arena(&court, chosen[i]);
+		step_through(&court, repair_work, judge_repair);
+		free((void *)(uintptr_t)chosen[i]);
+		chosen[i] = NULL;
+	}
+	chosen_count = 0;
+	if (undo)
+		memcpy(scene.arena.map, bytes, len);
+	printf("ok: %s, killed after each of %llu stores\n", name,
+	    states - first);
+	free(bytes);
+}
+
+static struct store_event planned[8];
+static size_t planned_count;
+static struct buf planned_bodies[8];
+
+static void
+plan(size_t count, size_t len, unsigned channel, unsigned channels)
+{
+	static char data[4096];
+
+	planned_count = count;
+	for (size_t i = 0; i < count; i++) {
+		for (size_t c = 0; c < len; c++)
+			data[c] = (char)('a' + roll(26));
+		buf_clear(&planned_bodies[i]);
+		sse_event(&planned_bodies[i], SPAN("t"),
+		    (struct span){ data, len });
+		planned[i] = (struct store_event){
+			.channel = names[channel + i % channels],
+			.body = buf_span(&planned_bodies[i]),
+		};
+	}
+	now.wall_ms++;
+	now.boot_ms++;
+}
+
+static void
+append_planned(void)
+{
+	struct store_appended appended[8];
+	int rc = store_append(&scene, now, planned, planned_count, appended,
+	    &wake.due);
+
+	if (rc != 0)
+		_exit(1);
+}
+
+static void
+append(size_t count, size_t len, unsigned channel, unsigned channels)
+{
+	plan(count, len, channel, channels);
+	run_child(append_planned);
+}
+
+static void
+join_two(void)
+{
+	struct follow_join joins[2] = {
+		{ .name = names[0], .cookie = 7, .listener = listeners[0] },
+		{ .name = names[4], .cookie = 8, .listener = listeners[4] },
+	};
+	struct event_resume resume = { .kind = EVENT_RESUME_EARLIEST };
+	struct follow_joined joined;
+
+	if (follow_join(&scene, now, joins, 2, resume, &joined) != 0)
+		_exit(1);
+	listeners[0] = joins[0].listener;
+	listeners[4] = joins[1].listener;
+}
+
+static void
+leave_one(void)
+{
+	if (follow_leave(&scene, &listeners[0], 1) != 0)
+		_exit(1);
+}
+
+static void
+leave_last(void)
+{
+	if (follow_leave(&scene, &listeners[4], 1) != 0)
+		_exit(1);
+}
+
+static void
+purge_one(void)
+{
+	if (store_purge(&scene, names[0]) != 0)
+		_exit(1);
+}
+
+static void
+take_news(void)
+{
+	uint32_t cookies[8];
+
+	if (follow_news(&scene, cookies, 8) < 1)
+		_exit(1);
+}
+
+static void
+look_around(void)
+{
+	struct status status;
+
+	if (status_take(&scene, now, &status) != 0)
+		_exit(1);
+}
+
+static void
+reap_worker(void)
+{
+	struct layout_worker *worker = &scene.arena.workers[scene.slot];
+
+	scene.attached = false;
+	if (store_reap(&scene, scene.slot, worker->session) != 0)
+		_exit(1);
+}
+
+static void
+take_slot_over(void)
+{
+	if (store_attach(&scene, scene.slot, now) != 0)
+		_exit(1);
+}
+
+static void
+open_one(struct store *s, const char *folder, const char *name)
+{
+	struct store_limits limits = { 60000, 20 };
+	struct buf why = { 0 };
+	char path[300];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+	int rc = store_open(s, path, ARENA_SIZE, &limits, now, &why);
+	REQUIRE(rc == 0, "%.*s", (int)why.len, why.ptr);
+}
+
+static void
+name_channels(void)
+{
+	static char bytes[CHANNELS][255];
+
+	for (unsigned i = 0; i < CHANNELS; i++) {
+		size_t len = i == 4 ? 255 : 5;
+		memset(bytes[i], 'a' + (int)i, len);
+		names[i] = (struct span){ bytes[i], len };
+	}
+}
+
+/* Fill the arena until pressure lets go of the oldest. */
+static void
+fill(void)
+{
+	uint64_t evicted = scene.arena.header->evicted_pressure;
+
+	scene.arena.header->max_events = 100000;
+	while (scene.arena.header->evicted_pressure == evicted)
+		append(4, 3000, (unsigned)roll(4), 1);
+}
+
+static void
+run_all(void)
+{
+	append(1, 100, 0, 1);
+	plan(1, 100, 1, 1);
+	try_work("an event that makes its channel", append_planned, false);
+	plan(1, 1000, 0, 1);
+	try_work("a long event", append_planned, false);
+	plan(6, 300, 0, 3);
+	try_work("a batch to three channels", append_planned, false);
+
+	try_work("a stream that joins two channels", join_two, true);
+	join_two();
+	join_two();
+	plan(2, 100, 0, 1);
+	try_work("events that are news to a worker", append_planned, false);
+	append(2, 100, 0, 1);
+	try_work("a worker that takes its news", take_news, false);
+	try_work("a stream that leaves", leave_one, false);
+	leave_last();
+	try_work("a registration that ends", leave_last, false);
+	leave_last();
+	try_work("a worker that is reaped", reap_worker, false);
+	try_work("a slot that is taken over", take_slot_over, false);
+
+	for (int i = 0; i < 6; i++)
+		append(4, 50, 0, 1);
+	plan(3, 50, 0, 1);
+	try_work("events that push out older ones", append_planned, false);
+	try_work("a channel that is purged", purge_one, false);
+	append(4, 50, 0, 4);
+	now.boot_ms += 61000;
+	plan(1, 50, 2, 1);
+	try_work("an event that finds others too old", append_planned, false);
+	try_work("a look that finds events too old", look_around, false);
+	fill();
+	plan(2, 2000, 1, 2);
+	try_work("events that want room", append_planned, false);
+}
+
+int
+main(int argc, char **argv)
+{
+	char folder[] = "/dev/shm/peal-crash-XXXXXX";
+	char command[400];
+	struct buf why = { 0 };
+	uint32_t slot = 0;
+
+	seed = argc > 1 ? strtoull(argv[1], NULL, 10)
+			: (unsigned long long)time(NULL);
+	if (argc > 2)
+		second_deaths = strtoull(argv[2], NULL, 10);
+	if (second_deaths == 0 || second_deaths > SECOND_DEATHS_MAX)
+		second_deaths = SECOND_DEATHS_MAX;
+	printf("seed %llu\n", seed);
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	/* A sanitizer's own instructions would be stepped through as well. */
+	printf("skipped: built with a sanitizer\n");
+	return 77;
+#endif
+	if (mkdtemp(folder) == NULL) {
+		perror(folder);
+		return 1;
+	}
+	now = clock_read();
+	name_channels();
+	open_one(&scene, folder, "scene");
+	open_one(&court, folder, "court");
+	REQUIRE(arena_claim(&scene.arena, &slot) == 0 &&
+		store_attach(&scene, slot, now) == 0,
+	    "no slot");
+	REQUIRE(wake_init(&wake, &scene, 0) == 0, "out of memory");
+	run_all();
+	printf("%llu states, %llu in the midst of a repair\n", states,
+	    repair_states);
+	wake_fini(&wake);
+	store_close(&scene);
+	store_close(&court);
+	buf_fini(&why);
+	(void)snprintf(command, sizeof(command), "rm -rf '%s'", folder);
+	return system(command) == 0 ? 0 : 1;
+}
