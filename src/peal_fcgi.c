@@ -72,7 +72,7 @@ run(struct options *o)
 		    complain(&why, o->listen == NULL ? EX_USAGE : EX_CONFIG);
 	} else if (o->listen == NULL && o->workers == 0) {
 		/* Spawned by a web server, which looks after its processes. */
-		status = worker_run(o, listener.fd);
+		status = worker_run(o, listener.fd, NULL);
 	} else if (try_arena(o, &why) != 0) {
 		status = complain(&why, EX_CONFIG);
 	} else {

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -14,8 +15,11 @@
 #include "worker.h"
 
 /* A worker that lived so long has earned an immediate successor. */
-#define LIVED_MS 5000
-#define DELAY_FIRST_MS 100
+#define LIVED_MS 1000
+/* One that came to serve died of a request, or was killed: its successor may well
+ * do better, and streams wait for it.  One that did not will hardly. */
+#define DELAY_FIRST_MS 10
+#define DELAY_SERVED_MAX_MS 200
 #define DELAY_MAX_MS 10000
 /* Workers end within two seconds; what is left then is ended for them. */
 #define STOP_MS 1900
@@ -25,6 +29,7 @@ struct post {
 	uint64_t since_ms;
 	uint64_t next_ms; /* when a vacant one is to be filled */
 	uint64_t delay_ms;
+	_Atomic uint32_t *ready; /* shared with the worker */
 };
 
 struct supervisor {
@@ -40,6 +45,8 @@ static void
 fill_post(struct supervisor *s, struct post *post)
 {
 	pid_t parent = getpid();
+
+	atomic_store(post->ready, 0);
 	pid_t pid = fork();
 
 	if (pid == 0) {
@@ -47,7 +54,7 @@ fill_post(struct supervisor *s, struct post *post)
 		(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (getppid() != parent)
 			_exit(0);
-		exit(worker_run(s->options, s->listen_fd));
+		exit(worker_run(s->options, s->listen_fd, post->ready));
 	}
 	post->since_ms = clock_read().boot_ms;
 	post->pid = pid > 0 ? pid : 0;
@@ -67,21 +74,26 @@ tell_all(const struct supervisor *s, int signal)
 	}
 }
 
+static uint64_t
+next_delay(const struct post *post, uint64_t lived_ms)
+{
+	uint64_t most = atomic_load(post->ready) != 0 ? DELAY_SERVED_MAX_MS
+						      : DELAY_MAX_MS;
+	uint64_t delay = post->delay_ms == 0 ? DELAY_FIRST_MS
+					     : post->delay_ms * 2;
+
+	if (lived_ms >= LIVED_MS)
+		return 0;
+	return delay < most ? delay : most;
+}
+
 static void
 vacate(struct supervisor *s, struct post *post, int how)
 {
 	uint64_t now_ms = clock_read().boot_ms;
-	bool lived = now_ms - post->since_ms >= LIVED_MS;
 
-	if (lived)
-		post->delay_ms = 0;
-	else if (post->delay_ms == 0)
-		post->delay_ms = DELAY_FIRST_MS;
-	else if (post->delay_ms < DELAY_MAX_MS)
-		post->delay_ms *= 2;
-	/* The first early death may be bad luck: its successor comes at once. */
-	post->next_ms =
-	    now_ms + (post->delay_ms > DELAY_FIRST_MS ? post->delay_ms : 0);
+	post->delay_ms = next_delay(post, now_ms - post->since_ms);
+	post->next_ms = now_ms + post->delay_ms;
 	if (!s->stopping && WIFSIGNALED(how))
 		log_at(LOG_AT_WARNING, "worker %ld was ended by signal %d",
 		    (long)post->pid, WTERMSIG(how));
@@ -176,9 +188,16 @@ supervisor_run(struct options *options, int listen_fd, unsigned workers)
 		.count = workers,
 	};
 
+	_Atomic uint32_t *ready = mmap(NULL, workers * sizeof(ready[0]),
+	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	s.posts = calloc(workers, sizeof(s.posts[0]));
-	if (s.posts == NULL)
+	if (s.posts == NULL || ready == MAP_FAILED) {
+		log_at(LOG_AT_ERROR, "cannot start: %s", strerror(errno));
+		free(s.posts);
 		return 1;
+	}
+	for (unsigned i = 0; i < workers; i++)
+		s.posts[i].ready = &ready[i];
 	worker_block_signals();
 	(void)sigemptyset(&s.signals);
 	(void)sigaddset(&s.signals, SIGTERM);

@@ -272,7 +272,7 @@ worker_fini(struct worker *w)
 }
 
 int
-worker_run(struct options *options, int listen_fd)
+worker_run(struct options *options, int listen_fd, _Atomic uint32_t *ready)
 {
 	struct worker w = {
 		.options = options,
@@ -301,6 +301,8 @@ worker_run(struct options *options, int listen_fd)
 	}
 	if (rc == 0) {
 		log_at(LOG_AT_INFO, "worker ready");
+		if (ready != NULL)
+			atomic_store(ready, 1);
 		while (!w.stopping)
 			turn(&w);
 		stop(&w);

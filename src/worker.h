@@ -4,6 +4,9 @@
 #ifndef PEAL_WORKER_H
 #define PEAL_WORKER_H
 
+#include <stdatomic.h>
+#include <stdint.h>
+
 #include "options.h"
 
 /*
@@ -16,8 +19,11 @@ void worker_block_signals(void);
  * Serve requests from a listening socket until SIGTERM or SIGINT; then every
  * stream gets its last words, and it returns well within two seconds.
  *
+ * ready, unless NULL, is set to 1 once it serves.
+ *
  * Returns the exit status: 0, or EX_CONFIG with a line in the log.
  */
-int worker_run(struct options *options, int listen_fd);
+int worker_run(struct options *options, int listen_fd,
+    _Atomic uint32_t *ready);
 
 #endif

@@ -136,15 +136,22 @@ class Subscriber:
             return
         events = self.parser.feed(self.body.feed(raw)) if raw else ()
         if self.body.status not in (None, 200):
-            raise Failed("%s got %d: a browser would never come back" % (self, self.body.status))
+            self.refused(self.body.status)
+            return
         for event in events:
             self.take(event)
         if self.parser.blocks:
             self.joined = True
             self.last_event_id = self.parser.last_event_id
         if not raw or self.body.complete:
-            check(self.body.status == 200, "%s was hung up on without an answer", self)
+            self.hung_up()
             self.leave(self.swarm.chance.random() * 0.1)
+
+    def refused(self, status):
+        raise Failed("%s got %d: a browser would never come back" % (self, status))
+
+    def hung_up(self):
+        check(self.body.status == 200, "%s was hung up on without an answer", self)
 
     def take(self, event):
         check(event.type != "peal:gap", "%s was told of a gap: %s", self, event.data)
@@ -161,13 +168,13 @@ class Subscriber:
 class Swarm:
     """All subscribers, and the loop that runs them."""
 
-    def __init__(self, port, plan):
+    def __init__(self, port, plan, publisher=Publisher, subscriber=Subscriber):
         self.port = port
         self.plan = plan
         self.chance = random.Random(plan.seed + 1)
         self.selector = selectors.DefaultSelector()
-        self.publisher = Publisher(port, plan)
-        self.subscribers = [Subscriber(self, n) for n in range(plan.subscribers)]
+        self.publisher = publisher(port, plan)
+        self.subscribers = [subscriber(self, n) for n in range(plan.subscribers)]
 
     def turn(self):
         """Take what has arrived, and whoever waits to come back."""
