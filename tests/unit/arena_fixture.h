@@ -176,7 +176,8 @@ fixture_assert_sound(struct store *s)
 
 /*
  * Fork a process that does work and then waits for its end.  Returns when the
- * work is done; fails the test unless it returned 0.
+ * work is done; fails the test unless it returned 0.  Work must not use Check's
+ * assertions, whose messages would mix with the test's own.
  */
 static inline pid_t
 fixture_spawn(int (*work)(void *), void *argument)
