@@ -56,6 +56,8 @@ fixture_remove_one(const char *path, const struct stat *st, int type,
 static inline bool
 fixture_begin(void)
 {
+	/* As the programs do: see wake_init(). */
+	(void)signal(SIGPIPE, SIG_IGN);
 	(void)strcpy(fixture_root, "/dev/shm/peal-unit-XXXXXX");
 	if (mkdtemp(fixture_root) != NULL)
 		return true;
