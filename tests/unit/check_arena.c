@@ -261,14 +261,26 @@ make_no_buckets(const char *path)
 	    sizeof(count));
 }
 
+/* One that fits together, and is smaller than any we make. */
 static void
 make_tiny(const char *path)
 {
-	uint64_t size = LAYOUT_HEADER_SIZE;
+	struct layout_header h = {
+		.magic = { 'p', 'e', 'a', 'l', '-', 'a', 'r', 'n' },
+		.format = LAYOUT_FORMAT,
+		.block_size = LAYOUT_BLOCK_SIZE,
+		.worker_count = 4,
+		.bucket_count = 64,
+		.file_size = 8192,
+	};
+	size_t before_blocks = LAYOUT_HEADER_SIZE +
+	    h.worker_count * sizeof(struct layout_worker) +
+	    h.bucket_count * sizeof(struct layout_bucket);
 
-	patch_file(path, offsetof(struct layout_header, file_size), &size,
-	    sizeof(size));
-	ck_assert_int_eq(truncate(path, LAYOUT_HEADER_SIZE), 0);
+	h.block_count =
+	    (uint32_t)((h.file_size - before_blocks) / LAYOUT_BLOCK_SIZE);
+	patch_file(path, 0, &h, sizeof(h));
+	ck_assert_int_eq(truncate(path, (off_t)h.file_size), 0);
 }
 
 static void (*const strangers[])(const char *path) = { make_other_format,

@@ -439,13 +439,20 @@ START_TEST(channel_that_is_there_twice_is_there_once)
 	struct scene s;
 	scene_make(&s);
 	struct layout_block *twin = take(&s);
+	struct layout_block *listener;
 	twin->channel = channel_of(&s, "quiet")->channel;
+	twin->channel.listeners = LAYOUT_NONE;
 	pool_commit(twin, LAYOUT_CHANNEL);
+	ck_assert_int_eq(registry_add(arena_of(&s), twin, s.a.store.slot, 4,
+			     &listener),
+	    0);
+	ck_assert_int_eq(registry_grow(arena_of(&s), listener, 1), 0);
 
 	repair_arena(arena_of(&s), false);
 
 	assert_events(&s, ALL_KEPT);
 	ck_assert_uint_eq(arena_of(&s)->header->channels, 3);
+	ck_assert_uint_eq(channel_of(&s, "quiet")->channel.subscribers, 1);
 	scene_end(&s);
 }
 END_TEST

@@ -451,6 +451,7 @@ START_TEST(slot_s_next_owner_inherits_nothing)
 	store_count(&gone.store, LAYOUT_GAPS, 4);
 	store_count_streams(&gone.store, 3);
 	uint32_t slot = gone.store.slot;
+	uint32_t session = gone.store.arena.workers[slot].session;
 	fixture_vanish(&gone);
 
 	fixture_join(&heir, path);
@@ -458,6 +459,7 @@ START_TEST(slot_s_next_owner_inherits_nothing)
 	ck_assert_uint_eq(heir.store.slot, slot);
 	ck_assert_uint_eq(subscribers(&witness, "a"), 0);
 	const struct layout_worker *worker = &heir.store.arena.workers[slot];
+	ck_assert_uint_ne(worker->session, session);
 	ck_assert_uint_eq(atomic_load(&worker->streams), 0);
 	ck_assert_uint_eq(atomic_load(&worker->totals[LAYOUT_GAPS]), 0);
 	ck_assert_uint_eq(heir.store.arena.header->totals[LAYOUT_GAPS], 4);
