@@ -210,6 +210,9 @@ record_look(struct record_request *r)
 	enum record_verdict verdict = RECORD_MORE;
 	struct record record;
 
+	/* Nothing may have no pointer, to which nothing may be added. */
+	if (r->bytes.ptr == NULL)
+		return RECORD_MORE;
 	while (verdict == RECORD_MORE) {
 		struct span rest = { r->bytes.ptr + r->read,
 			r->bytes.len - r->read };

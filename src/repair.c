@@ -12,6 +12,19 @@
 /* More streams than this on one registration are garbled bytes. */
 #define COUNT_MAX (UINT32_C(1) << 24)
 
+/*
+ * Only what was committed was ever let go of, so a mark beyond the last id is
+ * garbled: it would swallow what is yet to come.  All that came may be gone.
+ */
+static void
+cap_mark(const struct arena *a, _Atomic uint64_t *mark)
+{
+	uint64_t last = atomic_load(&a->header->last_id);
+
+	if (atomic_load(mark) > last)
+		atomic_store(mark, last);
+}
+
 static void
 forget_indexes(struct arena *a, bool whole)
 {
@@ -25,8 +38,10 @@ forget_indexes(struct arena *a, bool whole)
 	h->newest = LAYOUT_NONE;
 	h->events = 0;
 	h->channels = 0;
-	for (uint32_t i = 0; i < a->bucket_count; i++)
+	for (uint32_t i = 0; i < a->bucket_count; i++) {
 		a->buckets[i].channels = LAYOUT_NONE;
+		cap_mark(a, &a->buckets[i].forgotten);
+	}
 	for (uint32_t i = 0; i < a->worker_count; i++) {
 		a->workers[i].listeners = LAYOUT_NONE;
 		a->workers[i].dirty = LAYOUT_NONE;
@@ -35,6 +50,20 @@ forget_indexes(struct arena *a, bool whole)
 		struct layout_block *b = &a->blocks[i];
 		if (atomic_load(&b->kind) == LAYOUT_MORE)
 			b->rest.pad = UNCLAIMED;
+	}
+}
+
+/* Claim the first count blocks behind first, or let go of them. */
+static void
+set_claims(struct arena *a, const struct layout_block *first, uint32_t count,
+    uint32_t claim)
+{
+	uint32_t next = first->more;
+
+	for (; count > 0; count--) {
+		struct layout_block *b = &a->blocks[next];
+		b->rest.pad = claim;
+		next = b->more;
 	}
 }
 
@@ -52,15 +81,15 @@ claim_chain(struct arena *a, struct layout_block *first, size_t len,
 
 	for (uint32_t i = 0; i < wanted; i++) {
 		b = pool_block(a, b->more, LAYOUT_MORE);
+		/* Claimed at once, so that one which circles is found out. */
 		if (b == NULL || b->rest.owner != owner ||
-		    b->rest.pad == CLAIMED)
+		    b->rest.pad == CLAIMED) {
+			set_claims(a, first, i, UNCLAIMED);
 			return false;
-	}
-	b->more = LAYOUT_NONE;
-	for (b = first; b->more != LAYOUT_NONE;) {
-		b = &a->blocks[b->more];
+		}
 		b->rest.pad = CLAIMED;
 	}
+	b->more = LAYOUT_NONE;
 	return true;
 }
 
@@ -87,6 +116,7 @@ repair_channel(struct arena *a, struct layout_block *b)
 		pool_commit(b, LAYOUT_FREE);
 		return;
 	}
+	cap_mark(a, &c->forgotten);
 	history_hash_in(a, b);
 }
 

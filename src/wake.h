@@ -45,7 +45,12 @@ struct wake {
 	uint32_t open_max;
 };
 
-/* Returns 0 or -ENOMEM.  open_max bounds the descriptors that are kept. */
+/*
+ * open_max bounds the descriptors that are kept.  The process must ignore SIGPIPE,
+ * which writing to a worker that is gone would raise.
+ *
+ * Returns 0 or -ENOMEM.
+ */
 int wake_init(struct wake *w, struct store *s, uint32_t open_max);
 void wake_fini(struct wake *w);
 
