@@ -220,6 +220,8 @@ record_look(struct record_request *r)
 			return RECORD_BROKEN;
 		if (!parse_record(rest, &record))
 			return RECORD_MORE;
+		if (r->read > RECORD_KEPT_MAX + 2 * r->body_max)
+			return RECORD_BROKEN;
 		bool pass_over = false;
 		r->read += record.len;
 		verdict = take_record(r, &record, &pass_over);

@@ -20,6 +20,12 @@
 /* The variables of one request, in bytes. */
 #define RECORD_PARAMS_MAX 65536
 
+/*
+ * Bytes kept for one request, records and padding and all, beside its body: more
+ * than variables take, and far less than a peer could make of tiny records.
+ */
+#define RECORD_KEPT_MAX (1024 * 1024)
+
 /* A record on the wire: header, content, padding. */
 #define RECORD_HEADER 8
 #define RECORD_MAX (RECORD_HEADER + 65535 + 255)

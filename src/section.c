@@ -27,6 +27,9 @@ section_run(struct arena *a, section_work *work, void *argument)
 	if (rc == -EUCLEAN) {
 		repair(a, true);
 		rc = work(a, argument);
+		/* What a second failure began must not stay half done. */
+		if (rc == -EUCLEAN)
+			repair(a, true);
 	}
 	arena_unlock(a);
 	return rc;

@@ -299,12 +299,27 @@ append_finish(struct arena *a, struct append *append)
 	return 0;
 }
 
+/* Ids from outside must rise over all there are, and within the batch. */
+static int
+check_ids(const struct append *append, uint64_t last)
+{
+	for (size_t i = 0; i < append->count; i++) {
+		uint64_t id = append->events[i].id;
+		if (id != 0 && id <= last)
+			return -ESTALE;
+		last = id != 0 ? id : event_id_next(last, append->now.wall_ms);
+	}
+	return 0;
+}
+
 static int
 append_events(struct arena *a, struct append *append)
 {
 	uint64_t last = atomic_load(&a->header->last_id);
 
 	int rc = check_size(a, append);
+	if (rc == 0)
+		rc = check_ids(append, last);
 	if (rc != 0)
 		return rc;
 	rc = history_expire_some(a, append->now.boot_ms,
@@ -316,8 +331,7 @@ append_events(struct arena *a, struct append *append)
 		uint64_t id = event->id != 0
 		    ? event->id
 		    : event_id_next(last, append->now.wall_ms);
-		rc =
-		    id > last ? append_one(a, append->now, event, id) : -ESTALE;
+		rc = append_one(a, append->now, event, id);
 		if (rc != 0)
 			return rc;
 		append->appended[i].id = id;
@@ -338,7 +352,7 @@ append_work(struct arena *a, void *argument)
 	if (!append->committed) {
 		int rc = append_events(a, append);
 		/* What was begun and not committed is taken back. */
-		if (rc == -ENOSPC || rc == -ESTALE)
+		if (rc == -ENOSPC)
 			repair_arena(a, false);
 		if (rc != 0)
 			return rc;

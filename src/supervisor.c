@@ -77,10 +77,10 @@ tell_all(const struct supervisor *s, int signal)
 static uint64_t
 next_delay(const struct post *post, uint64_t lived_ms)
 {
-	uint64_t most = atomic_load(post->ready) != 0 ? DELAY_SERVED_MAX_MS
-						      : DELAY_MAX_MS;
-	uint64_t delay = post->delay_ms == 0 ? DELAY_FIRST_MS
-					     : post->delay_ms * 2;
+	uint64_t most =
+	    atomic_load(post->ready) != 0 ? DELAY_SERVED_MAX_MS : DELAY_MAX_MS;
+	uint64_t delay =
+	    post->delay_ms == 0 ? DELAY_FIRST_MS : post->delay_ms * 2;
 
 	if (lived_ms >= LIVED_MS)
 		return 0;

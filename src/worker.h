@@ -23,7 +23,6 @@ void worker_block_signals(void);
  *
  * Returns the exit status: 0, or EX_CONFIG with a line in the log.
  */
-int worker_run(struct options *options, int listen_fd,
-    _Atomic uint32_t *ready);
+int worker_run(struct options *options, int listen_fd, _Atomic uint32_t *ready);
 
 #endif

@@ -38,6 +38,15 @@
 #include "verify.h"
 #include "wake.h"
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#define SANITIZED \
+	(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+#else
+#define SANITIZED 0
+#endif
+
 #define CHANNELS 5
 #define EVENTS_MAX 4096
 #define ARENA_SIZE (UINT64_C(256) << 10)
@@ -571,11 +580,11 @@ main(int argc, char **argv)
 	if (second_deaths == 0 || second_deaths > SECOND_DEATHS_MAX)
 		second_deaths = SECOND_DEATHS_MAX;
 	printf("seed %llu\n", seed);
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	/* A sanitizer's own instructions would be stepped through as well. */
-	printf("skipped: built with a sanitizer\n");
-	return 77;
-#endif
+	if (SANITIZED) {
+		printf("skipped: built with a sanitizer\n");
+		return 77;
+	}
 	if (mkdtemp(folder) == NULL) {
 		perror(folder);
 		return 1;
