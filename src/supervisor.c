@@ -137,6 +137,22 @@ fill_posts(struct supervisor *s)
 	return wait;
 }
 
+/*
+ * Have the keys read again: by workers, and here too, since a successor begins
+ * with a copy of ours.
+ */
+static void
+reload(const struct supervisor *s)
+{
+	struct buf text = { 0 };
+
+	if (options_reload_keys(s->options, &text) != 0)
+		log_at(LOG_AT_ERROR, "the old keys stay: %.*s", (int)text.len,
+		    text.ptr);
+	buf_fini(&text);
+	tell_all(s, SIGHUP);
+}
+
 /* Wait for a signal, at most wait_ms; -1 is for ever. */
 static void
 wait_signal(struct supervisor *s, int64_t wait_ms)
@@ -149,7 +165,7 @@ wait_signal(struct supervisor *s, int64_t wait_ms)
 				 : sigtimedwait(&s->signals, NULL, &limit);
 
 	if (signal == SIGHUP)
-		tell_all(s, SIGHUP);
+		reload(s);
 	else if (signal == SIGTERM || signal == SIGINT)
 		s->stopping = true;
 	collect(s);
