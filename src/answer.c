@@ -1,10 +1,14 @@
 #include "answer.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <unistd.h>
 
+#include "arena.h"
 #include "clock.h"
 #include "grant.h"
+#include "log.h"
 #include "message.h"
 #include "publish.h"
 #include "reply.h"
@@ -80,6 +84,22 @@ check_length(const struct answer *a, const struct request *r, bool too_large,
 	return 0;
 }
 
+/*
+ * What is put into an arena that was removed reaches none of the other workers.
+ * This one ends in order, as if it were told to; its successor makes a new one.
+ */
+static int
+check_place(const struct answer *a, struct problem *problem)
+{
+	if (arena_in_place(&a->wake->store->arena))
+		return 0;
+	log_at(LOG_AT_ERROR, "%s was removed; this worker ends",
+	    a->options->arena);
+	problem_set(problem, 503, "the arena was removed");
+	(void)kill(getpid(), SIGTERM);
+	return -ENOENT;
+}
+
 static void
 publish(struct answer *a, const struct request *r, bool too_large)
 {
@@ -102,6 +122,8 @@ publish(struct answer *a, const struct request *r, bool too_large)
 			problem_set(&problem, 400,
 			    "the body ends before its Content-Length");
 	}
+	if (rc == 0)
+		rc = check_place(a, &problem);
 	if (rc == 0)
 		rc = publish_body(a->wake, clock_read(), r, buf_span(&a->body),
 		    &limits, &problem, &a->json);

@@ -136,6 +136,22 @@ wake_attach(struct store *s, struct clock_now now, int *inbox, struct buf *why)
 	return rc;
 }
 
+bool
+wake_in_place(const struct store *s, int inbox)
+{
+	char *path = fifo_path(s, s->slot);
+	struct stat open_one;
+	struct stat there;
+
+	/* Without memory there is no telling. */
+	if (path == NULL)
+		return true;
+	bool same = fstat(inbox, &open_one) == 0 && stat(path, &there) == 0 &&
+	    open_one.st_dev == there.st_dev && open_one.st_ino == there.st_ino;
+	free(path);
+	return same && arena_in_place(&s->arena);
+}
+
 void
 wake_detach(struct store *s, int inbox)
 {

@@ -9,6 +9,7 @@
 #ifndef PEAL_WAKE_H
 #define PEAL_WAKE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,12 @@
  */
 int wake_attach(struct store *s, struct clock_now now, int *inbox,
     struct buf *why);
+
+/*
+ * True while the arena and our FIFO are still where others find them.  Once
+ * somebody has removed them, no event reaches us and none of ours others.
+ */
+bool wake_in_place(const struct store *s, int inbox);
 
 /* Detach from the store and close the FIFO. */
 void wake_detach(struct store *s, int inbox);

@@ -25,6 +25,10 @@
 /* More descriptors than this are not asked for: the kernel's tables have a price. */
 #define DESCRIPTORS_MAX (1 << 20)
 
+/* How often a worker that is up and about looks whether its arena is in place;
+ * for this alone it does not get up. */
+#define PLACE_CHECK_MS 2000
+
 struct worker {
 	struct options *options;
 	struct store store;
@@ -36,6 +40,7 @@ struct worker {
 	int inbox;
 	int signal_fd;
 	int epoll_fd;
+	uint64_t next_check_ms;
 	bool attached;
 	bool stopping;
 };
@@ -195,6 +200,23 @@ take_arrivals(struct worker *w, struct clock_now now)
 	}
 }
 
+/*
+ * Streams of an arena that was removed would wait for ever: end, so that they
+ * come back to a successor, which makes a new one and tells them of the gap.
+ */
+static void
+check_place(struct worker *w, uint64_t boot_ms)
+{
+	if (w->next_check_ms > boot_ms || w->audience.count == 0)
+		return;
+	w->next_check_ms = boot_ms + PLACE_CHECK_MS;
+	if (wake_in_place(&w->store, w->inbox))
+		return;
+	log_at(LOG_AT_ERROR, "%s was removed or made anew; this worker ends",
+	    w->options->arena);
+	w->stopping = true;
+}
+
 static int
 timeout(uint64_t deadline_ms, uint64_t boot_ms)
 {
@@ -236,6 +258,7 @@ turn(struct worker *w)
 	}
 	audience_timers(&w->audience, now.boot_ms);
 	pump_pass(&w->pump, now.boot_ms);
+	check_place(w, now.boot_ms);
 }
 
 /* What was acknowledged goes out; then everybody is sent away in order. */
