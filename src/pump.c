@@ -97,7 +97,10 @@ shrink_page(struct pump *p)
 	}
 }
 
-/* The arena cannot be read now; all that was to be done waits. */
+/*
+ * The arena cannot be read now; all that was to be done waits, the rest of this
+ * pass too: each further try might wait for the lock as long again.
+ */
 static void
 pause_reading(struct pump *p, int rc, uint64_t boot_ms)
 {
@@ -182,6 +185,8 @@ fan_out_due(struct pump *p, uint64_t boot_ms)
 			rc = -EAGAIN;
 			if (p->next_due_ms == 0 || p->next_due_ms > ready_ms)
 				p->next_due_ms = ready_ms;
+		} else if (p->pause_ms > boot_ms) {
+			rc = -EAGAIN;
 		} else if ((rc = fan_out(p, channel, boot_ms)) != 0) {
 			pause_reading(p, rc, boot_ms);
 		}
@@ -235,7 +240,9 @@ serve_behind(struct pump *p, uint64_t boot_ms)
 	while (s != NULL) {
 		struct stream *next = s->next_behind;
 		s->is_behind = false;
-		if (s->state == STREAM_READY)
+		if (s->state == STREAM_READY && p->pause_ms > boot_ms)
+			add_behind(p, s);
+		else if (s->state == STREAM_READY)
 			serve(p, s, boot_ms);
 		s = next;
 	}
@@ -243,23 +250,14 @@ serve_behind(struct pump *p, uint64_t boot_ms)
 }
 
 void
-pump_pass(struct pump *p, uint64_t boot_ms)
-{
-	if (p->pause_ms <= boot_ms) {
-		if (p->due != NULL && p->next_due_ms <= boot_ms)
-			fan_out_due(p, boot_ms);
-		if (p->behind != NULL)
-			serve_behind(p, boot_ms);
-	}
-	audience_bury(p->audience);
-}
-
-void
-pump_take_news(struct pump *p)
+pump_take_news(struct pump *p, uint64_t boot_ms)
 {
 	uint32_t cookies[NEWS_AT_ONCE];
 	int count;
 
+	p->news = p->pause_ms > boot_ms;
+	if (p->news)
+		return;
 	do {
 		count = follow_news(p->audience->store, cookies, NEWS_AT_ONCE);
 		for (int i = 0; i < count; i++) {
@@ -273,9 +271,24 @@ pump_take_news(struct pump *p)
 			p->next_due_ms = 0;
 		}
 	} while (count == NEWS_AT_ONCE);
-	if (count < 0)
-		log_at(LOG_AT_ERROR, "no news from the arena: %s",
-		    strerror(-count));
+	if (count < 0) {
+		p->news = true;
+		pause_reading(p, count, boot_ms);
+	}
+}
+
+void
+pump_pass(struct pump *p, uint64_t boot_ms)
+{
+	if (p->pause_ms <= boot_ms) {
+		if (p->news)
+			pump_take_news(p, boot_ms);
+		if (p->due != NULL && p->next_due_ms <= boot_ms)
+			fan_out_due(p, boot_ms);
+		if (p->behind != NULL)
+			serve_behind(p, boot_ms);
+	}
+	audience_bury(p->audience);
 }
 
 /* Refuse a stream so that the browser comes back: from a non-200 it would not. */
@@ -352,7 +365,7 @@ pump_deadline(const struct pump *p)
 {
 	uint64_t at = UINT64_MAX;
 
-	if (p->behind != NULL)
+	if (p->behind != NULL || p->news)
 		at = p->pause_ms;
 	else if (p->due != NULL)
 		at =

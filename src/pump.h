@@ -41,6 +41,7 @@ struct pump {
 	struct follow_page page;
 	uint64_t next_due_ms; /* a channel waits for --coalesce */
 	uint64_t pause_ms;    /* until then the arena is left alone */
+	bool news;	      /* the arena has some that were not taken yet */
 };
 
 /* Returns 0 or -ENOMEM.  p may be ended by pump_fini() in any case. */
@@ -51,8 +52,9 @@ void pump_fini(struct pump *p);
 void pump_admit(struct pump *p, struct pump_arrival *arrival,
     struct clock_now now, bool stopping);
 
-/* Look which channels have news.  After wake_drain(). */
-void pump_take_news(struct pump *p);
+/* Look which channels have news.  After wake_drain().  What cannot be taken now
+ * is taken by a later pass. */
+void pump_take_news(struct pump *p, uint64_t boot_ms);
 
 /* One pass: fan out what is due, serve who is behind, bury who is gone. */
 void pump_pass(struct pump *p, uint64_t boot_ms);

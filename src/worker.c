@@ -254,7 +254,7 @@ turn(struct worker *w)
 	}
 	if (news) {
 		wake_drain(&w->store, w->inbox);
-		pump_take_news(&w->pump);
+		pump_take_news(&w->pump, now.boot_ms);
 	}
 	audience_timers(&w->audience, now.boot_ms);
 	pump_pass(&w->pump, now.boot_ms);
@@ -273,7 +273,7 @@ stop(struct worker *w)
 	intake_stop(in);
 	take_arrivals(w, now);
 	wake_drain(&w->store, w->inbox);
-	pump_take_news(&w->pump);
+	pump_take_news(&w->pump, now.boot_ms);
 	pump_pass(&w->pump, now.boot_ms);
 	pump_end_all(&w->pump, now.boot_ms);
 }
