@@ -57,8 +57,13 @@ static void
 feed(struct pump *p, struct stream *s, uint64_t boot_ms)
 {
 	struct audience *a = p->audience;
+	uint32_t partial = s->partial;
+	size_t events = stream_feed(s, a->gate, &p->page, boot_ms);
 
-	audience_wrote(a, s, stream_feed(s, a->gate, &p->page, boot_ms));
+	/* A page without news for it: its silence goes on, and is counted. */
+	if (events == 0 && s->partial == partial && s->state == STREAM_READY)
+		return;
+	audience_wrote(a, s, events);
 }
 
 /*
