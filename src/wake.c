@@ -178,10 +178,18 @@ wake_drain(struct store *s, int inbox)
 	atomic_fetch_add(&worker->drained, 1);
 }
 
+static void
+keep_spare(struct wake *w)
+{
+	if (w->spare < 0)
+		w->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
 int
 wake_init(struct wake *w, struct store *s, uint32_t open_max)
 {
-	*w = (struct wake){ .store = s, .open_max = open_max };
+	*w = (struct wake){ .store = s, .open_max = open_max, .spare = -1 };
+	keep_spare(w);
 	w->fds = calloc(s->arena.worker_count, sizeof(w->fds[0]));
 	if (w->fds == NULL)
 		return -ENOMEM;
@@ -208,8 +216,10 @@ wake_fini(struct wake *w)
 			forget_fd(w, i);
 	}
 	free(w->fds);
+	if (w->spare >= 0)
+		close(w->spare);
 	registry_wakes_fini(&w->due);
-	*w = (struct wake){ 0 };
+	*w = (struct wake){ .spare = -1 };
 }
 
 /* Returns 0 when a byte is on its way, else -errno. */
@@ -235,16 +245,22 @@ send_byte(struct wake *w, uint32_t slot)
 	if (path == NULL)
 		return -ENOMEM;
 	int fd = open_fifo(path, O_WRONLY);
+	if ((fd == -EMFILE || fd == -ENFILE) && w->spare >= 0) {
+		/* Whoever published has been, or will be, told that it is
+		 * stored: streams must hear of it whatever else is short. */
+		close(w->spare);
+		w->spare = -1;
+		fd = open_fifo(path, O_WRONLY);
+	}
 	free(path);
-	if (fd < 0)
-		return fd;
-	int rc = write_byte(fd);
-	if (rc == 0 && w->open < w->open_max) {
+	int rc = fd < 0 ? fd : write_byte(fd);
+	if (rc == 0 && w->open < w->open_max && w->spare >= 0) {
 		w->fds[slot] = fd;
 		w->open++;
-	} else {
+	} else if (fd >= 0) {
 		close(fd);
 	}
+	keep_spare(w);
 	return rc;
 }
 

@@ -50,6 +50,7 @@ struct wake {
 	int *fds;		   /* per slot; -1: not open */
 	uint32_t open;
 	uint32_t open_max;
+	int spare; /* to be closed for a FIFO when descriptors ran out; or -1 */
 };
 
 /*
