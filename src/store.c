@@ -53,6 +53,15 @@ begin_history(struct arena *a, struct clock_now now)
 	clock_boot_id(a->header->boot_id);
 }
 
+/* Add a gone worker's counters to the arena's. */
+static void
+fold_totals(struct arena *a, struct layout_worker *worker)
+{
+	for (size_t i = 0; i < 5; i++)
+		a->header->totals[i] += atomic_exchange(&worker->totals[i], 0);
+	atomic_store(&worker->streams, 0);
+}
+
 static int
 limits_work(struct arena *a, void *argument)
 {
@@ -79,8 +88,11 @@ store_open(struct store *s, const char *path, uint64_t size,
 		    atomic_load(&a->header->last_id) == 0)
 			begin_history(a, now);
 		/* Nobody is alive: no slot has an owner. */
-		for (uint32_t i = 0; i < a->worker_count; i++)
+		for (uint32_t i = 0; i < a->worker_count; i++) {
+			if (a->workers[i].pid != 0)
+				fold_totals(a, &a->workers[i]);
 			a->workers[i].pid = 0;
+		}
 		rebase_stamps(a, now);
 		if (s->opened == ARENA_ALONE)
 			repair_arena(a, false);
@@ -102,15 +114,6 @@ store_close(struct store *s)
 	if (s->attached)
 		store_detach(s);
 	arena_close(&s->arena);
-}
-
-/* Add a gone worker's counters to the arena's. */
-static void
-fold_totals(struct arena *a, struct layout_worker *worker)
-{
-	for (size_t i = 0; i < 5; i++)
-		a->header->totals[i] += atomic_exchange(&worker->totals[i], 0);
-	atomic_store(&worker->streams, 0);
 }
 
 struct attach {
