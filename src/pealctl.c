@@ -227,17 +227,24 @@ do_tail(struct ctl *ctl)
 {
 	struct span names[FOLLOW_READER_MAX];
 	struct buf why = { 0 };
+	size_t count = 0;
 
 	if (ctl->argc > FOLLOW_READER_MAX)
 		return complain(EX_USAGE, "tail", "takes 64 channels at most");
 	for (int i = 0; i < ctl->argc; i++) {
-		names[i] = span_of(ctl->argv[i]);
-		const char *fault = event_channel_fault(names[i]);
+		struct span name = span_of(ctl->argv[i]);
+		const char *fault = event_channel_fault(name);
 		if (fault != NULL)
 			return complain(EX_USAGE, "a channel name", fault);
+		size_t same = 0;
+		while (same < count && !span_equal(names[same], name))
+			same++;
+		/* A channel that is joined twice would be read twice. */
+		if (same == count)
+			names[count++] = name;
 	}
-	int rc = tail_run(&ctl->store, names, (size_t)ctl->argc,
-	    span_of(ctl->since), stdout, &why);
+	int rc = tail_run(&ctl->store, names, count, span_of(ctl->since),
+	    stdout, &why);
 	buf_put_char(&why, '\0');
 	int status = rc == 0 || buf_error(&why) != 0 ? (rc == 0 ? 0 : 1)
 						     : complain(1, why.ptr, "");
