@@ -178,6 +178,7 @@ take_seats(struct audience *a, struct stream *s,
 		if (channels[i]->listener == LAYOUT_NONE)
 			channels[i]->seen = joined->now;
 		channels[i]->listener = joins[i].listener;
+		s->seats[i].told = joins[i].told;
 	}
 	if (rc == 0)
 		return 0;
@@ -205,7 +206,6 @@ audience_seat(struct audience *a, const struct gate_peer *peer,
 	}
 	s->peer = *peer;
 	s->cursor = joined->backlog ? joined->cursor : joined->now;
-	s->told = joined->told;
 	s->tick = a->tick;
 	s->next = a->streams;
 	if (s->next != NULL)

@@ -96,6 +96,7 @@ look_out(struct arena *a, const struct join *join, uint64_t point,
 		if (rc != 0)
 			return rc;
 		uint64_t mark = atomic_load(&channel->channel.forgotten);
+		join->joins[i].told = mark;
 		if (mark > outlook->forgotten)
 			outlook->forgotten = mark;
 		if (event != NULL &&
@@ -237,15 +238,17 @@ static int
 begin_reading(const struct arena *a, struct reading *r)
 {
 	const struct follow_reader *reader = r->reader;
-	uint64_t known =
-	    reader->cursor > reader->told ? reader->cursor : reader->told;
-
 	for (size_t i = 0; i < reader->count; i++) {
 		struct layout_block *channel =
 		    channel_of(a, reader->listeners[i], r->slot);
 		if (channel == NULL)
 			return -ESTALE;
-		if (atomic_load(&channel->channel.forgotten) > known)
+		uint64_t mark = atomic_load(&channel->channel.forgotten);
+		uint64_t told =
+		    reader->tolds != NULL ? reader->tolds[i] : reader->told;
+		/* What one channel had lost before it was joined says nothing of
+		 * what another has lost since. */
+		if (mark > reader->cursor && mark > told)
 			return -ENODATA;
 		int rc = history_after(a, channel, reader->cursor, reader->hint,
 		    &r->next[i]);

@@ -21,12 +21,13 @@ struct follow_join {
 	struct span name;
 	uint32_t cookie;   /* given back by follow_news() */
 	uint32_t listener; /* in: the registration, 0 for none yet; out: it */
+	uint64_t told;	   /* out: what it had forgotten up to here is known */
 };
 
 /* Where a new stream begins. */
 struct follow_joined {
 	uint64_t cursor;   /* read on after this */
-	uint64_t told;	   /* what was forgotten up to here is known */
+	uint64_t told;	   /* the highest of the channels' own */
 	uint64_t hello;	   /* the id for the stream's first block */
 	bool gap;	   /* something after the resume point is gone */
 	uint64_t gap_id;   /* the id for the gap event */
@@ -56,8 +57,9 @@ struct follow_reader {
 	const uint32_t *listeners;
 	size_t count; /* at most FOLLOW_READER_MAX */
 	uint64_t cursor;
-	uint64_t told;
-	uint32_t hint; /* 0 at first; kept by follow_read() */
+	uint64_t told;	       /* what was forgotten up to here is known */
+	const uint64_t *tolds; /* the same, for each listener; NULL: told */
+	uint32_t hint;	       /* 0 at first; kept by follow_read() */
 };
 #define FOLLOW_READER_MAX 64
 

@@ -210,16 +210,19 @@ static void
 serve(struct pump *p, struct stream *s, uint64_t boot_ms)
 {
 	uint32_t listeners[FOLLOW_READER_MAX];
+	uint64_t tolds[FOLLOW_READER_MAX];
 	struct follow_reader reader = {
 		.listeners = listeners,
 		.count = s->seat_count,
 		.cursor = s->cursor,
-		.told = s->told,
+		.tolds = tolds,
 		.hint = s->hint,
 	};
 
-	for (size_t i = 0; i < s->seat_count; i++)
+	for (size_t i = 0; i < s->seat_count; i++) {
 		listeners[i] = s->seats[i].channel->listener;
+		tolds[i] = s->seats[i].told;
+	}
 	int rc = read_page(p, &reader);
 	if (rc == 0) {
 		feed(p, s, boot_ms);

@@ -19,6 +19,7 @@ struct roster_seat {
 	struct roster_channel *channel;
 	struct roster_seat *next;
 	struct roster_seat *previous;
+	uint64_t told; /* for follow_read() */
 };
 
 /* A channel this worker is registered for. */

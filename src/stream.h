@@ -40,7 +40,6 @@ struct stream {
 	uint32_t partial; /* bytes of the event after cursor already sent */
 	uint32_t hint;
 	uint64_t cursor;
-	uint64_t told;
 	uint64_t since_ms; /* BLOCKED since; boot clock */
 	uint64_t end_ms;   /* to be ended for its age; 0: never */
 	struct stream *next;

@@ -38,6 +38,7 @@ struct listening {
 	struct follow_join joins[2];
 	struct follow_joined joined;
 	uint32_t listeners[2];
+	uint64_t tolds[2];
 	struct follow_reader reader;
 };
 
@@ -55,11 +56,13 @@ join_at(struct fixture_worker *w, struct clock_now now, struct listening *l,
 	    0);
 	l->listeners[0] = l->joins[0].listener;
 	l->listeners[1] = l->joins[1].listener;
+	l->tolds[0] = l->joins[0].told;
+	l->tolds[1] = l->joins[1].told;
 	l->reader = (struct follow_reader){
 		.listeners = l->listeners,
 		.count = count,
 		.cursor = l->joined.cursor,
-		.told = l->joined.told,
+		.tolds = l->tolds,
 	};
 }
 
@@ -717,6 +720,30 @@ START_TEST(read_goes_on_after_an_index_was_found_broken)
 }
 END_TEST
 
+START_TEST(loss_told_of_one_channel_does_not_hide_a_later_one_of_another)
+{
+	static struct sheet sheet;
+	struct fixture_worker w;
+	struct listening l;
+	make_worker(&w);
+	uint64_t point = append_at(&w, "b", 1);
+	(void)append_at(&w, "b", 1);
+	(void)append_at(&w, "a", 1);
+	ck_assert_int_eq(store_purge(&w.store, SPAN("a")), 0);
+	join(&w, &l, "a", "b", after(point));
+	struct follow_reader early = l.reader;
+	int before = follow_read(&w.store, &early, clear(&sheet));
+
+	ck_assert_int_eq(store_purge(&w.store, SPAN("b")), 0);
+
+	ck_assert(l.joined.gap);
+	ck_assert_int_eq(before, 0);
+	ck_assert_int_eq(follow_read(&w.store, &l.reader, clear(&sheet)),
+	    -ENODATA);
+	fixture_leave(&w);
+}
+END_TEST
+
 FIXTURE_MAIN("follow", stream_begins_where_it_was_asked_to,
     earliest_is_all_that_is_kept_and_tells_of_no_gap,
     what_cannot_be_read_is_as_earliest_and_a_gap,
@@ -731,6 +758,7 @@ FIXTURE_MAIN("follow", stream_begins_where_it_was_asked_to,
     reader_that_fell_behind_what_is_kept_is_told,
     loss_that_was_told_at_the_beginning_is_not_told_again,
     loss_in_another_channel_does_not_stop_a_reader,
+    loss_told_of_one_channel_does_not_hide_a_later_one_of_another,
     reader_of_a_reaped_worker_has_no_registration,
     registration_of_another_worker_cannot_be_read_nor_left,
     second_stream_shares_the_worker_s_registration,
