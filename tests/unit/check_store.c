@@ -492,6 +492,23 @@ START_TEST(worker_that_leaves_hands_in_its_counters)
 }
 END_TEST
 
+START_TEST(counters_of_workers_that_all_died_are_kept)
+{
+	char path[FIXTURE_PATH];
+	struct fixture_worker w;
+	struct store s;
+	fixture_path(path);
+	fixture_join(&w, path);
+	store_count(&w.store, LAYOUT_DELIVERED, 7);
+
+	fixture_vanish(&w);
+	fixture_open(&s, path);
+
+	ck_assert_uint_eq(s.arena.header->totals[LAYOUT_DELIVERED], 7);
+	store_close(&s);
+}
+END_TEST
+
 START_TEST(purge_takes_one_channel_s_events)
 {
 	struct fixture_worker w;
@@ -679,8 +696,9 @@ FIXTURE_MAIN("store", events_of_a_batch_get_rising_ids_of_their_moment,
     reaping_another_session_does_nothing,
     worker_does_not_reap_itself_nor_what_is_no_slot,
     slot_s_next_owner_inherits_nothing,
-    worker_that_leaves_hands_in_its_counters, purge_takes_one_channel_s_events,
-    history_outlives_its_workers,
+    worker_that_leaves_hands_in_its_counters,
+    counters_of_workers_that_all_died_are_kept,
+    purge_takes_one_channel_s_events, history_outlives_its_workers,
     after_a_reboot_age_is_what_the_wall_clock_says,
     limits_are_the_last_opener_s_for_all,
     maker_killed_before_history_began_is_made_up_for,

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <poll.h>
+#include <sys/resource.h>
 
 #include "follow.h"
 
@@ -289,6 +290,63 @@ START_TEST(worker_without_its_fifo_is_taken_for_dead)
 }
 END_TEST
 
+START_TEST(worker_notices_that_its_fifo_was_removed)
+{
+	struct pair p;
+	char fifo[FIXTURE_PATH + 64];
+	struct stat st;
+	pair_make(&p);
+	ck_assert_int_eq(stat(p.path, &st), 0);
+	(void)snprintf(fifo, sizeof(fifo), "%s.wake.%lx.%u", p.path,
+	    (unsigned long)st.st_ino, p.ear.store.slot);
+	bool before = wake_in_place(&p.ear.store, p.ear.inbox);
+
+	ck_assert_int_eq(unlink(fifo), 0);
+
+	ck_assert(before);
+	ck_assert(!wake_in_place(&p.ear.store, p.ear.inbox));
+	ck_assert(wake_in_place(&p.sender.store, p.sender.inbox));
+	pair_end(&p);
+}
+END_TEST
+
+START_TEST(worker_notices_that_its_arena_was_removed)
+{
+	struct pair p;
+	pair_make(&p);
+
+	ck_assert_int_eq(unlink(p.path), 0);
+
+	ck_assert(!wake_in_place(&p.ear.store, p.ear.inbox));
+	pair_end(&p);
+}
+END_TEST
+
+START_TEST(worker_is_woken_though_descriptors_ran_out)
+{
+	struct pair p;
+	struct rlimit limit;
+	pair_make(&p);
+	ck_assert_int_eq(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	const struct rlimit usual = limit;
+	int next = dup(p.ear.inbox);
+	ck_assert_int_ge(next, 0);
+	close(next);
+	limit.rlim_cur = (rlim_t)next;
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &limit), 0);
+
+	(void)publish(&p.sender, FIXTURE_NOW, "a");
+	bool woken = is_woken(&p.ear);
+	wake_drain(&p.ear.store, p.ear.inbox);
+	(void)publish(&p.sender, FIXTURE_NOW, "a");
+
+	ck_assert(woken);
+	ck_assert(is_woken(&p.ear));
+	ck_assert_int_eq(setrlimit(RLIMIT_NOFILE, &usual), 0);
+	pair_end(&p);
+}
+END_TEST
+
 START_TEST(slot_s_new_owner_is_woken_through_a_kept_descriptor)
 {
 	struct pair p;
@@ -480,6 +538,9 @@ FIXTURE_MAIN("wake", worker_that_listens_is_woken_and_no_other,
     full_fifo_is_as_good_as_a_byte, dead_worker_is_found_and_not_counted,
     killed_worker_is_found_by_the_next_event,
     worker_without_its_fifo_is_taken_for_dead,
+    worker_notices_that_its_fifo_was_removed,
+    worker_notices_that_its_arena_was_removed,
+    worker_is_woken_though_descriptors_ran_out,
     slot_s_new_owner_is_woken_through_a_kept_descriptor,
     heir_of_a_killed_worker_is_woken, no_more_descriptors_are_kept_than_allowed,
     repair_wakes_every_worker, worker_that_leaves_takes_its_fifo_along,
