@@ -473,6 +473,20 @@ arena_claim(struct arena *a, uint32_t *slot)
 	return -EUSERS;
 }
 
+bool
+arena_is_claimed(const struct arena *a, uint32_t slot)
+{
+	struct flock lock = {
+		.l_type = F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = SLOT_BYTE + (off_t)slot,
+		.l_len = 1,
+	};
+
+	/* Where the kernel cannot tell, nobody is declared dead. */
+	return fcntl(a->fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+}
+
 void
 arena_disclaim(struct arena *a, uint32_t slot)
 {

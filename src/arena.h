@@ -97,6 +97,9 @@ void arena_unlock(struct arena *a);
  * Returns 0, or -EUSERS when all are taken, or -errno.
  */
 int arena_claim(struct arena *a, uint32_t *slot);
+/* True if another process, or another opening of the file, owns the slot. */
+bool arena_is_claimed(const struct arena *a, uint32_t slot);
+
 void arena_disclaim(struct arena *a, uint32_t slot);
 
 /* True if the file at the path is still the one that is open. */

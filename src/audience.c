@@ -133,7 +133,8 @@ leave_channels(struct audience *a, struct stream *s)
 
 	for (size_t i = 0; i < s->seat_count; i++)
 		listeners[i] = s->seats[i].channel->listener;
-	int rc = follow_leave(a->store, listeners, s->seat_count);
+	int rc =
+	    a->closing ? 0 : follow_leave(a->store, listeners, s->seat_count);
 	if (rc != 0)
 		log_at(LOG_AT_ERROR, "a stream cannot leave: %s",
 		    strerror(-rc));

@@ -34,6 +34,8 @@ struct audience {
 	void (*hand_back)(void *context, int fd); /* takes a kept connection */
 	void *context;
 
+	bool closing; /* all registrations end at once, with store_detach() */
+
 	struct roster roster;
 	struct stream *streams;
 	struct stream *graves; /* gone, to be freed */

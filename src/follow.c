@@ -279,6 +279,10 @@ copy_event(const struct arena *a, struct follow_page *page,
 {
 	size_t len = event->event.len;
 
+	/* Longer than all blocks together: garbled, and nothing to make room
+	 * for. */
+	if (len / LAYOUT_MORE_BYTES > a->block_count)
+		return -EUCLEAN;
 	if (len > page->room - page->len || page->marks_len == page->marks_room)
 		return -EMSGSIZE;
 	int rc = pool_read(a, event, event->event.bytes, LAYOUT_EVENT_BYTES,

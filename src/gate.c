@@ -69,7 +69,8 @@ gate_free(struct gate *g)
 	if (g == NULL)
 		return;
 	close_request(g);
-	close(g->file);
+	if (g->file >= 0)
+		close(g->file);
 	free(g);
 }
 
@@ -78,6 +79,9 @@ fill_file(struct gate *g, struct span records)
 {
 	size_t done = 0;
 
+	/* It was lost with a request that libfcgi refused. */
+	if (g->file < 0)
+		g->file = memfd_create("peal-request", MFD_CLOEXEC);
 	while (done < records.len) {
 		ssize_t len = pwrite(g->file, records.ptr + done,
 		    records.len - done, (off_t)done);

@@ -42,7 +42,7 @@ static const struct setting rows[] = {
 	    .shown = "$RUNTIME_DIRECTORY/arena or /dev/shm/peal-UID/arena",
 	    .help = "the memory that workers share" },
 	{ "arena-size", "SIZE", setting_size, AT(arena_size),
-	    .min = 256 * AMOUNT_KIB, .max = 1024 * AMOUNT_GIB, .initial = "64M",
+	    .min = 256 * AMOUNT_KIB, .max = 512 * AMOUNT_GIB, .initial = "64M",
 	    .help = "its size" },
 	{ "max-age", "TIME", setting_time, AT(max_age_ms), .min = AMOUNT_SECOND,
 	    .max = TIME_MAX, .unit = AMOUNT_SECOND, .initial = "20m",
@@ -331,24 +331,31 @@ read_config(struct reader *r)
 	return error;
 }
 
+int
+options_default_arena(char *path, size_t room)
+{
+	const char *folder = getenv("RUNTIME_DIRECTORY");
+	int len;
+
+	/* systemd.exec(5): several folders are parted by colons. */
+	if (folder != NULL && folder[0] != '\0')
+		len = snprintf(path, room, "%.*s/arena",
+		    (int)strcspn(folder, ":"), folder);
+	else
+		len = snprintf(path, room, "/dev/shm/peal-%lu/arena",
+		    (unsigned long)geteuid());
+	return len < 0 || (size_t)len >= room ? -ENAMETOOLONG : 0;
+}
+
 static int
 set_arena(struct reader *r)
 {
 	const struct setting *row = find_row(SPAN("arena"));
-	const char *folder = getenv("RUNTIME_DIRECTORY");
 	char path[PATH_MAX];
-	int len;
 
 	if (r->o->arena != NULL)
 		return 0;
-	/* systemd.exec(5): several folders are parted by colons. */
-	if (folder != NULL && folder[0] != '\0')
-		len = snprintf(path, sizeof(path), "%.*s/arena",
-		    (int)strcspn(folder, ":"), folder);
-	else
-		len = snprintf(path, sizeof(path), "/dev/shm/peal-%lu/arena",
-		    (unsigned long)geteuid());
-	if (len < 0 || (size_t)len >= sizeof(path))
+	if (options_default_arena(path, sizeof(path)) != 0)
 		return setting_refuse(&r->place, row,
 		    "$RUNTIME_DIRECTORY is too long");
 	return set(r, row, path);

@@ -6,6 +6,7 @@
 #endif
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "clock.h"
 #include "event.h"
 #include "follow.h"
+#include "options.h"
 #include "report.h"
 #include "sse.h"
 #include "status.h"
@@ -346,21 +348,15 @@ static int
 open_and_run(struct ctl *ctl, const struct verb *verb)
 {
 	struct buf why = { 0 };
-	char *path = NULL;
-	const char *folder = getenv("RUNTIME_DIRECTORY");
-	int rc;
+	char usual[PATH_MAX];
+	const char *path = ctl->arena;
 
-	if (ctl->arena != NULL)
-		path = strdup(ctl->arena);
-	else if (folder != NULL && folder[0] != '\0')
-		rc = asprintf(&path, "%s/arena", folder);
-	else
-		rc = asprintf(&path, "/dev/shm/peal-%u/arena",
-		    (unsigned)geteuid());
+	if (path == NULL && options_default_arena(usual, sizeof(usual)) != 0)
+		return complain(EX_UNAVAILABLE, "$RUNTIME_DIRECTORY",
+		    "is too long");
 	if (path == NULL)
-		return complain(1, "out of memory", "");
-	rc = store_open(&ctl->store, path, 0, NULL, clock_read(), &why);
-	free(path);
+		path = usual;
+	int rc = store_open(&ctl->store, path, 0, NULL, clock_read(), &why);
 	if (rc != 0) {
 		buf_put_char(&why, '\0');
 		int status = complain(EX_UNAVAILABLE, why.ptr, "");

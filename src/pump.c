@@ -387,6 +387,7 @@ pump_end_all(struct pump *p, uint64_t boot_ms)
 {
 	struct stream *s = p->audience->streams;
 
+	p->audience->closing = true;
 	p->behind = NULL;
 	p->behind_end = &p->behind;
 	for (; s != NULL; s = s->next) {

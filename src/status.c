@@ -1,6 +1,7 @@
 #include "status.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ status_workers(const struct arena *a, struct survey *survey)
 			continue;
 		struct status_worker *to = &out->workers[out->worker_count++];
 		to->slot = i;
+		to->session = worker->session;
 		to->pid = worker->pid;
 		to->since_ms = worker->since_ms;
 		to->streams = atomic_load(&worker->streams);
@@ -65,6 +67,26 @@ status_work(struct arena *a, void *argument)
 	return 0;
 }
 
+/*
+ * Leave out workers that are gone and that nobody has missed yet: their slot's
+ * file lock went with them.  Their registrations end now.
+ */
+static void
+drop_gone(struct store *s, struct status *out)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < out->worker_count; i++) {
+		const struct status_worker *w = &out->workers[i];
+		bool own = s->attached && w->slot == s->slot;
+		if (own || arena_is_claimed(&s->arena, w->slot))
+			out->workers[kept++] = *w;
+		else
+			(void)store_reap(s, w->slot, w->session);
+	}
+	out->worker_count = kept;
+}
+
 int
 status_take(struct store *s, struct clock_now now, struct status *out)
 {
@@ -78,5 +100,8 @@ status_take(struct store *s, struct clock_now now, struct status *out)
 	out->workers = calloc(survey.room, sizeof(out->workers[0]));
 	if (out->workers == NULL)
 		return -ENOMEM;
-	return section_run(&s->arena, status_work, &survey);
+	int rc = section_run(&s->arena, status_work, &survey);
+	if (rc == 0)
+		drop_gone(s, out);
+	return rc;
 }

@@ -12,6 +12,7 @@
 
 struct status_worker {
 	uint32_t slot;
+	uint32_t session;
 	int32_t pid;
 	uint64_t since_ms;
 	uint32_t streams;

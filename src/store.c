@@ -72,6 +72,25 @@ limits_work(struct arena *a, void *argument)
 	return 0;
 }
 
+/* Blocks behind those in use that are looked at to see whether the count of them is
+ * true: all of them would take the time to touch the whole file. */
+#define FRESH_LOOK 64
+
+static bool
+is_unused_from_fresh(const struct arena *a)
+{
+	uint64_t fresh = a->header->fresh;
+
+	if (fresh == 0)
+		return false;
+	for (uint64_t i = fresh; i < fresh + FRESH_LOOK; i++) {
+		if (i < a->block_count &&
+		    atomic_load(&a->blocks[i].kind) != LAYOUT_FREE)
+			return false;
+	}
+	return true;
+}
+
 int
 store_open(struct store *s, const char *path, uint64_t size,
     const struct store_limits *limits, struct clock_now now, struct buf *why)
@@ -95,7 +114,7 @@ store_open(struct store *s, const char *path, uint64_t size,
 		}
 		rebase_stamps(a, now);
 		if (s->opened == ARENA_ALONE)
-			repair_arena(a, false);
+			repair_arena(a, !is_unused_from_fresh(a));
 		if (a->header->max_events == 0) {
 			a->header->max_events = 1000;
 			a->header->max_age_ms = 20 * 60 * 1000;
@@ -442,6 +461,12 @@ store_purge(struct store *s, struct span channel)
 	struct purge purge = { .channel = channel };
 
 	return section_run(&s->arena, purge_work, &purge);
+}
+
+uint64_t
+store_last_id(const struct store *s)
+{
+	return atomic_load(&s->arena.header->last_id);
 }
 
 void

@@ -95,6 +95,9 @@ int store_reap(struct store *s, uint32_t slot, uint32_t session);
 /* Remove a channel's events.  Returns 0, or -ENOENT. */
 int store_purge(struct store *s, struct span channel);
 
+/* The id of the newest event of the arena.  No lock. */
+uint64_t store_last_id(const struct store *s);
+
 /* Add to a counter of this worker.  No lock. */
 void store_count(struct store *s, enum layout_total total, uint64_t by);
 void store_count_streams(struct store *s, uint32_t streams);

@@ -48,14 +48,14 @@ tail_read(struct tail *t)
 		if (rc == -ENODATA) {
 			(void)fprintf(stderr,
 			    "pealctl: some events were let go unread\n");
-			t->reader.told = UINT64_MAX;
+			/* Told now; what is let go later is told anew. */
+			t->reader.told = store_last_id(t->store);
 			t->page.more = true;
 			continue;
 		}
 		if (rc != 0)
 			return rc;
 		(void)fwrite(t->page.bytes, 1, t->page.len, t->out);
-		t->reader.told = 0;
 	} while (t->page.more);
 	return fflush(t->out) == 0 ? 0 : -errno;
 }

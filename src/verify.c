@@ -280,18 +280,20 @@ check_blocks(const struct arena *a, struct verify *v)
 
 	while (at != LAYOUT_NONE) {
 		const struct layout_block *b = pool_block(a, at, LAYOUT_FREE);
-		if (b == NULL || at >= h->fresh || steps++ > a->block_count) {
+		if (b == NULL || steps++ > a->block_count) {
 			fault(v, "the free list is broken at %u", at);
 			break;
 		}
+		if (at >= h->fresh)
+			fault(v, "block %u: free, and never used", at);
 		see(v, at, "the free list");
 		at = b->more;
 	}
-	for (uint32_t i = 1; i < a->block_count; i++) {
-		uint32_t kind = atomic_load(&a->blocks[i].kind);
-		used += kind != LAYOUT_FREE;
-		if ((i < h->fresh) != (v->seen[i] != 0))
-			fault(v, "block %u: in no list, or never used", i);
+	/* What lies from h->fresh on was never used, whatever it holds. */
+	for (uint32_t i = 1; i < a->block_count && i < h->fresh; i++) {
+		used += atomic_load(&a->blocks[i].kind) != LAYOUT_FREE;
+		if (v->seen[i] == 0)
+			fault(v, "block %u: in no list", i);
 	}
 	if (used != h->used)
 		fault(v, "the header counts %u blocks in use, there are %u",
