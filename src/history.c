@@ -1,11 +1,11 @@
 #include "history.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "event.h"
 #include "pool.h"
+#include "sse.h"
 
 static void
 raise_mark(_Atomic uint64_t *mark, uint64_t id)
@@ -206,6 +206,20 @@ history_add(struct arena *a, struct layout_block *channel, uint64_t id,
 		return rc;
 	pool_commit(b, LAYOUT_EVENT);
 	return history_link(a, b);
+}
+
+bool
+history_is_framed(const struct arena *a, const struct layout_block *event)
+{
+	char line[SSE_ID_LINE_MAX];
+	size_t line_len = sse_id_line(event->event.id, line);
+	char end[2];
+
+	return event->event.len >= line_len + sizeof(end) &&
+	    memcmp(event->event.bytes, line, line_len) == 0 &&
+	    pool_read_end(a, event, event->event.bytes, LAYOUT_EVENT_BYTES,
+		event->event.len, end) == 0 &&
+	    memcmp(end, "\n\n", sizeof(end)) == 0;
 }
 
 /* Take an event out of both lists.  Its block stays as it is. */

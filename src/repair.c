@@ -65,6 +65,16 @@ claim_chain(struct arena *a, struct layout_block *first, size_t len,
 }
 
 static void
+unclaim(struct arena *a, struct layout_block *first)
+{
+	for (struct layout_block *b = first; b->more != LAYOUT_NONE;) {
+		b = &a->blocks[b->more];
+		b->rest.pad = UNCLAIMED;
+	}
+	pool_commit(first, LAYOUT_FREE);
+}
+
+static void
 repair_channel(struct arena *a, struct layout_block *b)
 {
 	struct layout_channel *c = &b->channel;
@@ -129,8 +139,11 @@ repair_event(struct arena *a, struct layout_block *b, uint64_t *orphan)
 	}
 	channel = pool_block(a, e->channel, LAYOUT_CHANNEL);
 	if (channel != NULL && e->len > 0 &&
-	    claim_chain(a, b, e->len, LAYOUT_EVENT_BYTES))
-		return true;
+	    claim_chain(a, b, e->len, LAYOUT_EVENT_BYTES)) {
+		if (history_is_framed(a, b))
+			return true;
+		unclaim(a, b);
+	}
 	if (channel == NULL && e->id > *orphan)
 		*orphan = e->id;
 	if (channel != NULL && atomic_load(&channel->channel.forgotten) < e->id)
@@ -185,16 +198,6 @@ sort_events(struct arena *a, uint64_t *orphan)
 			sorted = merge(a, runs[power], sorted);
 	}
 	return sorted;
-}
-
-static void
-unclaim(struct arena *a, struct layout_block *first)
-{
-	for (struct layout_block *b = first; b->more != LAYOUT_NONE;) {
-		b = &a->blocks[b->more];
-		b->rest.pad = UNCLAIMED;
-	}
-	pool_commit(first, LAYOUT_FREE);
 }
 
 /* Link a sorted list, leaving out what was forgotten and what is there twice. */

@@ -65,31 +65,6 @@ check_chain(const struct arena *a, struct verify *v,
 		fault(v, "block %u: its chain is too long", owner);
 }
 
-/* An event's bytes must be one whole block of the wire format, with its id. */
-static void
-check_event_bytes(const struct arena *a, struct verify *v,
-    const struct layout_block *b)
-{
-	const struct layout_event *e = &b->event;
-	char head[4 + EVENT_ID_CHARS + 1];
-	size_t len;
-
-	if (e->len > LAYOUT_EVENT_BYTES)
-		len = LAYOUT_EVENT_BYTES;
-	else
-		len = e->len;
-	memcpy(head, "id: ", 4);
-	size_t head_len = 4 + event_id_print(e->id, head + 4);
-	head[head_len++] = '\n';
-	if (len < head_len || memcmp(e->bytes, head, head_len) != 0)
-		fault(v, "block %u: its bytes do not begin with its id",
-		    pool_number(a, b));
-	if (e->len <= LAYOUT_EVENT_BYTES &&
-	    (len < 2 || memcmp(e->bytes + len - 2, "\n\n", 2) != 0))
-		fault(v, "block %u: its bytes do not end an event",
-		    pool_number(a, b));
-}
-
 static void
 check_channel_events(const struct arena *a, struct verify *v, uint32_t number)
 {
@@ -215,7 +190,9 @@ check_events(const struct arena *a, struct verify *v)
 		}
 		see(v, at, "the list of events");
 		check_chain(a, v, b, b->event.len, LAYOUT_EVENT_BYTES);
-		check_event_bytes(a, v, b);
+		if (!history_is_framed(a, b))
+			fault(v, "event %u: its bytes are not those of its id",
+			    at);
 		if (b->event.id <= last || b->event.earlier != earlier)
 			fault(v, "event %u: out of order", at);
 		if (pool_block(a, b->event.channel, LAYOUT_CHANNEL) == NULL)
