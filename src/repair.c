@@ -49,19 +49,27 @@ claim_chain(struct arena *a, struct layout_block *first, size_t len,
 	uint32_t owner = pool_number(a, first);
 	uint32_t wanted = pool_chain_len(len, own_room) - 1;
 	struct layout_block *b = first;
+	uint32_t done = 0;
 
-	for (uint32_t i = 0; i < wanted; i++) {
-		b = pool_block(a, b->more, LAYOUT_MORE);
-		if (b == NULL || b->rest.owner != owner ||
-		    b->rest.pad == CLAIMED)
-			return false;
+	for (; done < wanted; done++) {
+		struct layout_block *next =
+		    pool_block(a, b->more, LAYOUT_MORE);
+		if (next == NULL || next->rest.owner != owner ||
+		    next->rest.pad == CLAIMED)
+			break;
+		/* At once, so that a circle is met as a block claimed before. */
+		next->rest.pad = CLAIMED;
+		b = next;
 	}
-	b->more = LAYOUT_NONE;
-	for (b = first; b->more != LAYOUT_NONE;) {
+	if (done == wanted) {
+		b->more = LAYOUT_NONE;
+		return true;
+	}
+	for (b = first; done > 0; done--) {
 		b = &a->blocks[b->more];
-		b->rest.pad = CLAIMED;
+		b->rest.pad = UNCLAIMED;
 	}
-	return true;
+	return false;
 }
 
 static void
