@@ -276,6 +276,9 @@ copy_event(const struct arena *a, struct follow_page *page,
 {
 	size_t len = event->event.len;
 
+	/* Callers make as much room as this says: never more than there is. */
+	if (pool_chain_len(len, LAYOUT_EVENT_BYTES) >= a->block_count)
+		return -EUCLEAN;
 	if (len > page->room - page->len || page->marks_len == page->marks_room)
 		return -EMSGSIZE;
 	int rc = pool_read(a, event, event->event.bytes, LAYOUT_EVENT_BYTES,
