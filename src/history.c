@@ -57,7 +57,7 @@ history_find(const struct arena *a, struct span name,
 	*channel = NULL;
 	for (uint32_t steps = 0; number != LAYOUT_NONE; steps++) {
 		struct layout_block *b = pool_block(a, number, LAYOUT_CHANNEL);
-		if (b == NULL || steps > a->header->channels)
+		if (b == NULL || steps > a->block_count)
 			return -EUCLEAN;
 		if (b->channel.hash == hash &&
 		    b->channel.name_len == name.len) {
@@ -133,7 +133,7 @@ history_drop_if_idle(struct arena *a, struct layout_block *channel)
 	raise_mark(&bucket->forgotten, atomic_load(&c->forgotten));
 	for (uint32_t steps = 0; *link != number; steps++) {
 		struct layout_block *b = pool_block(a, *link, LAYOUT_CHANNEL);
-		if (b == NULL || steps > a->header->channels)
+		if (b == NULL || steps > a->block_count)
 			return; /* broken: it stays, and the check finds it */
 		link = &b->channel.next;
 	}
