@@ -261,7 +261,8 @@ registry_pop(struct arena *a, uint32_t slot, uint32_t *cookie)
 	if (worker->dirty == LAYOUT_NONE)
 		return 0;
 	struct layout_block *b = registry_own(a, worker->dirty, slot);
-	if (b == NULL)
+	/* What was taken is not marked any more, so a circle ends here. */
+	if (b == NULL || b->listener.is_dirty != 1)
 		return -EUCLEAN;
 	worker->dirty = b->listener.next_dirty;
 	b->listener.is_dirty = 0;
