@@ -77,8 +77,9 @@ registry_add(struct arena *a, struct layout_block *channel, uint32_t slot,
 {
 	uint32_t number = pool_take(a);
 
+	/* Where blocks are said to be left, a broken index is why. */
 	if (number == LAYOUT_NONE)
-		return -ENOSPC;
+		return pool_left(a) > 0 ? -EUCLEAN : -ENOSPC;
 	struct layout_block *b = &a->blocks[number];
 	b->listener = (struct layout_listener){
 		.channel = pool_number(a, channel),
