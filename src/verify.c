@@ -17,7 +17,7 @@
 struct verify {
 	struct buf *faults;
 	size_t count;
-	unsigned char *seen; /* per block: reached by some list */
+	unsigned char *seen; /* per block: reached by a list; 2: by more */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -38,8 +38,9 @@ fault(struct verify *v, const char *format, ...)
 static void
 see(struct verify *v, uint32_t number, const char *by)
 {
-	if (v->seen[number]++ != 0)
+	if (v->seen[number] != 0)
 		fault(v, "block %u: reached twice, by %s", number, by);
+	v->seen[number] = v->seen[number] == 0 ? 1 : 2;
 }
 
 /* A chain must be whole, its own, and no longer than its bytes. */
@@ -59,6 +60,8 @@ check_chain(const struct arena *a, struct verify *v,
 			return;
 		}
 		see(v, next, "a chain");
+		if (v->seen[next] > 1)
+			return;
 		next = b->more;
 	}
 	if (next != LAYOUT_NONE)
@@ -228,7 +231,9 @@ check_worker(const struct arena *a, struct verify *v, uint32_t slot)
 		if (b->listener.worker != slot ||
 		    b->listener.session != worker->session)
 			fault(v, "listener %u: of another worker", at);
-		dirty += b->listener.is_dirty;
+		if (b->listener.is_dirty > 1)
+			fault(v, "listener %u: wrong mark of news", at);
+		dirty += b->listener.is_dirty == 1;
 		at = b->listener.next_own;
 	}
 	for (at = worker->dirty; at != LAYOUT_NONE; dirty--) {
