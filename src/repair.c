@@ -12,6 +12,19 @@
 /* More streams than this on one registration are garbled bytes. */
 #define COUNT_MAX (UINT32_C(1) << 24)
 
+/*
+ * Nothing was forgotten that was never there: a mark above the newest event went
+ * bad, and would hide all that are still to come.
+ */
+static void
+lower_mark(const struct arena *a, _Atomic uint64_t *mark)
+{
+	uint64_t last = atomic_load(&a->header->last_id);
+
+	if (atomic_load(mark) > last)
+		atomic_store(mark, last);
+}
+
 static void
 forget_indexes(struct arena *a, bool whole)
 {
@@ -25,8 +38,10 @@ forget_indexes(struct arena *a, bool whole)
 	h->newest = LAYOUT_NONE;
 	h->events = 0;
 	h->channels = 0;
-	for (uint32_t i = 0; i < a->bucket_count; i++)
+	for (uint32_t i = 0; i < a->bucket_count; i++) {
 		a->buckets[i].channels = LAYOUT_NONE;
+		lower_mark(a, &a->buckets[i].forgotten);
+	}
 	for (uint32_t i = 0; i < a->worker_count; i++) {
 		a->workers[i].listeners = LAYOUT_NONE;
 		a->workers[i].dirty = LAYOUT_NONE;
@@ -52,8 +67,7 @@ claim_chain(struct arena *a, struct layout_block *first, size_t len,
 	uint32_t done = 0;
 
 	for (; done < wanted; done++) {
-		struct layout_block *next =
-		    pool_block(a, b->more, LAYOUT_MORE);
+		struct layout_block *next = pool_block(a, b->more, LAYOUT_MORE);
 		if (next == NULL || next->rest.owner != owner ||
 		    next->rest.pad == CLAIMED)
 			break;
@@ -96,6 +110,7 @@ repair_channel(struct arena *a, struct layout_block *b)
 	c->events = 0;
 	c->listeners = LAYOUT_NONE;
 	c->subscribers = 0;
+	lower_mark(a, &c->forgotten);
 	if (c->name_len == 0 || c->name_len > EVENT_CHANNEL_MAX ||
 	    history_name(a, b, name, &len) != 0 ||
 	    history_hash(a, (struct span){ name, len }) != c->hash ||
