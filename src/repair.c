@@ -123,6 +123,21 @@ repair_channel(struct arena *a, struct layout_block *b)
 	history_hash_in(a, b);
 }
 
+/* Whether a worker's registration is already among those of its channel. */
+static bool
+is_registered(const struct arena *a, const struct layout_listener *l)
+{
+	const struct layout_block *b =
+	    pool_block(a, l->channel, LAYOUT_CHANNEL);
+	uint32_t at = b == NULL ? LAYOUT_NONE : b->channel.listeners;
+
+	for (; at != LAYOUT_NONE; at = a->blocks[at].listener.next) {
+		if (a->blocks[at].listener.worker == l->worker)
+			return true;
+	}
+	return false;
+}
+
 static void
 repair_listener(struct arena *a, struct layout_block *b)
 {
@@ -132,7 +147,7 @@ repair_listener(struct arena *a, struct layout_block *b)
 	if (l->worker >= a->worker_count || l->count == 0 ||
 	    l->count > COUNT_MAX || a->workers[l->worker].pid == 0 ||
 	    a->workers[l->worker].session != l->session ||
-	    registry_link(a, b) != 0)
+	    is_registered(a, l) || registry_link(a, b) != 0)
 		pool_commit(b, LAYOUT_FREE);
 }
 

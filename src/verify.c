@@ -17,6 +17,7 @@
 struct verify {
 	struct buf *faults;
 	size_t count;
+	uint32_t *listens;   /* per worker: the channel it was last seen in */
 	unsigned char *seen; /* per block: reached by a list; 2: by more */
 };
 
@@ -126,6 +127,12 @@ check_channel_listeners(const struct arena *a, struct verify *v,
 		if (b->listener.channel != number ||
 		    b->listener.previous != previous)
 			fault(v, "listener %u: wrong link", at);
+		if (b->listener.worker >= a->worker_count ||
+		    v->listens[b->listener.worker] == number)
+			fault(v, "listener %u: wrong worker, or there twice",
+			    at);
+		else
+			v->listens[b->listener.worker] = number;
 		if (b->listener.count == 0)
 			fault(v, "listener %u: for no stream", at);
 		subscribers += b->listener.count;
@@ -298,14 +305,16 @@ verify_store(struct store *s, struct buf *faults, size_t *count)
 {
 	struct verify v = {
 		.faults = faults,
+		.listens = calloc(s->arena.worker_count, sizeof(v.listens[0])),
 		.seen = calloc(s->arena.block_count, 1),
 	};
 	int rc = -ENOMEM;
 
-	if (v.seen != NULL &&
+	if (v.seen != NULL && v.listens != NULL &&
 	    buf_room(faults, (VERIFY_FAULTS_MAX + 1) * FAULT_LINE) != NULL)
 		rc = section_run(&s->arena, verify_work, &v);
 	free(v.seen);
+	free(v.listens);
 	*count = v.count;
 	return rc;
 }
