@@ -98,8 +98,10 @@ put_bytes(char *to, size_t room, struct span from)
 {
 	size_t len = from.len < room ? from.len : room;
 
-	if (len > 0)
-		memcpy(to, from.ptr, len);
+	/* The empty span may be NULL, to which not even 0 may be added. */
+	if (len == 0)
+		return from;
+	memcpy(to, from.ptr, len);
 	return (struct span){ from.ptr + len, from.len - len };
 }
 
