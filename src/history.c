@@ -332,6 +332,9 @@ history_evict(struct arena *a, const struct layout_block *keep)
 {
 	const struct layout_block *event;
 
+	/* A count of blocks that cannot be would cost all of the history. */
+	if (a->header->used >= a->block_count)
+		return -EUCLEAN;
 	if (a->header->oldest == LAYOUT_NONE)
 		return -ENOSPC;
 	event = pool_block(a, a->header->oldest, LAYOUT_EVENT);
