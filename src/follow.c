@@ -22,6 +22,9 @@ make_room(struct arena *a)
 {
 	while (pool_left(a) < 3) {
 		int rc = history_evict(a, NULL);
+		/* Only an append has events that may not go. */
+		if (rc == -ENOSPC && a->header->oldest != LAYOUT_NONE)
+			return -EUCLEAN;
 		if (rc != 0)
 			return rc;
 	}
