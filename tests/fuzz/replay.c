@@ -110,6 +110,7 @@ add_seeds(void)
 		add_input(&seed);
 		buf_init(&seed);
 	}
+	buf_fini(&seed);
 }
 
 static int
