@@ -87,7 +87,7 @@ static void
 write_variables(struct span params, struct buf *lines)
 {
 	const unsigned char *p = (const unsigned char *)params.ptr;
-	const unsigned char *end = p + params.len;
+	const unsigned char *end = params.len == 0 ? p : p + params.len;
 
 	while (p < end) {
 		size_t name = take_length(&p);
@@ -208,6 +208,7 @@ read_in_pieces(struct span bytes, size_t body_max, const uint8_t *sizes,
 	bool more = true;
 
 	record_init(&r, body_max);
+	FUZZ_REQUIRE(record_look(&r) == RECORD_MORE);
 	for (size_t i = 0; more && bytes.len > 0; i++) {
 		size_t len = 1 + (size_t)sizes[i % 8];
 		if (len > bytes.len)
