@@ -336,7 +336,7 @@ history_evict(struct arena *a, const struct layout_block *keep)
 	if (a->header->used >= a->block_count)
 		return -EUCLEAN;
 	if (a->header->oldest == LAYOUT_NONE)
-		return -ENOSPC;
+		return a->header->newest == LAYOUT_NONE ? -ENOSPC : -EUCLEAN;
 	event = pool_block(a, a->header->oldest, LAYOUT_EVENT);
 	if (event == NULL)
 		return -EUCLEAN;
