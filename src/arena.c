@@ -12,9 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "filelock.h"
+
 #define ALIVE_BYTE 1
 #define SLOT_BYTE 64
-#define OPEN_TRIES 1000 /* of 10 ms: 10 s */
 #define LOCK_SECONDS 2
 
 struct geometry {
@@ -68,35 +69,6 @@ geometry_equal(const struct geometry *g, const struct layout_header *h)
 	    h->block_count == g->block_count &&
 	    h->bucket_count == g->bucket_count &&
 	    h->worker_count == g->worker_count;
-}
-
-/* Lock one byte of fd for its open file description; type as in fcntl(2). */
-static int
-lock_byte(int fd, off_t byte, short type)
-{
-	struct flock lock = {
-		.l_type = type,
-		.l_whence = SEEK_SET,
-		.l_start = byte,
-		.l_len = 1,
-	};
-
-	if (fcntl(fd, F_OFD_SETLK, &lock) == 0)
-		return 0;
-	return errno == EACCES ? -EAGAIN : -errno;
-}
-
-static int
-lock_byte_patiently(int fd, off_t byte, short type)
-{
-	const struct timespec pause = { .tv_nsec = 10 * 1000 * 1000 };
-	int rc = lock_byte(fd, byte, type);
-
-	for (int i = 0; rc == -EAGAIN && i < OPEN_TRIES; i++) {
-		(void)nanosleep(&pause, NULL);
-		rc = lock_byte(fd, byte, type);
-	}
-	return rc == -EAGAIN ? -EBUSY : rc;
 }
 
 /* Check what lstat or fstat told of a folder or file that must be our own. */
@@ -309,10 +281,10 @@ find_file(struct arena *a, uint64_t size, struct geometry *g,
 		return rc;
 	if (rc == 0) {
 		verdict = judge_file(a->fd, g);
-		rc = lock_byte(a->fd, ALIVE_BYTE, F_WRLCK);
+		rc = filelock_set(a->fd, ALIVE_BYTE, F_WRLCK);
 		*state = rc == 0 ? ARENA_ALONE : ARENA_SHARED;
 		if (rc == -EAGAIN)
-			rc = lock_byte(a->fd, ALIVE_BYTE, F_RDLCK);
+			rc = filelock_set(a->fd, ALIVE_BYTE, F_RDLCK);
 		if (rc != 0)
 			return fail(why, -rc, a->path, "");
 		if (verdict == VERDICT_ALIEN)
@@ -336,7 +308,7 @@ find_file(struct arena *a, uint64_t size, struct geometry *g,
 	*state = ARENA_MADE;
 	*g = wanted;
 	rc = make_file(a->path, g, &a->fd, why);
-	if (rc == 0 && (rc = lock_byte(a->fd, ALIVE_BYTE, F_WRLCK)) != 0)
+	if (rc == 0 && (rc = filelock_set(a->fd, ALIVE_BYTE, F_WRLCK)) != 0)
 		return fail(why, -rc, a->path, "");
 	return rc;
 }
@@ -352,7 +324,7 @@ lock_opening(const char *path, int *fd, struct buf *why)
 		return fail(why, ENOMEM, path, "");
 	rc = open_owned(lock_path, O_CREAT, fd, why);
 	if (rc == 0) {
-		rc = lock_byte_patiently(*fd, 0, F_WRLCK);
+		rc = filelock_set_patiently(*fd, 0, F_WRLCK);
 		if (rc != 0)
 			fail(why, -rc, lock_path,
 			    rc == -EBUSY ? "another process holds it" : "");
@@ -407,7 +379,7 @@ void
 arena_settle(struct arena *a)
 {
 	/* Cannot fail: we hold the byte, and nobody else may take it now. */
-	(void)lock_byte(a->fd, ALIVE_BYTE, F_RDLCK);
+	(void)filelock_set(a->fd, ALIVE_BYTE, F_RDLCK);
 	close(a->opening_fd);
 	a->opening_fd = -1;
 }
@@ -462,7 +434,7 @@ int
 arena_claim(struct arena *a, uint32_t *slot)
 {
 	for (uint32_t i = 0; i < a->worker_count; i++) {
-		int rc = lock_byte(a->fd, SLOT_BYTE + (off_t)i, F_WRLCK);
+		int rc = filelock_set(a->fd, SLOT_BYTE + (off_t)i, F_WRLCK);
 		if (rc == 0) {
 			*slot = i;
 			return 0;
@@ -476,21 +448,13 @@ arena_claim(struct arena *a, uint32_t *slot)
 bool
 arena_is_claimed(const struct arena *a, uint32_t slot)
 {
-	struct flock lock = {
-		.l_type = F_WRLCK,
-		.l_whence = SEEK_SET,
-		.l_start = SLOT_BYTE + (off_t)slot,
-		.l_len = 1,
-	};
-
-	/* Where the kernel cannot tell, nobody is declared dead. */
-	return fcntl(a->fd, F_OFD_GETLK, &lock) != 0 || lock.l_type != F_UNLCK;
+	return filelock_is_held(a->fd, SLOT_BYTE + (off_t)slot);
 }
 
 void
 arena_disclaim(struct arena *a, uint32_t slot)
 {
-	(void)lock_byte(a->fd, SLOT_BYTE + (off_t)slot, F_UNLCK);
+	(void)filelock_set(a->fd, SLOT_BYTE + (off_t)slot, F_UNLCK);
 }
 
 bool

@@ -22,6 +22,9 @@ make_room(struct arena *a)
 {
 	while (pool_left(a) < 3) {
 		int rc = history_evict(a, NULL);
+		/* Only an append has events that may not go. */
+		if (rc == -ENOSPC && a->header->oldest != LAYOUT_NONE)
+			return -EUCLEAN;
 		if (rc != 0)
 			return rc;
 	}
@@ -279,9 +282,8 @@ copy_event(const struct arena *a, struct follow_page *page,
 {
 	size_t len = event->event.len;
 
-	/* Longer than all blocks together: garbled, and nothing to make room
-	 * for. */
-	if (len / LAYOUT_MORE_BYTES > a->block_count)
+	/* Callers make as much room as this says: never more than there is. */
+	if (pool_chain_len(len, LAYOUT_EVENT_BYTES) >= a->block_count)
 		return -EUCLEAN;
 	if (len > page->room - page->len || page->marks_len == page->marks_room)
 		return -EMSGSIZE;

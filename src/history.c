@@ -1,11 +1,11 @@
 #include "history.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <string.h>
 
 #include "event.h"
 #include "pool.h"
+#include "sse.h"
 
 static void
 raise_mark(_Atomic uint64_t *mark, uint64_t id)
@@ -57,7 +57,7 @@ history_find(const struct arena *a, struct span name,
 	*channel = NULL;
 	for (uint32_t steps = 0; number != LAYOUT_NONE; steps++) {
 		struct layout_block *b = pool_block(a, number, LAYOUT_CHANNEL);
-		if (b == NULL || steps > a->header->channels)
+		if (b == NULL || steps > a->block_count)
 			return -EUCLEAN;
 		if (b->channel.hash == hash &&
 		    b->channel.name_len == name.len) {
@@ -133,7 +133,7 @@ history_drop_if_idle(struct arena *a, struct layout_block *channel)
 	raise_mark(&bucket->forgotten, atomic_load(&c->forgotten));
 	for (uint32_t steps = 0; *link != number; steps++) {
 		struct layout_block *b = pool_block(a, *link, LAYOUT_CHANNEL);
-		if (b == NULL || steps > a->header->channels)
+		if (b == NULL || steps > a->block_count)
 			return; /* broken: it stays, and the check finds it */
 		link = &b->channel.next;
 	}
@@ -206,6 +206,20 @@ history_add(struct arena *a, struct layout_block *channel, uint64_t id,
 		return rc;
 	pool_commit(b, LAYOUT_EVENT);
 	return history_link(a, b);
+}
+
+bool
+history_is_framed(const struct arena *a, const struct layout_block *event)
+{
+	char line[SSE_ID_LINE_MAX];
+	size_t line_len = sse_id_line(event->event.id, line);
+	char end[2];
+
+	return event->event.len >= line_len + sizeof(end) &&
+	    memcmp(event->event.bytes, line, line_len) == 0 &&
+	    pool_read_end(a, event, event->event.bytes, LAYOUT_EVENT_BYTES,
+		event->event.len, end) == 0 &&
+	    memcmp(end, "\n\n", sizeof(end)) == 0;
 }
 
 /* Take an event out of both lists.  Its block stays as it is. */
@@ -318,8 +332,11 @@ history_evict(struct arena *a, const struct layout_block *keep)
 {
 	const struct layout_block *event;
 
+	/* A count of blocks that cannot be would cost all of the history. */
+	if (a->header->used >= a->block_count)
+		return -EUCLEAN;
 	if (a->header->oldest == LAYOUT_NONE)
-		return -ENOSPC;
+		return a->header->newest == LAYOUT_NONE ? -ENOSPC : -EUCLEAN;
 	event = pool_block(a, a->header->oldest, LAYOUT_EVENT);
 	if (event == NULL)
 		return -EUCLEAN;

@@ -6,6 +6,7 @@
 #ifndef PEAL_HISTORY_H
 #define PEAL_HISTORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -77,6 +78,12 @@ int history_newer(const struct arena *a, const struct layout_block *event,
 
 /* Put an event at the end of the lists of its channel and of the arena. */
 int history_link(struct arena *a, struct layout_block *event);
+
+/*
+ * Whether an event's bytes are what subscribers may get: its own id first, a
+ * blank line last.  Its chain must be whole.
+ */
+bool history_is_framed(const struct arena *a, const struct layout_block *event);
 
 /* Put a channel into its bucket. */
 void history_hash_in(struct arena *a, struct layout_block *channel);

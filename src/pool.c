@@ -98,7 +98,7 @@ put_bytes(char *to, size_t room, struct span from)
 {
 	size_t len = from.len < room ? from.len : room;
 
-	/* The empty span may have no pointer, to which nothing may be added. */
+	/* The empty span may be NULL, to which not even 0 may be added. */
 	if (len == 0)
 		return from;
 	memcpy(to, from.ptr, len);
@@ -141,25 +141,57 @@ pool_write(struct arena *a, uint32_t owner, char *own, size_t own_room,
 	return 0;
 }
 
+/* Step from a block of a chain to the next, which must be its owner's. */
+static const struct layout_block *
+next_of(const struct arena *a, uint32_t owner, const struct layout_block *block)
+{
+	const struct layout_block *next =
+	    pool_block(a, block->more, LAYOUT_MORE);
+
+	return next != NULL && next->rest.owner == owner ? next : NULL;
+}
+
 int
 pool_read(const struct arena *a, const struct layout_block *first,
     const char *own, size_t own_room, char *out, size_t len)
 {
-	uint32_t owner = pool_number(a, first);
+	const struct layout_block *block = first;
 	size_t part = len < own_room ? len : own_room;
-	uint32_t next = first->more;
 
 	memcpy(out, own, part);
 	while (len > part) {
 		out += part;
 		len -= part;
-		const struct layout_block *block =
-		    pool_block(a, next, LAYOUT_MORE);
-		if (block == NULL || block->rest.owner != owner)
+		block = next_of(a, pool_number(a, first), block);
+		if (block == NULL)
 			return -EUCLEAN;
 		part = len < LAYOUT_MORE_BYTES ? len : LAYOUT_MORE_BYTES;
 		memcpy(out, block->rest.bytes, part);
-		next = block->more;
 	}
+	return 0;
+}
+
+int
+pool_read_end(const struct arena *a, const struct layout_block *first,
+    const char *own, size_t own_room, size_t len, char end[2])
+{
+	const struct layout_block *block = first;
+	const char *bytes = own;
+	size_t room = own_room;
+
+	while (len > room) {
+		/* Two bytes may be parted by the end of a block. */
+		if (len == room + 1)
+			end[0] = bytes[room - 1];
+		len -= room;
+		block = next_of(a, pool_number(a, first), block);
+		if (block == NULL)
+			return -EUCLEAN;
+		bytes = block->rest.bytes;
+		room = LAYOUT_MORE_BYTES;
+	}
+	if (len > 1)
+		end[0] = bytes[len - 2];
+	end[1] = bytes[len - 1];
 	return 0;
 }

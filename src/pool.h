@@ -56,4 +56,12 @@ int pool_write(struct arena *a, uint32_t owner, char *own, size_t own_room,
 int pool_read(const struct arena *a, const struct layout_block *first,
     const char *own, size_t own_room, char *out, size_t len);
 
+/*
+ * The last two of a chain's len bytes, of which there are that many.
+ *
+ * Returns 0, or -EUCLEAN when the chain is broken.
+ */
+int pool_read_end(const struct arena *a, const struct layout_block *first,
+    const char *own, size_t own_room, size_t len, char end[2]);
+
 #endif

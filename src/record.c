@@ -210,13 +210,11 @@ record_look(struct record_request *r)
 	enum record_verdict verdict = RECORD_MORE;
 	struct record record;
 
-	/* Nothing may have no pointer, to which nothing may be added. */
-	if (r->bytes.ptr == NULL)
-		return RECORD_MORE;
-	while (verdict == RECORD_MORE) {
+	/* Without bytes, bytes.ptr may be NULL. */
+	while (verdict == RECORD_MORE && r->read < r->bytes.len) {
 		struct span rest = { r->bytes.ptr + r->read,
 			r->bytes.len - r->read };
-		if (rest.len > 0 && rest.ptr[0] != VERSION_1)
+		if (rest.ptr[0] != VERSION_1)
 			return RECORD_BROKEN;
 		if (!parse_record(rest, &record))
 			return RECORD_MORE;

@@ -77,8 +77,9 @@ registry_add(struct arena *a, struct layout_block *channel, uint32_t slot,
 {
 	uint32_t number = pool_take(a);
 
+	/* Where blocks are said to be left, a broken index is why. */
 	if (number == LAYOUT_NONE)
-		return -ENOSPC;
+		return pool_left(a) > 0 ? -EUCLEAN : -ENOSPC;
 	struct layout_block *b = &a->blocks[number];
 	b->listener = (struct layout_listener){
 		.channel = pool_number(a, channel),
@@ -261,7 +262,8 @@ registry_pop(struct arena *a, uint32_t slot, uint32_t *cookie)
 	if (worker->dirty == LAYOUT_NONE)
 		return 0;
 	struct layout_block *b = registry_own(a, worker->dirty, slot);
-	if (b == NULL)
+	/* What was taken is not marked any more, so a circle ends here. */
+	if (b == NULL || b->listener.is_dirty != 1)
 		return -EUCLEAN;
 	worker->dirty = b->listener.next_dirty;
 	b->listener.is_dirty = 0;

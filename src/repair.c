@@ -13,11 +13,11 @@
 #define COUNT_MAX (UINT32_C(1) << 24)
 
 /*
- * Only what was committed was ever let go of, so a mark beyond the last id is
- * garbled: it would swallow what is yet to come.  All that came may be gone.
+ * Nothing was forgotten that was never there: a mark above the newest event went
+ * bad, and would hide all that are still to come.
  */
 static void
-cap_mark(const struct arena *a, _Atomic uint64_t *mark)
+lower_mark(const struct arena *a, _Atomic uint64_t *mark)
 {
 	uint64_t last = atomic_load(&a->header->last_id);
 
@@ -40,7 +40,7 @@ forget_indexes(struct arena *a, bool whole)
 	h->channels = 0;
 	for (uint32_t i = 0; i < a->bucket_count; i++) {
 		a->buckets[i].channels = LAYOUT_NONE;
-		cap_mark(a, &a->buckets[i].forgotten);
+		lower_mark(a, &a->buckets[i].forgotten);
 	}
 	for (uint32_t i = 0; i < a->worker_count; i++) {
 		a->workers[i].listeners = LAYOUT_NONE;
@@ -50,20 +50,6 @@ forget_indexes(struct arena *a, bool whole)
 		struct layout_block *b = &a->blocks[i];
 		if (atomic_load(&b->kind) == LAYOUT_MORE)
 			b->rest.pad = UNCLAIMED;
-	}
-}
-
-/* Claim the first count blocks behind first, or let go of them. */
-static void
-set_claims(struct arena *a, const struct layout_block *first, uint32_t count,
-    uint32_t claim)
-{
-	uint32_t next = first->more;
-
-	for (; count > 0; count--) {
-		struct layout_block *b = &a->blocks[next];
-		b->rest.pad = claim;
-		next = b->more;
 	}
 }
 
@@ -78,19 +64,36 @@ claim_chain(struct arena *a, struct layout_block *first, size_t len,
 	uint32_t owner = pool_number(a, first);
 	uint32_t wanted = pool_chain_len(len, own_room) - 1;
 	struct layout_block *b = first;
+	uint32_t done = 0;
 
-	for (uint32_t i = 0; i < wanted; i++) {
-		b = pool_block(a, b->more, LAYOUT_MORE);
-		/* Claimed at once, so that one which circles is found out. */
-		if (b == NULL || b->rest.owner != owner ||
-		    b->rest.pad == CLAIMED) {
-			set_claims(a, first, i, UNCLAIMED);
-			return false;
-		}
-		b->rest.pad = CLAIMED;
+	for (; done < wanted; done++) {
+		struct layout_block *next = pool_block(a, b->more, LAYOUT_MORE);
+		if (next == NULL || next->rest.owner != owner ||
+		    next->rest.pad == CLAIMED)
+			break;
+		/* At once, so that a circle is met as a block claimed before. */
+		next->rest.pad = CLAIMED;
+		b = next;
 	}
-	b->more = LAYOUT_NONE;
-	return true;
+	if (done == wanted) {
+		b->more = LAYOUT_NONE;
+		return true;
+	}
+	for (b = first; done > 0; done--) {
+		b = &a->blocks[b->more];
+		b->rest.pad = UNCLAIMED;
+	}
+	return false;
+}
+
+static void
+unclaim(struct arena *a, struct layout_block *first)
+{
+	for (struct layout_block *b = first; b->more != LAYOUT_NONE;) {
+		b = &a->blocks[b->more];
+		b->rest.pad = UNCLAIMED;
+	}
+	pool_commit(first, LAYOUT_FREE);
 }
 
 static void
@@ -107,6 +110,7 @@ repair_channel(struct arena *a, struct layout_block *b)
 	c->events = 0;
 	c->listeners = LAYOUT_NONE;
 	c->subscribers = 0;
+	lower_mark(a, &c->forgotten);
 	if (c->name_len == 0 || c->name_len > EVENT_CHANNEL_MAX ||
 	    history_name(a, b, name, &len) != 0 ||
 	    history_hash(a, (struct span){ name, len }) != c->hash ||
@@ -116,8 +120,22 @@ repair_channel(struct arena *a, struct layout_block *b)
 		pool_commit(b, LAYOUT_FREE);
 		return;
 	}
-	cap_mark(a, &c->forgotten);
 	history_hash_in(a, b);
+}
+
+/* Whether a worker's registration is already among those of its channel. */
+static bool
+is_registered(const struct arena *a, const struct layout_listener *l)
+{
+	const struct layout_block *b =
+	    pool_block(a, l->channel, LAYOUT_CHANNEL);
+	uint32_t at = b == NULL ? LAYOUT_NONE : b->channel.listeners;
+
+	for (; at != LAYOUT_NONE; at = a->blocks[at].listener.next) {
+		if (a->blocks[at].listener.worker == l->worker)
+			return true;
+	}
+	return false;
 }
 
 static void
@@ -129,7 +147,7 @@ repair_listener(struct arena *a, struct layout_block *b)
 	if (l->worker >= a->worker_count || l->count == 0 ||
 	    l->count > COUNT_MAX || a->workers[l->worker].pid == 0 ||
 	    a->workers[l->worker].session != l->session ||
-	    registry_link(a, b) != 0)
+	    is_registered(a, l) || registry_link(a, b) != 0)
 		pool_commit(b, LAYOUT_FREE);
 }
 
@@ -159,8 +177,11 @@ repair_event(struct arena *a, struct layout_block *b, uint64_t *orphan)
 	}
 	channel = pool_block(a, e->channel, LAYOUT_CHANNEL);
 	if (channel != NULL && e->len > 0 &&
-	    claim_chain(a, b, e->len, LAYOUT_EVENT_BYTES))
-		return true;
+	    claim_chain(a, b, e->len, LAYOUT_EVENT_BYTES)) {
+		if (history_is_framed(a, b))
+			return true;
+		unclaim(a, b);
+	}
 	if (channel == NULL && e->id > *orphan)
 		*orphan = e->id;
 	if (channel != NULL && atomic_load(&channel->channel.forgotten) < e->id)
@@ -215,16 +236,6 @@ sort_events(struct arena *a, uint64_t *orphan)
 			sorted = merge(a, runs[power], sorted);
 	}
 	return sorted;
-}
-
-static void
-unclaim(struct arena *a, struct layout_block *first)
-{
-	for (struct layout_block *b = first; b->more != LAYOUT_NONE;) {
-		b = &a->blocks[b->more];
-		b->rest.pad = UNCLAIMED;
-	}
-	pool_commit(first, LAYOUT_FREE);
 }
 
 /* Link a sorted list, leaving out what was forgotten and what is there twice. */

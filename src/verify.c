@@ -17,7 +17,8 @@
 struct verify {
 	struct buf *faults;
 	size_t count;
-	unsigned char *seen; /* per block: reached by some list */
+	uint32_t *listens;   /* per worker: the channel it was last seen in */
+	unsigned char *seen; /* per block: reached by a list; 2: by more */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -38,8 +39,9 @@ fault(struct verify *v, const char *format, ...)
 static void
 see(struct verify *v, uint32_t number, const char *by)
 {
-	if (v->seen[number]++ != 0)
+	if (v->seen[number] != 0)
 		fault(v, "block %u: reached twice, by %s", number, by);
+	v->seen[number] = v->seen[number] == 0 ? 1 : 2;
 }
 
 /* A chain must be whole, its own, and no longer than its bytes. */
@@ -59,35 +61,12 @@ check_chain(const struct arena *a, struct verify *v,
 			return;
 		}
 		see(v, next, "a chain");
+		if (v->seen[next] > 1)
+			return;
 		next = b->more;
 	}
 	if (next != LAYOUT_NONE)
 		fault(v, "block %u: its chain is too long", owner);
-}
-
-/* An event's bytes must be one whole block of the wire format, with its id. */
-static void
-check_event_bytes(const struct arena *a, struct verify *v,
-    const struct layout_block *b)
-{
-	const struct layout_event *e = &b->event;
-	char head[4 + EVENT_ID_CHARS + 1];
-	size_t len;
-
-	if (e->len > LAYOUT_EVENT_BYTES)
-		len = LAYOUT_EVENT_BYTES;
-	else
-		len = e->len;
-	memcpy(head, "id: ", 4);
-	size_t head_len = 4 + event_id_print(e->id, head + 4);
-	head[head_len++] = '\n';
-	if (len < head_len || memcmp(e->bytes, head, head_len) != 0)
-		fault(v, "block %u: its bytes do not begin with its id",
-		    pool_number(a, b));
-	if (e->len <= LAYOUT_EVENT_BYTES &&
-	    (len < 2 || memcmp(e->bytes + len - 2, "\n\n", 2) != 0))
-		fault(v, "block %u: its bytes do not end an event",
-		    pool_number(a, b));
 }
 
 static void
@@ -148,6 +127,12 @@ check_channel_listeners(const struct arena *a, struct verify *v,
 		if (b->listener.channel != number ||
 		    b->listener.previous != previous)
 			fault(v, "listener %u: wrong link", at);
+		if (b->listener.worker >= a->worker_count ||
+		    v->listens[b->listener.worker] == number)
+			fault(v, "listener %u: wrong worker, or there twice",
+			    at);
+		else
+			v->listens[b->listener.worker] = number;
 		if (b->listener.count == 0)
 			fault(v, "listener %u: for no stream", at);
 		subscribers += b->listener.count;
@@ -215,7 +200,9 @@ check_events(const struct arena *a, struct verify *v)
 		}
 		see(v, at, "the list of events");
 		check_chain(a, v, b, b->event.len, LAYOUT_EVENT_BYTES);
-		check_event_bytes(a, v, b);
+		if (!history_is_framed(a, b))
+			fault(v, "event %u: its bytes are not those of its id",
+			    at);
 		if (b->event.id <= last || b->event.earlier != earlier)
 			fault(v, "event %u: out of order", at);
 		if (pool_block(a, b->event.channel, LAYOUT_CHANNEL) == NULL)
@@ -251,7 +238,9 @@ check_worker(const struct arena *a, struct verify *v, uint32_t slot)
 		if (b->listener.worker != slot ||
 		    b->listener.session != worker->session)
 			fault(v, "listener %u: of another worker", at);
-		dirty += b->listener.is_dirty;
+		if (b->listener.is_dirty > 1)
+			fault(v, "listener %u: wrong mark of news", at);
+		dirty += b->listener.is_dirty == 1;
 		at = b->listener.next_own;
 	}
 	for (at = worker->dirty; at != LAYOUT_NONE; dirty--) {
@@ -318,14 +307,16 @@ verify_store(struct store *s, struct buf *faults, size_t *count)
 {
 	struct verify v = {
 		.faults = faults,
+		.listens = calloc(s->arena.worker_count, sizeof(v.listens[0])),
 		.seen = calloc(s->arena.block_count, 1),
 	};
 	int rc = -ENOMEM;
 
-	if (v.seen != NULL &&
+	if (v.seen != NULL && v.listens != NULL &&
 	    buf_room(faults, (VERIFY_FAULTS_MAX + 1) * FAULT_LINE) != NULL)
 		rc = section_run(&s->arena, verify_work, &v);
 	free(v.seen);
+	free(v.listens);
 	*count = v.count;
 	return rc;
 }

@@ -500,6 +500,7 @@ open_one(struct store *s, const char *folder, const char *name)
 	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
 	int rc = store_open(s, path, ARENA_SIZE, &limits, now, &why);
 	REQUIRE(rc == 0, "%.*s", (int)why.len, why.ptr);
+	buf_fini(&why);
 }
 
 static void

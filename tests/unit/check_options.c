@@ -250,7 +250,7 @@ START_TEST(a_wrong_value_is_told_with_its_option)
 		    "\"4294967297\" is out of range (1 to 10000000)" },
 		{ "--arena-size=255K",
 		    "\"255K\" is out of range (256K to 512G)" },
-		{ "--arena-size=1025G",
+		{ "--arena-size=513G",
 		    "\"513G\" is out of range (256K to 512G)" },
 		{ "--arena-size=17179869185G",
 		    "\"17179869185G\" is out of range (256K to 512G)" },

@@ -215,6 +215,89 @@ START_TEST(each_kind_of_break_parts_data_lines)
 }
 END_TEST
 
+/*
+ * After the cases of Web Platform Tests, eventsource/format-*.any.js, written
+ * anew and turned round: what trips a parser there must not come out of data or
+ * a topic of ours.  Each block is what has to be written.
+ */
+START_TEST(what_a_parser_makes_something_of_stays_data)
+{
+	const struct {
+		struct span topic;
+		struct span data;
+		struct span block;
+	} rows[] = {
+		/* format-bom: only the first of a stream would be dropped. */
+		{ SPAN(""),
+		    SPAN("\xef\xbb\xbf"
+			 "1"),
+		    SPAN("data: \xef\xbb\xbf"
+			 "1\n\n") },
+		{ SPAN("\xef\xbb\xbfx"), SPAN("1"),
+		    SPAN("event: \xef\xbb\xbfx\ndata: 1\n\n") },
+		/* format-comments */
+		{ SPAN(""), SPAN("1\n:\0\n:\r\n2"),
+		    SPAN("data: 1\ndata: :\0\ndata: :\ndata: 2\n\n") },
+		/* format-data-before-final-empty-line */
+		{ SPAN(""), SPAN("test1\nid:test2\n"),
+		    SPAN("data: test1\ndata: id:test2\ndata: \n\n") },
+		/* format-field-data */
+		{ SPAN(""), SPAN("data\n\ndata:data:"),
+		    SPAN("data: data\ndata: \ndata: data:data:\n\n") },
+		{ SPAN(""), SPAN("\n\n"), SPAN("data: \ndata: \ndata: \n\n") },
+		/* format-field-event, format-field-event-empty */
+		{ SPAN("test"), SPAN("event:other\nevent"),
+		    SPAN("event: test\ndata: event:other\ndata: event\n\n") },
+		/* format-field-id, format-field-id-null */
+		{ SPAN(""), SPAN("id\nid: 1\0x"),
+		    SPAN("data: id\ndata: id: 1\0x\n\n") },
+		/* format-field-parsing */
+		{ SPAN(""), SPAN("\0\n 2\rData:1\ndata\0:2\r\ndata:4"),
+		    SPAN("data: \0\ndata:  2\ndata: Data:1\n"
+			 "data: data\0:2\ndata: data:4\n\n") },
+		/* format-field-retry, -bogus, -empty */
+		{ SPAN(""), SPAN("retry:3000\nretry:1000x\nretry"),
+		    SPAN("data: retry:3000\ndata: retry:1000x\n"
+			 "data: retry\n\n") },
+		/* format-field-unknown */
+		{ SPAN(""), SPAN(" data:test\nfoobar:xxx\njustsometext\n:"),
+		    SPAN("data:  data:test\ndata: foobar:xxx\n"
+			 "data: justsometext\ndata: :\n\n") },
+		/* format-leading-space: one is dropped, so one is put. */
+		{ SPAN(""), SPAN("\ttest\n  x\ntest"),
+		    SPAN("data: \ttest\ndata:   x\ndata: test\n\n") },
+		/* format-newlines */
+		{ SPAN(""), SPAN("test\r\ndata\r\r\n\n"),
+		    SPAN("data: test\ndata: data\ndata: \ndata: \n"
+			 "data: \n\n") },
+		/* format-null-character */
+		{ SPAN(""), SPAN("\0"), SPAN("data: \0\n\n") },
+		/* format-utf-8 */
+		{ SPAN("\xc3\xb6k"), SPAN("ok\xe2\x80\xa6"),
+		    SPAN("event: \xc3\xb6k\ndata: ok\xe2\x80\xa6\n\n") },
+		/* U+0085, U+2028 and U+2029 end no line. */
+		{ SPAN(""),
+		    SPAN("a\xc2\x85"
+			 "b\xe2\x80\xa8"
+			 "c\xe2\x80\xa9"),
+		    SPAN("data: a\xc2\x85"
+			 "b\xe2\x80\xa8"
+			 "c\xe2\x80\xa9\n\n") },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct buf out = { 0 };
+
+		sse_event(&out, rows[i].topic, rows[i].data);
+
+		ck_assert_msg(span_equal(buf_span(&out), rows[i].block),
+		    "row %zu gives \"%.*s\"", i, (int)out.len, out.ptr);
+		assert_round_trip(rows[i].topic, rows[i].data);
+		buf_fini(&out);
+	}
+}
+END_TEST
+
 START_TEST(break_outside_the_data_is_not_looked_at)
 {
 	struct buf out = { 0 };
@@ -411,6 +494,7 @@ END_TEST
 
 UNIT_MAIN("sse", id_line_is_the_printed_id, event_has_its_lines_in_order,
     event_without_topic_has_no_event_line, each_kind_of_break_parts_data_lines,
+    what_a_parser_makes_something_of_stays_data,
     break_outside_the_data_is_not_looked_at, null_data_is_an_empty_event,
     odd_topics_come_back_whole, any_data_comes_back_through_a_parser,
     hello_sets_retry_and_cursor_and_dispatches_nothing,

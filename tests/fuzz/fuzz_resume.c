@@ -1,0 +1,127 @@
+/*
+ * Event ids and resume points: what was printed is read, and nothing else.
+ *
+ * The input is a resume point as a client may send it; its first bytes also
+ * serve as two numbers.
+ *   - an id printed is an id read; a text read as an id is what it prints;
+ *   - the next id is greater than the last, whatever the clock says;
+ *   - a resume point means what its kind says, white space aside;
+ *   - the gap event that repeats it is one event, of valid JSON.
+ */
+#include <json-c/json.h>
+
+#include "event.h"
+#include "eventsource.h"
+#include "sse.h"
+
+const char fuzz_name[] = "resume";
+
+static void
+judge_number(uint64_t id, uint64_t clock_ms)
+{
+	char text[EVENT_ID_CHARS];
+	uint64_t again;
+
+	size_t len = event_id_print(id, text);
+	FUZZ_REQUIRE(len <= sizeof(text));
+	FUZZ_REQUIRE(event_id_parse((struct span){ text, len }, &again) == 0);
+	FUZZ_REQUIRE(again == id);
+	struct event_resume resume =
+	    event_resume_parse((struct span){ text, len });
+	FUZZ_REQUIRE(resume.id == id);
+	FUZZ_REQUIRE(resume.kind ==
+	    (id == 0 ? EVENT_RESUME_EARLIEST : EVENT_RESUME_AFTER));
+	uint64_t next = event_id_next(id, clock_ms);
+	FUZZ_REQUIRE(next > id || id == UINT64_MAX);
+	FUZZ_REQUIRE(event_id_ms(next) >= clock_ms || clock_ms > EVENT_MS_MAX);
+}
+
+static void
+judge_resume(struct span text)
+{
+	struct event_resume resume = event_resume_parse(text);
+	struct span bare = span_trim(text);
+	char printed[EVENT_ID_CHARS];
+	uint64_t value;
+
+	switch (resume.kind) {
+	case EVENT_RESUME_NONE:
+		FUZZ_REQUIRE(bare.len == 0);
+		break;
+	case EVENT_RESUME_AFTER:
+		FUZZ_REQUIRE(resume.id > 0);
+		FUZZ_REQUIRE(span_equal(bare,
+		    (struct span){ printed,
+			event_id_print(resume.id, printed) }));
+		break;
+	case EVENT_RESUME_SINCE:
+		FUZZ_REQUIRE(span_to_u64(bare, &value) == 0 && value > 0);
+		FUZZ_REQUIRE(event_id_ms(resume.id) == value);
+		/* No event of that millisecond comes after it. */
+		FUZZ_REQUIRE(event_id_next(resume.id, 0) ==
+			event_id_make(value + 1, 0) ||
+		    resume.id == UINT64_MAX);
+		break;
+	case EVENT_RESUME_EARLIEST:
+		FUZZ_REQUIRE(span_equal(bare, SPAN("earliest")) ||
+		    span_equal(bare, SPAN("0-0")) ||
+		    (span_to_u64(bare, &value) == 0 && value == 0));
+		break;
+	case EVENT_RESUME_UNREADABLE:
+		FUZZ_REQUIRE(event_id_parse(bare, &value) != 0);
+		FUZZ_REQUIRE(
+		    span_to_u64(bare, &value) != 0 || value > EVENT_MS_MAX);
+		break;
+	}
+	FUZZ_REQUIRE(resume.kind == EVENT_RESUME_AFTER ||
+	    resume.kind == EVENT_RESUME_SINCE || resume.id == 0);
+}
+
+static void
+judge_gap(uint64_t id, struct span asked)
+{
+	struct buf out = { 0 };
+	struct eventsource e = { 0 };
+	struct json_object *after;
+
+	sse_gap(&out, id, asked, id);
+	eventsource_read(&e, buf_span(&out));
+	FUZZ_REQUIRE(e.dispatched == 1);
+	FUZZ_REQUIRE(span_equal(buf_span(&e.last_topic), SPAN("peal:gap")));
+	buf_put_char(&e.last_data, '\0');
+	struct json_object *gap = json_tokener_parse(e.last_data.ptr);
+	FUZZ_REQUIRE(json_object_object_length(gap) == 2);
+	FUZZ_REQUIRE(json_object_object_get_ex(gap, "after", &after));
+	/* At most 64 bytes of it, each of which may have become three. */
+	FUZZ_REQUIRE(json_object_get_string_len(after) <= 3 * 64);
+	if (asked.len <= 64 && span_is_utf8(asked))
+		FUZZ_REQUIRE(span_equal(asked,
+		    (struct span){ json_object_get_string(after),
+			(size_t)json_object_get_string_len(after) }));
+	json_object_put(gap);
+	eventsource_fini(&e);
+	buf_fini(&out);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct span text = fuzz_copy(data, size);
+	uint64_t numbers[2] = { 0 };
+	uint64_t id;
+	char printed[EVENT_ID_CHARS];
+
+	if (size > 0)
+		memcpy(numbers, data,
+		    size < sizeof(numbers) ? size : sizeof(numbers));
+	judge_number(numbers[0], numbers[1]);
+	judge_resume(text);
+	judge_gap(numbers[0], text);
+	if (event_id_parse(text, &id) == 0) {
+		FUZZ_REQUIRE(span_equal(text,
+		    (struct span){ printed, event_id_print(id, printed) }));
+		judge_number(id, numbers[1]);
+	}
+	free((char *)text.ptr);
+	return 0;
+}
