@@ -204,6 +204,23 @@ take_record(struct record_request *r, const struct record *record,
 	}
 }
 
+/*
+ * libfcgi 2.4.2 forgets the padding of FCGI_BEGIN_REQUEST and of a stream's end
+ * when it turns to the next stream, and takes it for the next record.  Section
+ * 3.3 allows padding everywhere: so it does not get to see it there.
+ */
+static void
+drop_padding(struct record_request *r, const struct record *record)
+{
+	size_t bare = RECORD_HEADER + record->content.len;
+
+	if (record->type != TYPE_BEGIN_REQUEST && record->content.len > 0)
+		return;
+	r->read -= record->len - bare;
+	drop_front(&r->bytes, r->read, record->len - bare);
+	r->bytes.ptr[r->read - bare + 6] = 0;
+}
+
 enum record_verdict
 record_look(struct record_request *r)
 {
@@ -226,6 +243,8 @@ record_look(struct record_request *r)
 		if (pass_over) {
 			r->read -= record.len;
 			drop_front(&r->bytes, r->read, record.len);
+		} else {
+			drop_padding(r, &record);
 		}
 	}
 	return verdict;

@@ -364,6 +364,13 @@ fuzz_seed(size_t n, struct buf *out)
 		put_begin(out, 1, 1, 0);
 		buf_put(out, SPAN("\x02\x05"));
 		break;
+	case 8: /* padding where libfcgi forgets about it */
+		put_record(out, 1, 1, SPAN("\0\1\0\0\0\0\0\0"), 5);
+		put_record(out, 4, 1, SPAN("\1\1AB"), 4);
+		put_record(out, 4, 1, SPAN(""), 8);
+		put_record(out, 5, 1, SPAN("body"), 4);
+		put_record(out, 5, 1, SPAN(""), 8);
+		break;
 	default:
 		buf_clear(out);
 		return false;
