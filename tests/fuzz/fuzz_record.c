@@ -126,6 +126,9 @@ judge_variables(const struct buf *lines)
 		char *name = strndup(lines->ptr + at, len);
 		FUZZ_REQUIRE(name != NULL);
 		const char *got = gate_look(gate, name);
+		/* libfcgi puts this one there itself. */
+		if (strcmp(name, "FCGI_ROLE") == 0)
+			got = look(lines, name, len);
 		FUZZ_REQUIRE(got != NULL);
 		FUZZ_REQUIRE(strcmp(got, look(lines, name, len)) == 0);
 		free(name);
