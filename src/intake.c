@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "connection.h"
 #include "gate.h"
+#include "listener.h"
 #include "log.h"
 #include "pump.h"
 #include "record.h"
@@ -209,12 +210,21 @@ static void
 accept_some(struct intake *in, uint64_t boot_ms)
 {
 	for (int i = 0; i < ACCEPTS_AT_ONCE; i++) {
-		int fd = accept4(in->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+		struct sockaddr_storage peer = { 0 };
+		socklen_t len = sizeof(peer);
+		int fd = accept4(in->listen_fd, (struct sockaddr *)&peer, &len,
+		    SOCK_CLOEXEC);
 		if (fd < 0) {
 			if (errno == EMFILE || errno == ENFILE ||
 			    errno == ENOMEM || errno == ENOBUFS)
 				rest(in, boot_ms);
 			return;
+		}
+		if (!listener_allows(&peer)) {
+			log_at(LOG_AT_WARNING,
+			    "a peer that FCGI_WEB_SERVER_ADDRS does not name");
+			close(fd);
+			continue;
 		}
 		set_up(fd);
 		/* Strangers who say nothing must not keep others out. */

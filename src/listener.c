@@ -1,7 +1,9 @@
 #include "listener.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -178,6 +180,25 @@ listener_open(struct listener *l, const struct options *o, struct buf *why)
 	if (strchr(o->listen, '/') != NULL)
 		return listen_unix(l, o->listen, o->socket_mode, why);
 	return listen_tcp(l, o->listen, why);
+}
+
+bool
+listener_allows(const struct sockaddr_storage *peer)
+{
+	const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
+	struct span rest = span_of(getenv("FCGI_WEB_SERVER_ADDRS"));
+	struct span one;
+	char text[INET_ADDRSTRLEN];
+
+	if (rest.len == 0 || peer->ss_family != AF_INET)
+		return true;
+	if (inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text)) == NULL)
+		return false;
+	while (span_cut(&rest, ',', &one)) {
+		if (span_equal(span_trim(one), span_of(text)))
+			return true;
+	}
+	return false;
 }
 
 void

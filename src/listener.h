@@ -4,6 +4,9 @@
 #ifndef PEAL_LISTENER_H
 #define PEAL_LISTENER_H
 
+#include <stdbool.h>
+#include <sys/socket.h>
+
 #include "buf.h"
 #include "options.h"
 
@@ -25,6 +28,13 @@ struct listener {
  */
 int listener_open(struct listener *l, const struct options *options,
     struct buf *why);
+
+/*
+ * Whether a peer may speak to us: where FCGI_WEB_SERVER_ADDRS lists addresses,
+ * parted by commas, an IPv4 peer must be among them.  Others always may.
+ * Source: FastCGI Specification 1.0, section 3.2.
+ */
+bool listener_allows(const struct sockaddr_storage *peer);
 
 /* Close the socket, and remove the path if we made it. */
 void listener_close(struct listener *l);

@@ -11,7 +11,8 @@ import threading
 import time
 
 from fastcgi import request as fastcgi_request
-from harness import (Direct, Failed, alive, case, check, connect, equal, programs, run, wait_for)
+from harness import (EXAMPLES, Direct, Failed, accepts, alive, case, check, connect, equal, programs,
+                     run, wait_for)
 
 WORKER = "peal.fcgi"
 EX_CONFIG = 78
@@ -143,6 +144,29 @@ def nothing_is_lost_over(place, site, again):
 @case
 def apache_reloads_gracefully_and_nothing_is_missed(place):
     site = place.behind_apache()
+    nothing_is_lost_over(place, site, lambda s: s.server.signal(signal.SIGUSR1))
+
+
+def restart_lighttpd(place):
+    """Ends it, and starts it again at the same port."""
+    def again(site):
+        site.server.stop()
+        argv = [place.find("lighttpd"), "-D", "-f", os.path.join(EXAMPLES, "lighttpd.conf")]
+        site.server = place.start("lighttpd-again", argv, env=place.environment(site.port))
+        wait_for(lambda: accepts(site.port), "lighttpd to listen again")
+    return again
+
+
+@case
+def lighttpd_is_restarted_and_nothing_is_missed(place):
+    site = place.behind_lighttpd("--workers", "2")
+    nothing_is_lost_over(place, site, restart_lighttpd(place))
+
+
+@case
+def lighttpd_reloads_gracefully_and_nothing_is_missed(place):
+    """SIGUSR1: it reads its configuration anew, once its requests have ended."""
+    site = place.behind_lighttpd("--workers", "2", "--max-stream-age", "1s")
     nothing_is_lost_over(place, site, lambda s: s.server.signal(signal.SIGUSR1))
 
 
@@ -323,6 +347,20 @@ def a_full_file_system_is_told_at_once(place):
 
 
 # ---- Bad peers --------------------------------------------------------------
+
+@case
+def crowds_that_want_64_channels_each_are_served(place):
+    peal = place.direct("--workers", "2")
+    streams = [peal.stream("&".join("channel=%d-%d" % (n % 4, c) for c in range(64)))
+               for n in range(100)]
+    for stream in streams:
+        stream.opened()
+    for n in range(4):
+        for c in (0, 31, 63):
+            equal(peal.publish("%d-%d" % (n, c), c)["subscribers"], 25, "subscribers")
+    for stream in streams:
+        equal(numbers(stream, 3), [0, 31, 63], "events")
+
 
 @case
 def a_storm_of_returning_clients_is_served(place):

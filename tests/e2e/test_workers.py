@@ -164,6 +164,24 @@ def it_listens_on_tcp(place):
 
 
 @case
+def on_tcp_only_the_web_servers_it_was_told_of_get_in(place):
+    port = free_port()
+    argv = [place.peal_fcgi, "--listen", "127.0.0.1:%d" % port, "--arena", place.arena]
+    for n, (addresses, let_in) in enumerate([("10.1.2.3,127.0.0.1", True), ("10.1.2.3", False)]):
+        env = dict(place.environment(0), FCGI_WEB_SERVER_ADDRS=addresses)
+        process = place.start("peal%d" % n, argv, env=env, **place.as_service())
+        place.ready(process, port)
+        with connect(port) as sock:
+            sock.sendall(fastcgi_request(Direct.variables(query_string="channel=a")))
+            try:
+                answer = sock.recv(65536)
+            except ConnectionResetError:
+                answer = b""
+        equal(b"200 OK" in answer, let_in, "let in with " + addresses)
+        process.stop()
+
+
+@case
 def its_socket_is_private(place):
     place.start_peal()
     equal(stat.S_IMODE(os.stat(place.socket).st_mode), 0o660, "the socket's mode")
