@@ -450,7 +450,7 @@ def without_descriptors_it_rests_and_recovers(place):
         sock = connect(place.socket)
         sock.sendall(fastcgi_request(Direct.variables(query_string="channel=a")))
         crowd.append(sock)
-    (worker,) = workers(process)
+    (worker,) = wait_for(lambda: workers(process), "the worker")
 
     def ticks():
         with open("/proc/%d/stat" % worker) as file:
