@@ -41,6 +41,10 @@ try_arena(const struct options *o, struct buf *why)
 	int rc = store_open(&store, o->arena, o->arena_size, &limits,
 	    clock_read(), why);
 
+	if (rc == 0 && store.damaged != 0)
+		log_at(LOG_AT_WARNING,
+		    "%s was damaged: %u blocks of it were dropped", o->arena,
+		    store.damaged);
 	if (rc == 0)
 		store_close(&store);
 	return rc;

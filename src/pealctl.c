@@ -145,11 +145,16 @@ do_check(struct ctl *ctl)
 	buf_fini(&faults);
 	if (rc != 0)
 		return complain_of("check", rc);
+	/* Nobody had it open, so it was repaired before it could be looked at. */
+	if (ctl->store.damaged != 0)
+		(void)printf("%u damaged blocks, dropped just now\n",
+		    ctl->store.damaged);
 	if (count == 0)
-		(void)printf("all well\n");
+		(void)printf(ctl->store.damaged == 0 ? "all well\n"
+						     : "the rest is well\n");
 	else
 		(void)printf("%zu faults\n", count);
-	return count == 0 ? 0 : 1;
+	return count == 0 && ctl->store.damaged == 0 ? 0 : 1;
 }
 
 /* Read standard input to its end.  Returns 0, -EFBIG, -ENOMEM or -errno. */

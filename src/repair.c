@@ -96,7 +96,8 @@ unclaim(struct arena *a, struct layout_block *first)
 	pool_commit(first, LAYOUT_FREE);
 }
 
-static void
+/* Returns false if it had to be dropped. */
+static bool
 repair_channel(struct arena *a, struct layout_block *b)
 {
 	struct layout_channel *c = &b->channel;
@@ -118,9 +119,10 @@ repair_channel(struct arena *a, struct layout_block *b)
 	    twin != NULL ||
 	    !claim_chain(a, b, c->name_len, LAYOUT_NAME_BYTES)) {
 		pool_commit(b, LAYOUT_FREE);
-		return;
+		return false;
 	}
 	history_hash_in(a, b);
+	return true;
 }
 
 /* Whether a worker's registration is already among those of its channel. */
@@ -160,12 +162,18 @@ raise_all_buckets(struct arena *a, uint64_t id)
 	}
 }
 
+/* What went bad by something else than a process that died. */
+struct damage {
+	uint32_t blocks; /* committed, and dropped */
+	uint64_t orphan; /* the highest id of an event without a channel */
+};
+
 /*
  * Judge an event.  Returns whether it is kept.  One that was committed but is
- * not whole raises its channel's mark; where the channel is gone too, *orphan.
+ * not whole raises its channel's mark; where the channel is gone too, orphan.
  */
 static bool
-repair_event(struct arena *a, struct layout_block *b, uint64_t *orphan)
+repair_event(struct arena *a, struct layout_block *b, struct damage *damage)
 {
 	const struct layout_event *e = &b->event;
 	struct layout_block *channel;
@@ -182,8 +190,9 @@ repair_event(struct arena *a, struct layout_block *b, uint64_t *orphan)
 			return true;
 		unclaim(a, b);
 	}
-	if (channel == NULL && e->id > *orphan)
-		*orphan = e->id;
+	damage->blocks++;
+	if (channel == NULL && e->id > damage->orphan)
+		damage->orphan = e->id;
 	if (channel != NULL && atomic_load(&channel->channel.forgotten) < e->id)
 		atomic_store(&channel->channel.forgotten, e->id);
 	pool_commit(b, LAYOUT_FREE);
@@ -213,14 +222,14 @@ merge(struct arena *a, uint32_t x, uint32_t y)
  * from below, in place.  runs[i] is a sorted list of 2^i events, or none.
  */
 static uint32_t
-sort_events(struct arena *a, uint64_t *orphan)
+sort_events(struct arena *a, struct damage *damage)
 {
 	uint32_t runs[32] = { 0 };
 	uint32_t sorted = LAYOUT_NONE;
 
 	for (uint32_t i = 1; i < a->header->fresh; i++) {
 		struct layout_block *b = pool_block(a, i, LAYOUT_EVENT);
-		if (b == NULL || !repair_event(a, b, orphan))
+		if (b == NULL || !repair_event(a, b, damage))
 			continue;
 		uint32_t run = i;
 		unsigned power = 0;
@@ -240,7 +249,7 @@ sort_events(struct arena *a, uint64_t *orphan)
 
 /* Link a sorted list, leaving out what was forgotten and what is there twice. */
 static void
-link_events(struct arena *a, uint32_t sorted)
+link_events(struct arena *a, uint32_t sorted, struct damage *damage)
 {
 	uint64_t last = 0;
 
@@ -250,12 +259,16 @@ link_events(struct arena *a, uint32_t sorted)
 		    pool_block(a, b->event.channel, LAYOUT_CHANNEL);
 		sorted = b->event.later;
 		/* An event at or below the mark was being let go of. */
-		if (channel == NULL || b->event.id == last ||
-		    b->event.id <= atomic_load(&channel->channel.forgotten) ||
-		    history_link(a, b) != 0)
+		if (channel != NULL &&
+		    b->event.id <= atomic_load(&channel->channel.forgotten)) {
 			unclaim(a, b);
-		else
+		} else if (channel == NULL || b->event.id == last ||
+		    history_link(a, b) != 0) {
+			unclaim(a, b);
+			damage->blocks++;
+		} else {
 			last = b->event.id;
+		}
 	}
 }
 
@@ -271,7 +284,7 @@ is_kept(const struct layout_block *b)
 
 /* Free what nobody claims, and chain the free blocks, lowest first. */
 static void
-rebuild_free_list(struct arena *a)
+rebuild_free_list(struct arena *a, struct damage *damage)
 {
 	struct layout_header *h = a->header;
 	uint32_t fresh = 1;
@@ -284,6 +297,9 @@ rebuild_free_list(struct arena *a)
 			h->used++;
 			continue;
 		}
+		uint32_t kind = atomic_load(&b->kind);
+		if (kind != LAYOUT_FREE && kind != LAYOUT_MORE)
+			damage->blocks++;
 		pool_commit(b, LAYOUT_FREE);
 		b->more = LAYOUT_NONE;
 		/* Above the last used block, blocks count as fresh again. */
@@ -297,27 +313,28 @@ rebuild_free_list(struct arena *a)
 	h->fresh = fresh;
 }
 
-void
+uint32_t
 repair_arena(struct arena *a, bool whole)
 {
 	struct layout_header *h = a->header;
+	struct damage damage = { 0 };
 	struct layout_block *b;
-	uint64_t orphan = 0;
 
 	forget_indexes(a, whole);
 	for (uint32_t i = 1; i < h->fresh; i++) {
-		if ((b = pool_block(a, i, LAYOUT_CHANNEL)) != NULL)
-			repair_channel(a, b);
+		if ((b = pool_block(a, i, LAYOUT_CHANNEL)) != NULL &&
+		    !repair_channel(a, b))
+			damage.blocks++;
 	}
 	for (uint32_t i = 1; i < h->fresh; i++) {
 		if ((b = pool_block(a, i, LAYOUT_LISTENER)) != NULL)
 			repair_listener(a, b);
 	}
-	link_events(a, sort_events(a, &orphan));
+	link_events(a, sort_events(a, &damage), &damage);
 	/* Whose channel cannot be told may have been anybody's. */
-	if (orphan != 0)
-		raise_all_buckets(a, orphan);
-	rebuild_free_list(a);
+	if (damage.orphan != 0)
+		raise_all_buckets(a, damage.orphan);
+	rebuild_free_list(a, &damage);
 	for (uint32_t i = 1; i < h->fresh; i++) {
 		if ((b = pool_block(a, i, LAYOUT_CHANNEL)) != NULL)
 			history_drop_if_idle(a, b);
@@ -325,4 +342,5 @@ repair_arena(struct arena *a, bool whole)
 	if (h->high_water < h->used || h->high_water >= a->block_count)
 		h->high_water = h->used;
 	h->wake_all = 1;
+	return damage.blocks;
 }

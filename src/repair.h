@@ -10,6 +10,7 @@
 #define PEAL_REPAIR_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "arena.h"
 
@@ -23,7 +24,11 @@
  *
  * With whole, blocks that are said never to have been used are looked at as
  * well: for when the index itself was found broken.
+ *
+ * Returns how many committed blocks had to be dropped because they were not
+ * sound.  A process that dies leaves none, wherever it dies: something else
+ * has written into the file.
  */
-void repair_arena(struct arena *a, bool whole);
+uint32_t repair_arena(struct arena *a, bool whole);
 
 #endif

@@ -98,6 +98,7 @@ store_open(struct store *s, const char *path, uint64_t size,
 	struct arena *a = &s->arena;
 
 	s->attached = false;
+	s->damaged = 0;
 	int rc = arena_open(a, path, size, &s->opened, why);
 	if (rc != 0)
 		return rc;
@@ -114,7 +115,7 @@ store_open(struct store *s, const char *path, uint64_t size,
 		}
 		rebase_stamps(a, now);
 		if (s->opened == ARENA_ALONE)
-			repair_arena(a, !is_unused_from_fresh(a));
+			s->damaged = repair_arena(a, !is_unused_from_fresh(a));
 		if (a->header->max_events == 0) {
 			a->header->max_events = 1000;
 			a->header->max_age_ms = 20 * 60 * 1000;
@@ -375,7 +376,7 @@ append_work(struct arena *a, void *argument)
 		int rc = append_events(a, append);
 		/* What was begun and not committed is taken back. */
 		if (rc == -ENOSPC)
-			repair_arena(a, false);
+			(void)repair_arena(a, false);
 		if (rc != 0)
 			return rc;
 	}

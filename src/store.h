@@ -27,6 +27,7 @@
 struct store {
 	struct arena arena;
 	enum arena_state opened; /* how it was found */
+	uint32_t damaged;	 /* blocks that opening it had to drop */
 	uint32_t slot;		 /* after store_attach() */
 	bool attached;
 };

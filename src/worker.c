@@ -131,6 +131,10 @@ open_store(struct worker *w, struct clock_now now, struct buf *why)
 
 	if (rc != 0)
 		return rc;
+	if (w->store.damaged != 0)
+		log_at(LOG_AT_WARNING,
+		    "%s was damaged: %u blocks of it were dropped", o->arena,
+		    w->store.damaged);
 	if (w->store.arena.map_len != o->arena_size / 4096 * 4096)
 		log_at(LOG_AT_WARNING,
 		    "%s has %zu bytes, not the %llu asked for, and keeps them "

@@ -289,7 +289,7 @@ judge_repair(const char *bytes)
 	REQUIRE(kept != NULL, "out of memory");
 	memcpy(kept, bytes, court.arena.map_len);
 	if (++repair_states % 7 == 0) {
-		repair_arena(&court.arena, false);
+		REQUIRE(repair_arena(&court.arena, false) == 0, "damage");
 		judge(&before, &after);
 		copy_arena(&court, kept);
 	}
@@ -301,9 +301,9 @@ judge_state(const char *bytes)
 {
 	states++;
 	copy_arena(&court, bytes);
-	repair_arena(&court.arena, false);
+	REQUIRE(repair_arena(&court.arena, false) == 0, "damage");
 	judge(&before, &after);
-	repair_arena(&court.arena, true);
+	REQUIRE(repair_arena(&court.arena, true) == 0, "damage");
 	judge(&before, &after);
 }
 

@@ -325,7 +325,8 @@ def another_size_waits_until_the_last_worker_is_gone(place):
     second.process.stop()
     first.process.stop()
     third = place.direct("--arena-size", "4M", name="three")
-    equal(os.path.getsize(place.arena), 4 << 20, "the new size")
+    # It listens before it opens its arena.
+    wait_for(lambda: os.path.getsize(place.arena) == 4 << 20, "the new size")
     equal(third.subscribe("a", since=last).next().type, "peal:gap", "the gap")
 
 
