@@ -328,9 +328,12 @@ check_ids(const struct append *append, uint64_t last)
 {
 	for (size_t i = 0; i < append->count; i++) {
 		uint64_t id = append->events[i].id;
-		if (id != 0 && id <= last)
+		if (id == 0)
+			id = event_id_next(last, append->now.wall_ms);
+		/* The last number of all has no next. */
+		if (id <= last)
 			return -ESTALE;
-		last = id != 0 ? id : event_id_next(last, append->now.wall_ms);
+		last = id;
 	}
 	return 0;
 }
