@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,20 +16,22 @@
 #define DOUBT_MS 100
 
 /*
- * The FIFO of a slot.  The arena's inode is part of the name, so that workers of
- * an arena that was removed and made anew do not read each other's bytes.
+ * The path of a slot's FIFO.  The arena's inode is part of the name, so that workers
+ * of an arena that was removed and made anew do not read each other's bytes.
+ *
+ * No memory is allocated: an event that was stored must be told of, whatever is
+ * short.  Returns 0 or -errno.
  */
-static char *
-fifo_path(const struct store *s, uint32_t slot)
+static int
+fifo_path(const struct store *s, uint32_t slot, char path[PATH_MAX])
 {
 	struct stat st;
-	char *path = NULL;
 
-	if (fstat(s->arena.fd, &st) != 0 ||
-	    asprintf(&path, "%s.wake.%lx.%u", s->arena.path,
-		(unsigned long)st.st_ino, slot) < 0)
-		return NULL;
-	return path;
+	if (fstat(s->arena.fd, &st) != 0)
+		return -errno;
+	int len = snprintf(path, PATH_MAX, "%s.wake.%lx.%u", s->arena.path,
+	    (unsigned long)st.st_ino, slot);
+	return len < PATH_MAX ? 0 : -ENAMETOOLONG;
 }
 
 /* Open a FIFO and see that it is one, and ours. */
@@ -50,23 +53,20 @@ open_fifo(const char *path, int flags)
 static int
 open_inbox(const struct store *s, uint32_t slot, struct buf *why)
 {
-	char *path = fifo_path(s, slot);
-	int fd = -ENOMEM;
+	char path[PATH_MAX] = "a FIFO";
+	int fd = fifo_path(s, slot, path);
 
-	if (path != NULL) {
-		if (mkfifo(path, 0600) != 0 && errno != EEXIST)
-			fd = -errno;
-		else
-			/* Open for writing too, so that it never ends; with
-			 * the process both ends are gone. */
-			fd = open_fifo(path, O_RDWR);
-	}
+	if (fd == 0 && mkfifo(path, 0600) != 0 && errno != EEXIST)
+		fd = -errno;
+	/* Open for writing too, so that it never ends; with the process both
+	 * ends are gone. */
+	if (fd == 0)
+		fd = open_fifo(path, O_RDWR);
 	if (fd < 0) {
-		buf_put_cstr(why, path == NULL ? "a FIFO" : path);
+		buf_put_cstr(why, path);
 		buf_put(why, SPAN(": "));
 		buf_put_cstr(why, strerror(-fd));
 	}
-	free(path);
 	return fd;
 }
 
@@ -74,16 +74,17 @@ open_inbox(const struct store *s, uint32_t slot, struct buf *why)
 static void
 sweep_folder(const struct store *s)
 {
-	char *own = fifo_path(s, 0);
-	char *folder = strdup(s->arena.path);
-	DIR *dir = NULL;
+	char own[PATH_MAX];
+	char folder[PATH_MAX];
 	struct dirent *entry;
 
-	if (own == NULL || folder == NULL)
-		goto out;
-	dir = opendir(dirname(folder));
+	if (fifo_path(s, 0, own) != 0)
+		return;
+	/* Shorter than the path of a FIFO beside it. */
+	strcpy(folder, s->arena.path);
+	DIR *dir = opendir(dirname(folder));
 	if (dir == NULL)
-		goto out;
+		return;
 	/* "arena.wake." and "arena.wake.INODE.": the one we sweep by, and the one
 	 * that stays. */
 	const char *base =
@@ -97,11 +98,7 @@ sweep_folder(const struct store *s)
 		    strncmp(entry->d_name, base, keep) != 0)
 			(void)unlinkat(dirfd(dir), entry->d_name, 0);
 	}
-out:
-	if (dir != NULL)
-		closedir(dir);
-	free(folder);
-	free(own);
+	closedir(dir);
 }
 
 int
@@ -139,28 +136,24 @@ wake_attach(struct store *s, struct clock_now now, int *inbox, struct buf *why)
 bool
 wake_in_place(const struct store *s, int inbox)
 {
-	char *path = fifo_path(s, s->slot);
+	char path[PATH_MAX];
 	struct stat open_one;
 	struct stat there;
 
-	/* Without memory there is no telling. */
-	if (path == NULL)
-		return true;
-	bool same = fstat(inbox, &open_one) == 0 && stat(path, &there) == 0 &&
-	    open_one.st_dev == there.st_dev && open_one.st_ino == there.st_ino;
-	free(path);
-	return same && arena_in_place(&s->arena);
+	return fifo_path(s, s->slot, path) == 0 &&
+	    fstat(inbox, &open_one) == 0 && stat(path, &there) == 0 &&
+	    open_one.st_dev == there.st_dev &&
+	    open_one.st_ino == there.st_ino && arena_in_place(&s->arena);
 }
 
 void
 wake_detach(struct store *s, int inbox)
 {
-	char *path = fifo_path(s, s->slot);
+	char path[PATH_MAX];
 
 	/* While the slot is still ours: afterwards the name may be another's. */
-	if (path != NULL)
+	if (fifo_path(s, s->slot, path) == 0)
 		(void)unlink(path);
-	free(path);
 	close(inbox);
 	store_detach(s);
 }
@@ -241,10 +234,11 @@ send_byte(struct wake *w, uint32_t slot)
 		/* EPIPE: its reader is gone; there may be a new one. */
 		forget_fd(w, slot);
 	}
-	char *path = fifo_path(w->store, slot);
-	if (path == NULL)
-		return -ENOMEM;
-	int fd = open_fifo(path, O_WRONLY);
+	char path[PATH_MAX];
+	int fd = fifo_path(w->store, slot, path);
+	if (fd != 0)
+		return fd;
+	fd = open_fifo(path, O_WRONLY);
 	if ((fd == -EMFILE || fd == -ENFILE) && w->spare >= 0) {
 		/* Whoever published has been, or will be, told that it is
 		 * stored: streams must hear of it whatever else is short. */
@@ -252,7 +246,6 @@ send_byte(struct wake *w, uint32_t slot)
 		w->spare = -1;
 		fd = open_fifo(path, O_WRONLY);
 	}
-	free(path);
 	int rc = fd < 0 ? fd : write_byte(fd);
 	if (rc == 0 && w->open < w->open_max && w->spare >= 0) {
 		w->fds[slot] = fd;
