@@ -55,6 +55,16 @@ put_problem(struct answer *a, const struct request *r,
 	    r->method == REQUEST_HEAD);
 }
 
+/* Answer with what lies in json; it is not copied. */
+static void
+put_json(struct answer *a, const struct request *r, const char *type)
+{
+	reply_body(&a->reply, 200, type, buf_span(&a->json), &a->options->cors,
+	    r->origin, true);
+	if (r->method != REQUEST_HEAD)
+		a->tail = buf_span(&a->json);
+}
+
 /* Returns 0, or -EACCES with the refusal put. */
 static int
 want_role(struct answer *a, const struct request *r, enum grant_role role)
@@ -124,12 +134,17 @@ publish(struct answer *a, const struct request *r, bool too_large)
 	}
 	if (rc == 0)
 		rc = check_place(a, &problem);
+	/* What is stored must not be answered by a hang-up. */
+	if (rc == 0 &&
+	    buf_room(&a->reply, REPLY_HEAD_MAX + r->origin.len) == NULL) {
+		problem_set(&problem, 503, "out of memory");
+		rc = -ENOMEM;
+	}
 	if (rc == 0)
 		rc = publish_body(a->wake, clock_read(), r, buf_span(&a->body),
 		    &limits, &problem, &a->json);
-	if (rc == 0 && buf_error(&a->json) == 0)
-		reply_body(&a->reply, 200, "application/json",
-		    buf_span(&a->json), &a->options->cors, r->origin, false);
+	if (rc == 0)
+		put_json(a, r, "application/json");
 	else
 		put_problem(a, r, &problem);
 }
@@ -144,18 +159,22 @@ report(struct answer *a, const struct request *r)
 
 	if (want_role(a, r, GRANT_STATUS) != 0)
 		return;
-	if (status_take(a->wake->store, now, &status) != 0) {
-		problem_set(&problem, 503, "the arena is unavailable");
-		put_problem(a, r, &problem);
-	} else {
+	int rc = status_take(a->wake->store, now, &status);
+	if (rc == 0) {
 		if (metrics)
 			report_metrics(&a->json, &status, now);
 		else
 			report_json(&a->json, &status, now);
-		reply_body(&a->reply, 200,
-		    metrics ? REPORT_METRICS_TYPE : "application/json",
-		    buf_span(&a->json), &a->options->cors, r->origin,
-		    r->method == REQUEST_HEAD);
+		rc = buf_error(&a->json);
+	}
+	if (rc == 0) {
+		put_json(a, r,
+		    metrics ? REPORT_METRICS_TYPE : "application/json");
+	} else {
+		problem_set(&problem, 503, "%s",
+		    rc == -ENOMEM ? "out of memory"
+				  : "the arena is unavailable");
+		put_problem(a, r, &problem);
 	}
 	free(status.workers);
 }
@@ -178,7 +197,12 @@ subscribe(struct answer *a, const struct request *r,
 		rc = request_subscription_read(&arrival->wanted, r,
 		    a->options->channel_param, gate_look, a->gate, &problem);
 		arrival->peer = *peer;
+	}
+	if (rc == 0) {
 		reply_stream(&arrival->head, &a->options->cors, r->origin);
+		/* There is no refusing it once the pump has it. */
+		(void)buf_room(&arrival->head, PUMP_WORDS_MAX);
+		rc = buf_error(&arrival->head);
 	}
 	if (rc == 0 && r->method == REQUEST_GET)
 		return arrival;
@@ -229,6 +253,7 @@ answer_request(struct answer *a, const struct gate_peer *peer, bool too_large,
 	empty(&a->body);
 	empty(&a->json);
 	empty(&a->reply);
+	a->tail = (struct span){ NULL, 0 };
 	request_read(&r, gate_look, a->gate);
 	struct pump_arrival *arrival = route(a, &r, peer, too_large);
 	if (arrival != NULL) {
@@ -236,6 +261,6 @@ answer_request(struct answer *a, const struct gate_peer *peer, bool too_large,
 		return arrival;
 	}
 	*good = buf_error(&a->reply) == 0 &&
-	    gate_reply(a->gate, peer, buf_span(&a->reply)) == 0;
+	    gate_reply(a->gate, peer, buf_span(&a->reply), a->tail) == 0;
 	return NULL;
 }

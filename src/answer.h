@@ -19,6 +19,7 @@ struct answer {
 	struct buf body; /* kept from request to request */
 	struct buf json;
 	struct buf reply;
+	struct span tail; /* what comes behind the reply, from json; or empty */
 };
 
 void answer_init(struct answer *a, struct gate *gate,

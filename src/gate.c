@@ -149,9 +149,24 @@ static void
 shrink_file(struct gate *g)
 {
 	off_t size = lseek(g->file, 0, SEEK_END);
+	int rc = size > FILE_KEPT ? ftruncate(g->file, 0) : 0;
 
-	if (size > FILE_KEPT)
-		(void)ftruncate(g->file, 0);
+	/* Kept, it does no harm. */
+	(void)rc;
+}
+
+static bool
+put(FCGX_Stream *out, struct span bytes)
+{
+	bool good = true;
+
+	while (good && bytes.len > 0) {
+		int part = bytes.len > INT32_MAX ? INT32_MAX : (int)bytes.len;
+		good = FCGX_PutStr(bytes.ptr, part, out) == part;
+		bytes.ptr += part;
+		bytes.len -= (size_t)part;
+	}
+	return good;
 }
 
 /*
@@ -159,29 +174,25 @@ shrink_file(struct gate *g)
  * this is the last writer.  The request is used up.
  */
 static int
-put_and_close(struct gate *g, const struct gate_peer *peer, struct span bytes)
+put_and_close(struct gate *g, const struct gate_peer *peer, struct span head,
+    struct span body)
 {
 	FCGX_Stream *out = g->request.out;
-	bool good = true;
 
 	g->request.ipcFd = peer->fd;
 	g->request.requestId = peer->id;
 	g->request.nWriters = 1;
-	while (good && bytes.len > 0) {
-		int part = bytes.len > INT32_MAX ? INT32_MAX : (int)bytes.len;
-		good = FCGX_PutStr(bytes.ptr, part, out) == part;
-		bytes.ptr += part;
-		bytes.len -= (size_t)part;
-	}
+	bool good = put(out, head) && put(out, body);
 	good = FCGX_FClose(out) == 0 && good;
 	close_request(g);
 	return good ? 0 : -EPIPE;
 }
 
 int
-gate_reply(struct gate *g, const struct gate_peer *peer, struct span reply)
+gate_reply(struct gate *g, const struct gate_peer *peer, struct span head,
+    struct span body)
 {
-	int rc = put_and_close(g, peer, reply);
+	int rc = put_and_close(g, peer, head, body);
 
 	shrink_file(g);
 	return rc;
@@ -228,5 +239,5 @@ gate_end(struct gate *g, const struct gate_peer *peer, struct span bytes)
 {
 	if (need_carrier(g) != 0)
 		return -EPIPE;
-	return put_and_close(g, peer, bytes);
+	return put_and_close(g, peer, bytes, (struct span){ NULL, 0 });
 }

@@ -57,12 +57,13 @@ const char *gate_look(const void *gate, const char *name);
 int gate_read_body(struct gate *g, struct buf *out);
 
 /*
- * Answer the request and end it: the reply, the end of STDOUT, and
- * FCGI_END_REQUEST.  The descriptor stays open.
+ * Answer the request and end it: the reply's head and body, the end of STDOUT,
+ * and FCGI_END_REQUEST.  The descriptor stays open.
  *
  * Returns 0, or -EPIPE when the peer did not take it.
  */
-int gate_reply(struct gate *g, const struct gate_peer *peer, struct span reply);
+int gate_reply(struct gate *g, const struct gate_peer *peer, struct span head,
+    struct span body);
 
 /* Let go of the request unanswered: its peer is kept by somebody else now. */
 void gate_park(struct gate *g);

@@ -10,7 +10,9 @@
 static int
 refuse(struct problem *problem, int rc)
 {
-	if (rc == -EMSGSIZE)
+	if (rc == -ENOMEM)
+		problem_set(problem, 503, "out of memory");
+	else if (rc == -EMSGSIZE)
 		problem_set(problem, 413,
 		    "the batch is too large for the arena");
 	else if (rc == -ENOSPC)
@@ -92,16 +94,21 @@ publish_message(struct wake *wake, struct clock_now now,
 {
 	int rc = encode(w, m);
 
+	for (size_t i = 0; i < m->count; i++)
+		w->published[i].channel = m->events[i].channel;
+	/* Once it is stored, it is too late for an error. */
+	if (rc == 0 &&
+	    buf_room(reply, reply_published_max(w->published, m->count)) ==
+		NULL)
+		rc = -ENOMEM;
 	if (rc == 0)
 		rc = wake_append(wake, now, w->events, m->count, w->appended);
 	if (rc != 0)
 		return rc;
-	for (size_t i = 0; i < m->count; i++)
-		w->published[i] = (struct reply_published){
-			.channel = m->events[i].channel,
-			.id = w->appended[i].id,
-			.subscribers = w->appended[i].subscribers,
-		};
+	for (size_t i = 0; i < m->count; i++) {
+		w->published[i].id = w->appended[i].id;
+		w->published[i].subscribers = w->appended[i].subscribers;
+	}
 	reply_published(reply, w->published, m->count, m->single);
 	return 0;
 }

@@ -18,7 +18,8 @@
  * Returns 0, or -EINVAL with *problem filled in and nothing stored: as
  * message_read(), and
  *   413  a batch that is too large for the arena
- *   503  the arena cannot be locked, is damaged, or is full of channels
+ *   503  the arena cannot be locked, is damaged, or is full of channels; or
+ *        memory ran out, for the reply too
  */
 int publish_body(struct wake *wake, struct clock_now now,
     const struct request *r, struct span body,

@@ -22,11 +22,14 @@
 #include "request.h"
 #include "stream.h"
 
+/* The first block, a gap event, last words: what the pump puts behind a head. */
+#define PUMP_WORDS_MAX 1024
+
 /* A subscriber that arrives: an answered GET's peer and what it asks for. */
 struct pump_arrival {
 	struct letter letter;
 	struct gate_peer peer;
-	struct buf head; /* the reply's header block */
+	struct buf head; /* the header block, and room for the pump's words */
 	struct request_subscription wanted;
 };
 

@@ -173,6 +173,20 @@ put_id_and_subscribers(struct buf *body, const struct reply_published *event)
 	buf_put_u64(body, event->subscribers);
 }
 
+size_t
+reply_published_max(const struct reply_published *events, size_t count)
+{
+	/* An id and a count, each the longest, and a separator. */
+	const size_t one = sizeof("{\"channel\":\"\",\"id\":\"\","
+				  "\"subscribers\":4294967295},") +
+	    EVENT_ID_CHARS;
+	size_t len = sizeof("{\"events\":[]}");
+
+	for (size_t i = 0; i < count; i++)
+		len += one + 6 * events[i].channel.len;
+	return len;
+}
+
 void
 reply_published(struct buf *body, const struct reply_published *events,
     size_t count, bool single)

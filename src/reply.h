@@ -15,6 +15,7 @@
 #include "span.h"
 
 #define REPLY_ORIGINS_MAX 32
+#define REPLY_HEAD_MAX 512
 
 /* --cors-origin, as configured. */
 struct reply_cors {
@@ -43,7 +44,8 @@ void reply_options(struct buf *out, const struct reply_cors *cors,
     struct span origin);
 
 /*
- * A whole reply with a body.  status is 200 or an error's; type is the
+ * A whole reply with a body.  Without it, and with status 200, it takes at most
+ * REPLY_HEAD_MAX bytes and the origin's.  status is 200 or an error's; type is the
  * Content-Type.  head_only leaves the body out and keeps its Content-Length.
  */
 void reply_body(struct buf *out, int status, const char *type, struct span body,
@@ -62,6 +64,9 @@ struct reply_published {
 	uint64_t id;
 	uint32_t subscribers;
 };
+
+/* Bytes that reply_published() takes at most, whatever the ids and the counts. */
+size_t reply_published_max(const struct reply_published *events, size_t count);
 
 /* The JSON body for a publish; single is the short form, for one event. */
 void reply_published(struct buf *body, const struct reply_published *events,
