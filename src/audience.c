@@ -12,6 +12,7 @@
 #include "sse.h"
 
 #define STALL_LOOK_MS 1000
+#define WORDS_MAX 64
 
 int
 audience_init(struct audience *a, struct store *store, struct gate *gate,
@@ -24,6 +25,8 @@ audience_init(struct audience *a, struct store *store, struct gate *gate,
 		.epoll_fd = epoll_fd,
 		.random = (uint64_t)getpid() * UINT64_C(0x9e3779b97f4a7c15) | 1,
 	};
+	if (buf_room(&a->words, WORDS_MAX) == NULL)
+		return -ENOMEM;
 	return roster_init(&a->roster);
 }
 
@@ -31,6 +34,7 @@ void
 audience_fini(struct audience *a)
 {
 	roster_fini(&a->roster);
+	buf_fini(&a->words);
 }
 
 /* A number from 0 to below - 1, to spread clients in time. */
@@ -75,11 +79,9 @@ audience_note_gone(struct audience *a, struct stream *s)
 void
 audience_end(struct audience *a, struct stream *s, uint64_t boot_ms)
 {
-	struct buf words = { 0 };
-
-	audience_put_come_back(a, &words);
-	stream_end(s, a->gate, buf_span(&words), boot_ms);
-	buf_fini(&words);
+	buf_clear(&a->words);
+	audience_put_come_back(a, &a->words);
+	stream_end(s, a->gate, buf_span(&a->words), boot_ms);
 	audience_note_gone(a, s);
 }
 

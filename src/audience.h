@@ -46,6 +46,7 @@ struct audience {
 	uint64_t next_stall_ms;
 	uint64_t next_age_ms;
 	uint64_t random;
+	struct buf words; /* the last ones; their room is taken beforehand */
 };
 
 /* Returns 0 or -ENOMEM.  a may be ended by audience_fini() in any case. */
