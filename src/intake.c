@@ -104,8 +104,12 @@ handle(struct intake *in, struct connection *c)
 	};
 	bool good = false;
 
-	if (gate_read(in->gate, record_span(&c->request)) != 0) {
-		refuse(in, c, RECORD_BROKEN);
+	int rc = gate_read(in->gate, record_span(&c->request));
+	if (rc != 0) {
+		if (rc != -EPROTO)
+			log_at(LOG_AT_WARNING, "cannot read a request: %s",
+			    strerror(-rc));
+		refuse(in, c, rc == -EPROTO ? RECORD_BROKEN : RECORD_MORE);
 		return false;
 	}
 	struct pump_arrival *arrival =
@@ -146,6 +150,8 @@ read_connection(struct intake *in, struct connection *c, uint64_t boot_ms)
 	for (;;) {
 		char *to = buf_room(bytes, room);
 		if (to == NULL) {
+			log_at(LOG_AT_WARNING,
+			    "a request is hung up on: out of memory");
 			connection_drop(&in->connections, c);
 			return;
 		}
@@ -232,8 +238,11 @@ accept_some(struct intake *in, uint64_t boot_ms)
 			connection_drop(&in->connections,
 			    in->connections.waiting.first);
 		struct connection *c = adopt(in, fd);
-		if (c == NULL)
-			continue;
+		if (c == NULL) {
+			errno = ENOMEM;
+			rest(in, boot_ms);
+			return;
+		}
 		connection_begin(&in->connections, c, boot_ms + REQUEST_MS);
 		/* The request is usually there already. */
 		read_connection(in, c, boot_ms);

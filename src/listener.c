@@ -130,6 +130,8 @@ listen_tcp(struct listener *l, const char *text, struct buf *why)
 	char *host = strdup(text);
 	char *port = host == NULL ? NULL : strrchr(host, ':');
 
+	if (host == NULL)
+		return fail(why, ENOMEM, text, NULL);
 	if (port == NULL) {
 		free(host);
 		return fail(why, EINVAL, text, "is no HOST:PORT");

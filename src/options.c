@@ -452,7 +452,7 @@ options_read(struct options *o, int argc, char **argv, struct buf *text)
 		return OPTIONS_USAGE;
 	if (said != NULL) {
 		said->say(text);
-		return OPTIONS_SAID;
+		return buf_error(text) == 0 ? OPTIONS_SAID : OPTIONS_CONFIG;
 	}
 	if (read_config(&r) != 0 || read_command_line(&r) != 0 ||
 	    set_arena(&r) != 0 || check_event_size(&r) != 0 ||

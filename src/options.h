@@ -71,7 +71,8 @@ enum options_outcome {
  *
  * Returns the outcome.  For all but RUN, text holds what to print, which ends
  * with a newline: "peal.fcgi: " and one line that names the option, value or
- * file and, for a file, its line number.  o must be ended by options_fini() in
+ * file and, for a file, its line number; where memory ran out for that,
+ * buf_error(text) tells, and the outcome is CONFIG or USAGE.  o must be ended by options_fini() in
  * any case.
  */
 enum options_outcome options_read(struct options *o, int argc, char **argv,

@@ -19,6 +19,10 @@
 static void
 say(FILE *to, const struct buf *text)
 {
+	if (buf_error(text) != 0) {
+		(void)fputs("peal.fcgi: out of memory\n", stderr);
+		return;
+	}
 	(void)fwrite(text->ptr, 1, text->len, to);
 	if (text->len > 0 && text->ptr[text->len - 1] != '\n')
 		(void)fputc('\n', to);
@@ -27,7 +31,8 @@ say(FILE *to, const struct buf *text)
 static int
 complain(const struct buf *why, int status)
 {
-	(void)fputs("peal.fcgi: ", stderr);
+	if (buf_error(why) == 0)
+		(void)fputs("peal.fcgi: ", stderr);
 	say(stderr, why);
 	return status;
 }

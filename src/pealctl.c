@@ -364,7 +364,8 @@ open_and_run(struct ctl *ctl, const struct verb *verb)
 	int rc = store_open(&ctl->store, path, 0, NULL, clock_read(), &why);
 	if (rc != 0) {
 		buf_put_char(&why, '\0');
-		int status = complain(EX_UNAVAILABLE, why.ptr, "");
+		int status = complain(EX_UNAVAILABLE,
+		    buf_error(&why) == 0 ? why.ptr : strerror(-rc), "");
 		buf_fini(&why);
 		return status;
 	}

@@ -333,8 +333,10 @@ worker_run(struct options *options, int listen_fd, _Atomic uint32_t *ready)
 		while (!w.stopping)
 			turn(&w);
 		stop(&w);
-	} else {
+	} else if (why.len > 0 && buf_error(&why) == 0) {
 		log_at(LOG_AT_ERROR, "%.*s", (int)why.len, why.ptr);
+	} else {
+		log_at(LOG_AT_ERROR, "cannot start: %s", strerror(-rc));
 	}
 	buf_fini(&why);
 	worker_fini(&w);
