@@ -17,6 +17,10 @@ struct gate {
 /* Memory kept for the file between requests. */
 #define FILE_KEPT 65536
 
+/* What libfcgi allocates for a request, most of it the buffers of three streams. */
+#define REQUEST_NEEDS 32768
+#define VARIABLES_MAX 65536
+
 /* The least request there is: BEGIN, no variables, no body. */
 static const char least_request[] = {
 	1, 1, 0, 1, 0, 8, 0, 0, /* FCGI_BEGIN_REQUEST */
@@ -92,11 +96,30 @@ fill_file(struct gate *g, struct span records)
 	return lseek(g->file, 0, SEEK_SET) == 0 ? 0 : -errno;
 }
 
+/*
+ * libfcgi aborts the process where its malloc() fails, and all streams with it:
+ * see first whether there is what it takes.  The other thread may still be faster.
+ */
+static int
+check_memory(struct span records)
+{
+	size_t variables =
+	    records.len < VARIABLES_MAX ? records.len : VARIABLES_MAX;
+	/* Or the compiler would take it for granted. */
+	void *volatile room = malloc(REQUEST_NEEDS + 4 * variables);
+	bool there = room != NULL;
+
+	free(room);
+	return there ? 0 : -ENOMEM;
+}
+
 int
 gate_read(struct gate *g, struct span records)
 {
 	close_request(g);
-	int rc = fill_file(g, records);
+	int rc = check_memory(records);
+	if (rc == 0)
+		rc = fill_file(g, records);
 	if (rc != 0)
 		return rc;
 	if (FCGX_InitRequest(&g->request, -1, FCGI_FAIL_ACCEPT_ON_INTR) != 0)

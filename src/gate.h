@@ -42,7 +42,8 @@ void gate_free(struct gate *g);
  * Read a request that record_look() found whole.  Its variables can then be
  * looked up and its body read, until gate_reply() or gate_park().
  *
- * Returns 0, or -EPROTO when libfcgi does not take it, or -errno.
+ * Returns 0, or -EPROTO when libfcgi does not take it, or -ENOMEM or another
+ * -errno.
  */
 int gate_read(struct gate *g, struct span records);
 

@@ -653,6 +653,18 @@ try_body(void *scene)
 	gate_free(g);
 }
 
+static void
+try_read(void *scene)
+{
+	struct gate *g = gate_new();
+	int rc;
+
+	SEAM_STARVE(rc = gate_read(g, buf_span(scene)));
+
+	ck_assert_int_eq(rc, was_hit() ? -ENOMEM : 0);
+	gate_free(g);
+}
+
 START_TEST(gate_and_body_are_there_or_not)
 {
 	struct buf records = { 0 };
@@ -660,6 +672,7 @@ START_TEST(gate_and_body_are_there_or_not)
 	put_request(&records, "POST", "/e", "channel=a", "a body");
 
 	seam_starve(try_gate, NULL);
+	seam_starve(try_read, &records);
 	seam_starve(try_body, &records);
 
 	buf_fini(&records);
@@ -856,11 +869,17 @@ try_admit(void *scene)
 	SEAM_STARVE(pump_admit(&h.pump, arrival, FIXTURE_NOW, false));
 
 	bool ended = take_answer(h.ours, &got);
-	ck_assert(has(buf_span(&got), "Content-Type: text/event-stream"));
-	ck_assert(has(buf_span(&got), "\r\n\r\nretry: "));
-	ck_assert_uint_eq(h.audience.count, ended ? 0 : 1);
+	audience_bury(&h.audience);
+	if (got.len > 0) {
+		ck_assert(
+		    has(buf_span(&got), "Content-Type: text/event-stream"));
+		ck_assert(has(buf_span(&got), "\r\n\r\nretry: "));
+		ck_assert_int_eq(has(buf_span(&got), "peal:gap"), !ended);
+	}
+	/* Not even libfcgi has what it takes for a refusal: it is hung up on. */
+	ended = ended || got.len == 0;
 	ck_assert(!ended || was_hit());
-	ck_assert_int_eq(has(buf_span(&got), "peal:gap"), !ended);
+	ck_assert_uint_eq(h.audience.count, ended ? 0 : 1);
 	buf_fini(&got);
 	hall_end(&h);
 	fixture_assert_sound(&h.w->store);
