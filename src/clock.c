@@ -36,7 +36,7 @@ clock_boot_id(unsigned char id[16])
 		close(fd);
 	memset(id, 0, 16);
 	for (ssize_t i = 0; i < len && nibble < 32; i++) {
-		int c = text[i];
+		char c = text[i];
 		int digit = c >= '0' && c <= '9' ? c - '0'
 		    : c >= 'a' && c <= 'f'	 ? c - 'a' + 10
 						 : -1;

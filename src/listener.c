@@ -74,11 +74,12 @@ listen_unix(struct listener *l, const char *path, unsigned mode,
     struct buf *why)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	size_t len = strlen(path);
 
-	if (strlen(path) >= sizeof(address.sun_path))
+	if (len >= sizeof(address.sun_path))
 		return fail(why, ENAMETOOLONG, path,
 		    "is too long for a socket");
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, len + 1);
 	int rc = clear_path(&address, path, why);
 	if (rc != 0)
 		return rc;
@@ -177,8 +178,10 @@ listener_open(struct listener *l, const struct options *o, struct buf *why)
 	if (o->listen == NULL)
 		return take_descriptor(l, STDIN_FILENO,
 		    "descriptor 0, without --listen,", why);
+	/* address_is_socket() has seen that the number fits. */
 	if (strncmp(o->listen, "fd:", 3) == 0)
-		return take_descriptor(l, atoi(o->listen + 3), o->listen, why);
+		return take_descriptor(l, (int)strtol(o->listen + 3, NULL, 10),
+		    o->listen, why);
 	if (strchr(o->listen, '/') != NULL)
 		return listen_unix(l, o->listen, o->socket_mode, why);
 	return listen_tcp(l, o->listen, why);
