@@ -224,6 +224,9 @@ read_local(struct reader *r, const struct setting **said)
 
 	*said = NULL;
 	while ((more = next_argument(r, &at, &row, &value)) > 0) {
+		/* The analyzer does not know that setting_refuse() never
+		 * returns 1.
+		 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 		if (row->say != NULL) {
 			*said = row;
 			return 0;
@@ -244,6 +247,9 @@ read_command_line(struct reader *r)
 	int at = 1;
 
 	while (next_argument(r, &at, &row, &value) > 0) {
+		/* The analyzer does not know that setting_refuse() never
+		 * returns 1.
+		 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 		if (row->local)
 			continue;
 		/* The command line's origins replace the file's. */

@@ -305,6 +305,8 @@ option_value(const char *name, int argc, char **argv, int *i)
 {
 	size_t len = strlen(name);
 
+	/* The analyzer takes argv[*i], with *i less than argc, for NULL.
+	 * NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker) */
 	if (strncmp(argv[*i], name, len) != 0)
 		return NULL;
 	if (argv[*i][len] == '=')

@@ -377,6 +377,7 @@ START_TEST(bytes_are_the_events_as_they_go_on_the_wire)
 	join(&w, &l, "a", NULL, live);
 	for (uint64_t n = 1; n <= 2; n++) {
 		uint64_t id = append_at(&w, "a", n);
+		/* cppcheck-suppress legacyUninitvar ; it is filled in here */
 		buf_put(&wire, (struct span){ line, sse_id_line(id, line) });
 		buf_put(&wire, FIXTURE_BODY);
 	}
