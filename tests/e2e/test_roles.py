@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """Who may do what: the web server's configuration says so, and nobody else."""
 
-from harness import basic, case, check, equal, is_problem, query, run
+import urllib.parse
+
+from fastcgi import FastcgiBody, request
+from harness import Direct, Stream, basic, case, check, connect, equal, is_problem, query, run
 
 EVENT = '{"channel":"a","data":1}'
 KEY = "0123456789abcdef-first"
@@ -48,17 +51,128 @@ def a_publishing_location_is_for_publishing_only(place):
     is_problem(site.get("/publish/status"), 403, "the status")
 
 
+def headers_change_nothing(place, site):
+    place.add_user("alice", "wonder")
+    everything = "subscribe publish status"
+    roles = ("PEAL_ROLES", "Peal-Roles", "PEAL-ROLES", "peal.roles", "HTTP_PEAL_ROLES",
+             "REDIRECT_PEAL_ROLES", "Env-PEAL_ROLES", "X-Peal_Roles", "Proxy", "FCGI_ROLE")
+    is_problem(site.post(EVENT, path="/events", headers=dict.fromkeys(roles, everything)),
+               403, "publishing with all headers")
+    for name in roles:
+        is_problem(site.post(EVENT, path="/events", headers={name: everything}),
+                   403, "publishing with the header " + name)
+    is_problem(site.get("/publish/status", **dict.fromkeys(roles, everything)),
+               403, "the status with all headers")
+    names = dict.fromkeys(("PEAL_CHANNEL", "Peal-Channel", "PEAL-CHANNEL", "HTTP_PEAL_CHANNEL",
+                           "REMOTE_USER", "Remote-User", "Proxy"), "b")
+    plain = site.subscribe("a", headers=names)
+    mine = site.subscribe("b", path="/mine", headers=dict(names, **basic("alice", "wonder")))
+    for channel in ("b", "user-b"):
+        equal(site.publish(channel, "wrong")["subscribers"], 0, "subscribers of " + channel)
+    for stream, channel in ((plain, "a"), (mine, "user-alice")):
+        site.publish(channel, "right")
+        equal(stream.next().data, '"right"', "the first event of " + channel)
+
+
 @case
 def a_header_cannot_set_what_the_configuration_sets(place):
+    headers_change_nothing(place, place.behind_lighttpd())
+
+
+@case
+def nor_can_it_under_apache(place):
+    site = place.behind_apache()
+    # There /publish has its roles from an option, and no variable replaces that.
+    headers_change_nothing(place, site)
+
+
+EVIL = ["\r\nX-Evil: 1", "\nX-Evil: 1", "\rX-Evil: 1", "\n\nid: 1\ndata: evil", "\0", "\x7f",
+        "\x85", "\u2028\nevent: evil"]
+NO_UTF8 = [b"\xff\xfe", b"\xc3", b"\xed\xa0\x80", b"\xc0\x8a"]
+
+
+def quoted_evil():
+    return ([urllib.parse.quote("a" + text) for text in EVIL]
+            + [urllib.parse.quote(b"a" + raw) for raw in NO_UTF8])
+
+
+def no_evil(answer, what):
+    check("x-evil" not in answer.headers and answer.status in (400, 403), "%s: %d %r", what,
+          answer.status, answer.headers)
+
+
+@case
+def bad_bytes_in_names_are_refused_and_reach_no_header(place):
     site = place.behind_lighttpd()
-    for name in ("PEAL_ROLES", "Peal-Roles", "HTTP_PEAL_ROLES"):
-        is_problem(site.post(EVENT, path="/events", headers={name: "publish"}),
-                   403, "with the header " + name)
-    for name in ("PEAL_CHANNEL", "Peal-Channel"):
-        stream = site.subscribe("a", headers={name: "b"})
-        site.publish("b", "wrong")
-        site.publish("a", "right")
-        equal(stream.next().data, '"right"', "the first event with the header " + name)
+    peal = Direct(place, place.socket)
+    for text in quoted_evil():
+        # lighttpd refuses some of them itself.
+        no_evil(site.get("/events?channel=" + text), "subscribing to " + text)
+        answer = peal.ask(query_string="channel=" + text)
+        is_problem(answer, 400, text)
+        no_evil(answer, text)
+        for field in ("channel=%s&data=1", "channel=a&data=1&topic=%s"):
+            no_evil(site.post(field % text, kind="application/x-www-form-urlencoded"), field % text)
+        no_evil(site.post("1", kind="text/plain", path="/publish?channel=" + text), text)
+        no_evil(site.post("1", kind="text/plain", path="/publish?channel=a&topic=" + text), text)
+
+
+@case
+def bad_bytes_in_a_variable_are_no_channel(place):
+    peal = place.direct()
+    for text in EVIL:
+        if "\0" not in text:
+            no_evil(peal.ask(PEAL_CHANNEL="user-{REMOTE_USER}", REMOTE_USER="a" + text), repr(text))
+    for raw in NO_UTF8:
+        sent = request(peal.variables(PEAL_CHANNEL="{REMOTE_USER}", REMOTE_USER="#" * len(raw)))
+        stream = Stream(connect(peal.address), sent.replace(b"#" * len(raw), raw), FastcgiBody())
+        place.streams.append(stream)
+        stream.wait(lambda: stream.closed, "an answer")
+        equal(stream.status, 403, "status for %r" % raw)
+    with connect(peal.address) as sock:
+        sock.sendall(request(peal.variables("GET", REMOTE_USER="a\0b",
+                                            PEAL_CHANNEL="{REMOTE_USER}")))
+        equal(sock.recv(100), b"", "what a variable with a NUL is answered")
+
+
+@case
+def a_resume_point_cannot_write_lines_of_its_own(place):
+    peal = place.direct()
+    asked = [{"query_string": "channel=a&lastEventId=" + text} for text in quoted_evil()]
+    asked += [{"query_string": "channel=a", "HTTP_LAST_EVENT_ID": "a" + text}
+              for text in EVIL if "\0" not in text]
+    for variables in asked:
+        text = repr(variables)
+        stream = peal.stream(**variables).opened()
+        event = stream.next()
+        equal(event.type, "peal:gap", "the first event after " + text)
+        check(b"\nid: 1\n" not in stream.raw and b"\nevent: evil" not in stream.raw
+              and b"\r" not in stream.raw and b"\0" not in stream.raw, "%r", stream.raw)
+        stream.raw.decode("utf-8")
+        check("x-evil" not in stream.headers, "headers: %r", stream.headers)
+
+
+@case
+def data_cannot_write_lines_of_its_own(place):
+    site = place.behind_lighttpd()
+    stream = site.subscribe("a")
+    for end in ("\n", "\r", "\r\n"):
+        text = end.join(("1", "id: 1", "event: evil", "", "retry: 1", ": x"))
+        answer = site.post(text, kind="text/plain", path="/publish?channel=a&topic=t")
+        equal(answer.status, 200, "publishing %r" % text)
+        event = stream.next()
+        equal((event.id, event.type, event.data),
+              (answer.json()["id"], "t", text.replace(end, "\n")), "the event")
+    equal(stream.parser.retry, 3000, "the retry time")
+
+
+@case
+def an_origin_cannot_write_headers(place):
+    peal = place.direct("--cors-origin", "https://shop.example")
+    for origin in ("https://shop.example\r\nX-Evil: 1", "https://shop.example\n", "\r\nX-Evil: 1"):
+        answer = peal.ask(HTTP_ORIGIN=origin, PEAL_ROLES="")
+        no_evil(answer, repr(origin))
+        check("access-control-allow-origin" not in answer.headers, "%r", answer.headers)
 
 
 @case
