@@ -244,8 +244,8 @@ def a_worker_without_a_thread_says_so_and_its_successor_serves(place):
     time.sleep(1)
     more = log_of(place).splitlines()[before:]
     check(len(more) <= 16, "it tries too often: %r", more)
-    lines = [line for line in log_of(place).splitlines() if "error" in line]
-    check(all("temporarily unavailable" in line for line in lines), "what it says: %r", lines)
+    lines = [line for line in log_of(place).splitlines() if "]: error: " in line]
+    check(all("thread: Resource temporarily unavailable" in line for line in lines), "what it says: %r", lines)
 
     set_limit(place, process.pid, "nproc", 20, **who)
     peal = Direct(place, place.socket, process)
