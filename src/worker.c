@@ -323,8 +323,11 @@ worker_run(struct options *options, int listen_fd, _Atomic uint32_t *ready)
 	if (rc == 0) {
 		rc = intake_start(&w.intake, listen_fd, options, &w.store,
 		    &w.arrivals);
-		if (rc != 0)
+		if (rc != 0) {
+			buf_put_cstr(&why,
+			    "cannot start the intake's thread: ");
 			buf_put_cstr(&why, strerror(-rc));
+		}
 	}
 	if (rc == 0) {
 		log_at(LOG_AT_INFO, "worker ready");
