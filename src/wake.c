@@ -81,7 +81,7 @@ sweep_folder(const struct store *s)
 	if (fifo_path(s, 0, own) != 0)
 		return;
 	/* Shorter than the path of a FIFO beside it. */
-	strcpy(folder, s->arena.path);
+	(void)snprintf(folder, sizeof(folder), "%s", s->arena.path);
 	DIR *dir = opendir(dirname(folder));
 	if (dir == NULL)
 		return;
