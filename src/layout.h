@@ -92,7 +92,7 @@ struct layout_header {
 	uint64_t evicted_count;
 	uint64_t evicted_pressure;
 	uint64_t purged;
-	uint64_t repairs;
+	_Atomic uint64_t repairs;
 	uint64_t totals[5]; /* of workers that are gone; enum layout_total */
 
 	/* Index, and its own cache line. */

@@ -27,6 +27,7 @@ int
 pump_init(struct pump *p, struct audience *audience)
 {
 	*p = (struct pump){ .audience = audience };
+	p->repairs = store_repairs(audience->store);
 	p->behind_end = &p->behind;
 	p->page.bytes = malloc(PAGE_ROOM);
 	p->page.room = PAGE_ROOM;
@@ -257,6 +258,35 @@ serve_behind(struct pump *p, uint64_t boot_ms)
 	shrink_page(p);
 }
 
+static void
+add_due(struct pump *p, struct roster_channel *channel)
+{
+	if (channel == NULL || channel->is_due)
+		return;
+	channel->is_due = true;
+	channel->next_due = p->due;
+	p->due = channel;
+	p->next_due_ms = 0;
+}
+
+/*
+ * A repair may have dropped a registration of ours that went bad, and nobody
+ * would tell us of that channel's news again.  To read all of them shows it: its
+ * streams are ended, and come back.
+ */
+static void
+look_after_repair(struct pump *p)
+{
+	const struct roster *roster = &p->audience->roster;
+	uint64_t repairs = store_repairs(p->audience->store);
+
+	if (repairs == p->repairs)
+		return;
+	p->repairs = repairs;
+	for (uint32_t i = 0; i < roster->cookie_count; i++)
+		add_due(p, roster_by_cookie(roster, i));
+}
+
 void
 pump_take_news(struct pump *p, uint64_t boot_ms)
 {
@@ -268,17 +298,11 @@ pump_take_news(struct pump *p, uint64_t boot_ms)
 		return;
 	do {
 		count = follow_news(p->audience->store, cookies, NEWS_AT_ONCE);
-		for (int i = 0; i < count; i++) {
-			struct roster_channel *channel =
-			    roster_by_cookie(&p->audience->roster, cookies[i]);
-			if (channel == NULL || channel->is_due)
-				continue;
-			channel->is_due = true;
-			channel->next_due = p->due;
-			p->due = channel;
-			p->next_due_ms = 0;
-		}
+		for (int i = 0; i < count; i++)
+			add_due(p,
+			    roster_by_cookie(&p->audience->roster, cookies[i]));
 	} while (count == NEWS_AT_ONCE);
+	look_after_repair(p);
 	if (count < 0) {
 		p->news = true;
 		pause_reading(p, count, boot_ms);

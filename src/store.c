@@ -473,6 +473,13 @@ store_last_id(const struct store *s)
 	return atomic_load(&s->arena.header->last_id);
 }
 
+uint64_t
+store_repairs(const struct store *s)
+{
+	return atomic_load_explicit(&s->arena.header->repairs,
+	    memory_order_relaxed);
+}
+
 void
 store_count(struct store *s, enum layout_total total, uint64_t by)
 {

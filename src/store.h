@@ -99,6 +99,9 @@ int store_purge(struct store *s, struct span channel);
 /* The id of the newest event of the arena.  No lock. */
 uint64_t store_last_id(const struct store *s);
 
+/* How often the arena was repaired while it was in use.  No lock. */
+uint64_t store_repairs(const struct store *s);
+
 /* Add to a counter of this worker.  No lock. */
 void store_count(struct store *s, enum layout_total total, uint64_t by);
 void store_count_streams(struct store *s, uint32_t streams);

@@ -7,6 +7,7 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -278,6 +279,26 @@ def a_garbled_arena_is_repaired_or_refused_when_it_is_opened(place):
         verdict = place.pealctl("check")
         equal(verdict.returncode, 0, "pealctl check: %s" % verdict.stdout)
         peal.process.stop()
+
+
+@case
+def a_stream_whose_registration_went_bad_is_ended_and_comes_back(place):
+    peal = place.direct("--workers", "1", "--heartbeat", "600s")
+    stream = peal.subscribe("a")
+    last = peal.publish("a", 0)["id"]
+    equal(numbers(stream, 1), [0], "the event")
+    kind = (0x4c73546e).to_bytes(4, sys.byteorder)  # a registration's, in layout.h
+    with open(place.arena, "r+b") as file:
+        raw = file.read()
+        places = [at for at in range(0, len(raw), 256) if raw[at:at + 4] == kind]
+        equal(len(places), 1, "registrations in the arena")
+        file.seek(places[0])
+        file.write(b"\xa5\xa5\xa5\xa5")
+
+    peal.publish("a", 1)
+
+    stream.ended()
+    equal(numbers(peal.subscribe("a", since=last), 1), [1], "what was missed")
 
 
 @case
