@@ -408,9 +408,16 @@ arena_lock(struct arena *a)
 
 	if (rc == EBUSY) {
 #ifdef __SANITIZE_THREAD__
-		/* It knows no clocklock (gcc 12), and would take all that
-		 * happens under the lock for a race. */
-		rc = pthread_mutex_lock(&a->header->mutex);
+		/* It knows no clocklock (gcc 12), would take all that happens
+		 * under the lock for a race, and does not expect a dead owner of
+		 * timedlock: but the limit must hold here, too. */
+		for (int ms = 0; rc == EBUSY && ms < LOCK_SECONDS * 1000;
+		     ms++) {
+			(void)usleep(1000);
+			rc = pthread_mutex_trylock(&a->header->mutex);
+		}
+		if (rc == EBUSY)
+			rc = ETIMEDOUT;
 #else
 		struct timespec until;
 		(void)clock_gettime(CLOCK_MONOTONIC, &until);
