@@ -402,3 +402,40 @@ history_after(const struct arena *a, const struct layout_block *channel,
 			return 0;
 	}
 }
+
+/* A caller may have waited so long for the arena to be opened. */
+#define OPENING_MS 60000
+
+void
+history_begin(struct arena *a, struct clock_now now)
+{
+	uint64_t waited = a->header->made_ms - now.wall_ms;
+	uint64_t beginning = waited < OPENING_MS
+	    ? event_id_make(a->header->made_ms, EVENT_COUNTER_MAX)
+	    : event_id_make(now.wall_ms, 0);
+
+	for (uint32_t i = 0; i < a->bucket_count; i++)
+		atomic_store(&a->buckets[i].forgotten, beginning);
+	atomic_store(&a->header->last_id, beginning);
+	clock_boot_id(a->header->boot_id);
+}
+
+void
+history_rebase(struct arena *a, struct clock_now now)
+{
+	unsigned char boot[16];
+
+	clock_boot_id(boot);
+	if (memcmp(boot, a->header->boot_id, sizeof(boot)) == 0)
+		return;
+	for (uint32_t i = 1; i < a->block_count; i++) {
+		struct layout_block *b = pool_block(a, i, LAYOUT_EVENT);
+		if (b == NULL)
+			continue;
+		uint64_t ms = event_id_ms(b->event.id);
+		uint64_t age = ms < now.wall_ms ? now.wall_ms - ms : 0;
+		b->event.stamp_ms = age < now.boot_ms ? now.boot_ms - age : 0;
+	}
+	atomic_store(&a->header->stamp_ms, 0);
+	memcpy(a->header->boot_id, boot, sizeof(boot));
+}

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "arena.h"
+#include "clock.h"
 #include "layout.h"
 #include "span.h"
 
@@ -87,5 +88,19 @@ bool history_is_framed(const struct arena *a, const struct layout_block *event);
 
 /* Put a channel into its bucket. */
 void history_hash_in(struct arena *a, struct layout_block *channel);
+
+/*
+ * An arena's beginning: what came before it is forgotten, by every channel.  The
+ * caller read its clock before it waited, and a removed arena may have given
+ * out ids since: the file's own time counts, to the end of its millisecond.
+ */
+void history_begin(struct arena *a, struct clock_now now);
+
+/*
+ * Stamps are read off the boot clock, which an arena on a disk outlives.  After a
+ * reboot an event's age is what the wall clock says; older than this boot
+ * counts as old as this boot.
+ */
+void history_rebase(struct arena *a, struct clock_now now);
 
 #endif

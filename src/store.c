@@ -16,43 +16,6 @@
  * spread and an idle channel's history goes all the same. */
 #define EXPIRE_PER_APPEND 4
 
-/*
- * Stamps are read off the boot clock, which an arena on a disk outlives.  After a
- * reboot an event's age is what the wall clock says; older than this boot
- * counts as old as this boot.
- */
-static void
-rebase_stamps(struct arena *a, struct clock_now now)
-{
-	unsigned char boot[16];
-
-	clock_boot_id(boot);
-	if (memcmp(boot, a->header->boot_id, sizeof(boot)) == 0)
-		return;
-	for (uint32_t i = 1; i < a->block_count; i++) {
-		struct layout_block *b = pool_block(a, i, LAYOUT_EVENT);
-		if (b == NULL)
-			continue;
-		uint64_t ms = event_id_ms(b->event.id);
-		uint64_t age = ms < now.wall_ms ? now.wall_ms - ms : 0;
-		b->event.stamp_ms = age < now.boot_ms ? now.boot_ms - age : 0;
-	}
-	atomic_store(&a->header->stamp_ms, 0);
-	memcpy(a->header->boot_id, boot, sizeof(boot));
-}
-
-/* An arena's beginning: what came before it is forgotten, by every channel. */
-static void
-begin_history(struct arena *a, struct clock_now now)
-{
-	uint64_t beginning = event_id_make(now.wall_ms, 0);
-
-	for (uint32_t i = 0; i < a->bucket_count; i++)
-		atomic_store(&a->buckets[i].forgotten, beginning);
-	atomic_store(&a->header->last_id, beginning);
-	clock_boot_id(a->header->boot_id);
-}
-
 /* Add a gone worker's counters to the arena's. */
 static void
 fold_totals(struct arena *a, struct layout_worker *worker)
@@ -106,14 +69,14 @@ store_open(struct store *s, const char *path, uint64_t size,
 		/* last_id is 0 only where a first opener died in here. */
 		if (s->opened == ARENA_MADE ||
 		    atomic_load(&a->header->last_id) == 0)
-			begin_history(a, now);
+			history_begin(a, now);
 		/* Nobody is alive: no slot has an owner. */
 		for (uint32_t i = 0; i < a->worker_count; i++) {
 			if (a->workers[i].pid != 0)
 				fold_totals(a, &a->workers[i]);
 			a->workers[i].pid = 0;
 		}
-		rebase_stamps(a, now);
+		history_rebase(a, now);
 		if (s->opened == ARENA_ALONE)
 			s->damaged = repair_arena(a, !is_unused_from_fresh(a));
 		if (a->header->max_events == 0) {

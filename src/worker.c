@@ -192,18 +192,6 @@ take_signals(struct worker *w)
 	}
 }
 
-static void
-take_arrivals(struct worker *w, struct clock_now now)
-{
-	struct letter *letter = mailbox_take(&w->arrivals);
-
-	while (letter != NULL) {
-		struct pump_arrival *arrival = (struct pump_arrival *)letter;
-		letter = letter->next;
-		pump_admit(&w->pump, arrival, now, w->stopping);
-	}
-}
-
 /*
  * Streams of an arena that was removed would wait for ever: end, so that they
  * come back to a successor, which makes a new one and tells them of the gap.
@@ -211,14 +199,27 @@ take_arrivals(struct worker *w, struct clock_now now)
 static void
 check_place(struct worker *w, uint64_t boot_ms)
 {
-	if (w->next_check_ms > boot_ms || w->audience.count == 0)
-		return;
 	w->next_check_ms = boot_ms + PLACE_CHECK_MS;
 	if (wake_in_place(&w->store, w->inbox))
 		return;
 	log_at(LOG_AT_ERROR, "%s was removed or made anew; this worker ends",
 	    w->options->arena);
 	w->stopping = true;
+}
+
+static void
+take_arrivals(struct worker *w, struct clock_now now)
+{
+	struct letter *letter = mailbox_take(&w->arrivals);
+
+	/* Who is new must not get to see an arena that others have left. */
+	if (letter != NULL && !w->stopping)
+		check_place(w, now.boot_ms);
+	while (letter != NULL) {
+		struct pump_arrival *arrival = (struct pump_arrival *)letter;
+		letter = letter->next;
+		pump_admit(&w->pump, arrival, now, w->stopping);
+	}
 }
 
 static int
@@ -262,7 +263,8 @@ turn(struct worker *w)
 	}
 	audience_timers(&w->audience, now.boot_ms);
 	pump_pass(&w->pump, now.boot_ms);
-	check_place(w, now.boot_ms);
+	if (w->next_check_ms <= now.boot_ms && w->audience.count > 0)
+		check_place(w, now.boot_ms);
 }
 
 /* What was acknowledged goes out; then everybody is sent away in order. */

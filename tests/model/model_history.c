@@ -355,7 +355,7 @@ run(const char *folder, uint64_t size, uint32_t max_events, long steps)
 	(void)snprintf(path, sizeof(path), "%s/arena", folder);
 	int rc = store_open(&store, path, size, &limits, m.now, &why);
 	REQUIRE(rc == 0, "open: %.*s", (int)why.len, why.ptr);
-	m.beginning = event_id_make(m.now.wall_ms, 0);
+	m.beginning = store_last_id(&store);
 	rc = wake_attach(&store, m.now, &inbox, &why);
 	REQUIRE(rc == 0, "attach: %.*s", (int)why.len, why.ptr);
 	REQUIRE(wake_init(&wake, &store, 16) == 0, "out of memory");
