@@ -9,10 +9,15 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A full backlog is an instant 500 or 502 for a viewer who will not return. */
 #define BACKLOG 4096
+
+/* Workers whose supervisor was killed end within two seconds, and have its socket
+ * until then: a successor tries so often, every 100 ms. */
+#define IN_USE_TRIES 25
 
 /* The first descriptor of socket activation: sd_listen_fds(3). */
 #define LISTEN_FDS_START 3
@@ -168,8 +173,8 @@ was_activated(void)
 	    strtol(count, NULL, 10) > 0;
 }
 
-int
-listener_open(struct listener *l, const struct options *o, struct buf *why)
+static int
+open_once(struct listener *l, const struct options *o, struct buf *why)
 {
 	*l = (struct listener){ .fd = -1 };
 	if (o->listen == NULL && was_activated())
@@ -185,6 +190,21 @@ listener_open(struct listener *l, const struct options *o, struct buf *why)
 	if (strchr(o->listen, '/') != NULL)
 		return listen_unix(l, o->listen, o->socket_mode, why);
 	return listen_tcp(l, o->listen, why);
+}
+
+int
+listener_open(struct listener *l, const struct options *o, struct buf *why)
+{
+	const struct timespec pause = { .tv_nsec = 100 * 1000 * 1000 };
+	int rc = open_once(l, o, why);
+
+	for (int i = 0; rc == -EADDRINUSE && i < IN_USE_TRIES; i++) {
+		listener_close(l);
+		buf_clear(why);
+		(void)nanosleep(&pause, NULL);
+		rc = open_once(l, o, why);
+	}
+	return rc;
 }
 
 bool

@@ -20,7 +20,8 @@ struct listener {
  * fd:N), else the first of systemd's LISTEN_FDS, else descriptor 0.
  *
  * A unix socket that nobody listens on any more is replaced; one that is in
- * use, and any other file, is left alone.
+ * use, and any other file, is left alone.  An address in use is tried for two and a
+ * half seconds, since workers of a killed supervisor may still hold it.
  *
  * Returns 0, or with why holding one line:
  *   -EINVAL  descriptor 0 or N is no listening socket

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Several processes are one peal; they come and go without anybody noticing."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -201,13 +202,31 @@ def its_arena_is_private(place):
 @case
 def a_socket_left_behind_is_taken_over(place):
     peal = place.direct()
-    for pid in workers(peal.process):
-        os.kill(pid, signal.SIGKILL)
+    pids = wait_for(lambda: workers(peal.process), "the worker")
+    # In this order: a killed worker would be replaced.
     peal.process.signal(signal.SIGKILL)
     peal.process.wait()
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    wait_for(lambda: not any(alive(p) for p in pids), "the worker to end")
     check(os.path.exists(place.socket), "the test needs a stale socket")
     peal = place.direct()
     equal(peal.publish("a", 1)["subscribers"], 0, "it works")
+
+
+@case
+def a_successor_waits_for_the_workers_of_a_killed_supervisor(place):
+    peal = place.direct("--workers", "2")
+    for _ in range(20):
+        peal.subscribe("a")
+    wait_for(lambda: len(workers(peal.process)) == 2, "two workers")
+    peal.process.signal(signal.SIGKILL)
+    peal.process.wait()
+    after = place.start("after", [place.peal_fcgi, "--listen", place.socket, "--arena",
+                                  place.arena], env=place.environment(0), **place.as_service())
+    wait_for(lambda: workers(after), "the successor's worker")
+    check(after.running(), "the successor has given up")
 
 
 @case
