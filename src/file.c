@@ -6,17 +6,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Read all there is, at most limit bytes.  Returns 0 or -errno. */
-static int
-read_all(int fd, size_t limit, struct buf *out)
+int
+file_read_open(int fd, size_t limit, struct buf *out)
 {
 	const size_t begin = out->len;
 
 	while (out->len - begin <= limit) {
-		char *to = buf_room(out, 4096);
+		char *to = buf_room(out, 16384);
 		if (to == NULL)
 			return -ENOMEM;
-		ssize_t len = read(fd, to, 4096);
+		ssize_t len = read(fd, to, 16384);
 		if (len < 0 && errno == EINTR)
 			continue;
 		if (len < 0)
@@ -35,7 +34,7 @@ file_read(const char *path, size_t limit, struct buf *out)
 
 	if (fd < 0)
 		return -errno;
-	int error = read_all(fd, limit, out);
+	int error = file_read_open(fd, limit, out);
 	(void)close(fd);
 	return error;
 }
@@ -68,7 +67,7 @@ file_read_secret(const char *path, size_t limit, struct buf *out,
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	int error = fd < 0 ? -errno : check_secret(fd, fault);
 	if (error == 0)
-		error = read_all(fd, limit, out);
+		error = file_read_open(fd, limit, out);
 	if (fd >= 0)
 		(void)close(fd);
 	if (error != 0 && *fault == NULL)

@@ -8,6 +8,9 @@
 
 #include "buf.h"
 
+/* Append what is left of an open file to out.  Errors as file_read(). */
+int file_read_open(int fd, size_t limit, struct buf *out);
+
 /*
  * Append a file to out.
  *

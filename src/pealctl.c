@@ -18,6 +18,7 @@
 #include "buf.h"
 #include "clock.h"
 #include "event.h"
+#include "file.h"
 #include "follow.h"
 #include "options.h"
 #include "report.h"
@@ -29,7 +30,7 @@
 #include "wake.h"
 
 /* What is read from standard input for one event, at most. */
-#define DATA_MAX (UINT64_C(16) << 20)
+#define DATA_MAX ((size_t)16 << 20)
 
 struct ctl {
 	const char *arena;
@@ -157,27 +158,6 @@ do_check(struct ctl *ctl)
 	return count == 0 && ctl->store.damaged == 0 ? 0 : 1;
 }
 
-/* Read standard input to its end.  Returns 0, -EFBIG, -ENOMEM or -errno. */
-static int
-read_data(struct buf *data)
-{
-	for (;;) {
-		char *to = buf_room(data, 65536);
-		if (to == NULL)
-			return -ENOMEM;
-		ssize_t len = read(STDIN_FILENO, to, 65536);
-		if (len < 0 && errno == EINTR)
-			continue;
-		if (len < 0)
-			return -errno;
-		if (len == 0)
-			return 0;
-		data->len += (size_t)len;
-		if (data->len > DATA_MAX)
-			return -EFBIG;
-	}
-}
-
 static int
 append(struct ctl *ctl, struct span channel, struct span body)
 {
@@ -216,7 +196,7 @@ do_publish(struct ctl *ctl)
 	if (ctl->argc > 2)
 		buf_put_cstr(&data, ctl->argv[2]);
 	else
-		rc = read_data(&data);
+		rc = file_read_open(STDIN_FILENO, DATA_MAX, &data);
 	if (rc == 0 && !span_is_utf8(buf_span(&data)))
 		rc = -EILSEQ;
 	sse_event(&body, topic, buf_span(&data));

@@ -201,9 +201,9 @@ class Swarm:
             self.turn()
 
     def behind(self):
-        """Who still misses something."""
+        """Who still misses something, or has to come back from its last cut."""
         plan = self.plan
-        return [s for s in self.subscribers if s.moments or s.wanted < len(
+        return [s for s in self.subscribers if s.moments or s.sock is None or s.wanted < len(
             range(s.channel, plan.events, plan.channels))]
 
     def close(self):
