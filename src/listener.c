@@ -234,5 +234,6 @@ listener_close(struct listener *l)
 	if (l->path != NULL)
 		(void)unlink(l->path);
 	free(l->path);
-	*l = (struct listener){ .fd = -1 };
+	l->path = NULL;
+	l->fd = -1;
 }
