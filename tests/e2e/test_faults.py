@@ -38,6 +38,7 @@ def workers_end_with_a_killed_supervisor_and_its_successor_goes_on(place):
     peal.process.signal(signal.SIGKILL)
     peal.process.wait()
     wait_for(lambda: not any(alive(p) for p in pids), "the workers to end")
+    wait_for(lambda: not accepts(place.socket), "the workers to let go of the socket")
     for stream in streams:
         stream.ended()
 
