@@ -15,6 +15,7 @@
 #include "conf.h"
 #include "file.h"
 #include "setting.h"
+#include "table.h"
 
 #define CONFIG_FILE_MAX AMOUNT_MIB
 #define KEY_FILE_MAX (64 * AMOUNT_KIB)
@@ -97,45 +98,14 @@ static const struct setting rows[] = {
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static const struct setting *
-find_row(struct span name)
-{
-	for (size_t i = 0; i < ROWS; i++) {
-		if (span_equal(span_of(rows[i].name), name))
-			return &rows[i];
-	}
-	return NULL;
-}
-
-/* One option: its name and value, what it does, and its default in brackets. */
-static void
-put_row(struct buf *out, const struct setting *row)
-{
-	const size_t column = 27;
-	size_t begin = out->len;
-
-	setting_say(out, "  --%s%s%s", row->name,
-	    row->argument != NULL ? " " : "",
-	    row->argument != NULL ? row->argument : "");
-	setting_say(out, "%*s%s", (int)(begin + column - out->len), "",
-	    row->help);
-	const char *initial = row->shown != NULL ? row->shown : row->initial;
-	if (initial != NULL) {
-		bool fits = out->len - begin + strlen(initial) + 3 <= 80;
-		buf_put_char(out, fits ? ' ' : '\n');
-		setting_say(out, "%*s[%s]", fits ? 0 : (int)column, "",
-		    initial);
-	}
-	buf_put_char(out, '\n');
-}
+static const struct table table = { .rows = rows, .count = ROWS };
 
 static void
 put_help(struct buf *out)
 {
 	buf_put_cstr(out,
 	    "usage: peal.fcgi [--OPTION VALUE | --OPTION=VALUE] ...\n\n");
-	for (size_t i = 0; i < ROWS; i++)
-		put_row(out, &rows[i]);
+	table_put_help(&table, out);
 	buf_put_cstr(out,
 	    "\nSizes take K, M and G; times take ms, s, m, h and d.\n"
 	    "The manual: man 8 peal.fcgi, man 5 peal.conf, man 7 peal\n");
@@ -151,63 +121,13 @@ put_version(struct buf *out)
 struct reader {
 	struct options *o;
 	struct setting_place place;
-	int argc;
-	char **argv;
+	struct table_arguments arguments;
 };
 
 static int
 set(struct reader *r, const struct setting *row, const char *value)
 {
-	return row->set(&r->place, row, (char *)r->o + row->offset, value);
-}
-
-static int
-set_defaults(struct reader *r)
-{
-	for (size_t i = 0; i < ROWS; i++) {
-		if (rows[i].initial == NULL)
-			continue;
-		int error = set(r, &rows[i], rows[i].initial);
-		if (error != 0)
-			return error;
-	}
-	return 0;
-}
-
-/*
- * Take the option at argv[*at] and its value, which is NULL where a flag stands
- * alone; *row is NULL if there is none.  Returns 1, 0 at the end, or -EINVAL with the text filled in.
- */
-static int
-next_argument(struct reader *r, int *at, const struct setting **row,
-    const char **value)
-{
-	*row = NULL;
-	*value = NULL;
-	if (*at >= r->argc)
-		return 0;
-	const char *argument = r->argv[(*at)++];
-	if (strncmp(argument, "--", 2) != 0)
-		return setting_refuse(&r->place, NULL,
-		    "unexpected argument \"%s\"; try --help", argument);
-	struct span name = { argument + 2, strcspn(argument + 2, "=") };
-	*row = find_row(name);
-	if (*row == NULL)
-		return setting_refuse(&r->place, NULL,
-		    "unknown option \"--%.*s\"; try --help", (int)name.len,
-		    name.ptr);
-	*value = name.ptr[name.len] == '=' ? name.ptr + name.len + 1 : NULL;
-	if ((*row)->argument == NULL) {
-		if (*value != NULL && (*row)->local)
-			return setting_refuse(&r->place, *row,
-			    "it takes no value");
-	} else if (*value == NULL) {
-		if (*at >= r->argc)
-			return setting_refuse(&r->place, *row,
-			    "it needs a value, %s", (*row)->argument);
-		*value = r->argv[(*at)++];
-	}
-	return 1;
+	return table_set(row, &r->place, r->o, value);
 }
 
 /*
@@ -219,11 +139,12 @@ read_local(struct reader *r, const struct setting **said)
 {
 	const struct setting *row;
 	const char *value;
-	int at = 1;
 	int more;
 
 	*said = NULL;
-	while ((more = next_argument(r, &at, &row, &value)) > 0) {
+	r->arguments.at = 1;
+	while ((more = table_next(&table, &r->place, &r->arguments, &row,
+		    &value)) > 0) {
 		/* The analyzer does not know that setting_refuse() never
 		 * returns 1.
 		 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
@@ -244,9 +165,9 @@ read_command_line(struct reader *r)
 	const struct setting *row;
 	const char *value;
 	bool origins = false;
-	int at = 1;
 
-	while (next_argument(r, &at, &row, &value) > 0) {
+	r->arguments.at = 1;
+	while (table_next(&table, &r->place, &r->arguments, &row, &value) > 0) {
 		/* The analyzer does not know that setting_refuse() never
 		 * returns 1.
 		 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
@@ -296,7 +217,7 @@ read_line(struct reader *r, struct span line)
 		return setting_refuse(&r->place, NULL, "%s", fault);
 	if (name.len == 0)
 		return 0;
-	const struct setting *row = find_row(name);
+	const struct setting *row = table_find(&table, name);
 	if (row == NULL)
 		return setting_refuse(&r->place, NULL,
 		    "unknown option \"%.*s\"", (int)name.len, name.ptr);
@@ -331,8 +252,9 @@ read_config(struct reader *r)
 	if (error == 0)
 		error = read_lines(r, buf_span(&content));
 	else
-		(void)setting_refuse(&r->place, find_row(SPAN("config")),
-		    "%s: %s", r->o->config, strerror(-error));
+		(void)setting_refuse(&r->place,
+		    table_find(&table, SPAN("config")), "%s: %s", r->o->config,
+		    strerror(-error));
 	buf_fini(&content);
 	return error;
 }
@@ -356,7 +278,7 @@ options_default_arena(char *path, size_t room)
 static int
 set_arena(struct reader *r)
 {
-	const struct setting *row = find_row(SPAN("arena"));
+	const struct setting *row = table_find(&table, SPAN("arena"));
 	char path[PATH_MAX];
 
 	if (r->o->arena != NULL)
@@ -381,7 +303,8 @@ check_event_size(struct reader *r)
 	if (o->max_event_size <= most)
 		return 0;
 	amount_print(size, o->max_event_size, amount_sizes);
-	return setting_refuse(&r->place, find_row(SPAN("max-event-size")),
+	return setting_refuse(&r->place,
+	    table_find(&table, SPAN("max-event-size")),
 	    "\"%s\" is more than an eighth of --arena-size", size);
 }
 
@@ -432,7 +355,7 @@ read_keys(struct reader *r)
 	buf_put_char(&why, '\0');
 	if (error != 0)
 		(void)setting_refuse(&r->place,
-		    find_row(SPAN("publish-key-file")), "%s",
+		    table_find(&table, SPAN("publish-key-file")), "%s",
 		    buf_error(&why) == 0 ? why.ptr : "out of memory");
 	buf_fini(&why);
 	return error;
@@ -443,16 +366,16 @@ options_read(struct options *o, int argc, char **argv, struct buf *text)
 {
 	struct reader r = {
 		.o = o,
-		.place = { .text = text,
+		.place = { .program = "peal.fcgi",
+		    .text = text,
 		    .owned = &o->owned,
 		    .owned_count = &o->owned_count },
-		.argc = argc,
-		.argv = argv,
+		.arguments = { .argc = argc, .argv = argv },
 	};
 	const struct setting *said;
 
 	*o = (struct options){ 0 };
-	if (set_defaults(&r) != 0)
+	if (table_set_defaults(&table, &r.place, o) != 0)
 		return OPTIONS_CONFIG;
 	if (read_local(&r, &said) != 0)
 		return OPTIONS_USAGE;

@@ -47,7 +47,7 @@ setting_refuse(const struct setting_place *place, const struct setting *s,
 {
 	va_list arguments;
 
-	setting_say(place->text, "peal.fcgi: ");
+	setting_say(place->text, "%s: ", place->program);
 	if (place->file != NULL)
 		setting_say(place->text, "%s:%zu: ", place->file, place->line);
 	if (s != NULL)

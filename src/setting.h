@@ -14,6 +14,7 @@
 
 /* Where an option is read, and what its values need. */
 struct setting_place {
+	const char *program;
 	const char *file; /* NULL: the command line */
 	size_t line;	  /* of the file, from 1 */
 	struct buf *text; /* takes what is wrong */

@@ -26,6 +26,7 @@ scene_make(struct scene *s)
 				 .max = 2000,
 				 .unit = 1000 } };
 	s->place = (struct setting_place){
+		.program = "peal.fcgi",
 		.text = &s->text,
 		.owned = &s->owned,
 		.owned_count = &s->owned_count,
