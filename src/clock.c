@@ -24,6 +24,16 @@ clock_read(void)
 	};
 }
 
+uint64_t
+clock_measure_ns(void)
+{
+	struct timespec now;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * UINT64_C(1000000000) +
+	    (uint64_t)now.tv_nsec;
+}
+
 void
 clock_boot_id(unsigned char id[16])
 {

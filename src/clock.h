@@ -15,6 +15,9 @@ struct clock_now {
 
 struct clock_now clock_read(void);
 
+/* Nanoseconds of a clock that never steps, to measure with.  CLOCK_MONOTONIC. */
+uint64_t clock_measure_ns(void);
+
 /* The boot this is: boot_ms of another one means nothing.  All 0 if unknown. */
 void clock_boot_id(unsigned char id[16]);
 
