@@ -1,5 +1,5 @@
-# What ./demo and ./check share, for Debian 12 and later: installing what is missing, and
-# building.  Read by sh with "."; the caller's folder is the top of the source.
+# What ./demo, ./check and ./benchmark share, for Debian 12 and later: installing what is
+# missing, and building.  Read by sh with "."; the caller's folder is the top of the source.
 #
 # Needs root, or sudo, only where a package is missing.
 #
@@ -54,8 +54,9 @@ install_packages() {
 	hold=
 	for package in $wanted; do
 		case $package in
-		lighttpd | apache2) services="$services $package" ;;
-		libapache2-mod-fcgid) hold=apache2 ;;
+		lighttpd | apache2 | nginx) services="$services $package" ;;
+		libapache2-mod-fcgid) hold="$hold apache2" ;;
+		libnginx-mod-*) hold="$hold nginx" ;;
 		esac
 	done
 	# shellcheck disable=SC2086 # lists
