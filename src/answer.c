@@ -19,6 +19,9 @@
 /* Buffers that one large request grew are not kept. */
 #define KEPT_MAX 65536
 
+/* How often the arena is looked for at its path. */
+#define PLACE_CHECK_MS 1000
+
 void
 answer_init(struct answer *a, struct gate *gate, const struct options *options,
     struct wake *wake)
@@ -99,9 +102,17 @@ check_length(const struct answer *a, const struct request *r, bool too_large,
  * This one ends in order, as if it were told to; its successor makes a new one.
  */
 static int
-check_place(const struct answer *a, struct problem *problem)
+check_place(struct answer *a, struct clock_now now, struct problem *problem)
 {
-	if (arena_in_place(&a->wake->store->arena))
+	const struct arena *arena = &a->wake->store->arena;
+	bool there = arena_is_linked(arena);
+
+	/* That it was moved is seen by its path alone, which takes longer. */
+	if (there && now.boot_ms - a->place_seen_ms >= PLACE_CHECK_MS) {
+		there = arena_in_place(arena);
+		a->place_seen_ms = now.boot_ms;
+	}
+	if (there)
 		return 0;
 	log_at(LOG_AT_ERROR, "%s was removed; this worker ends",
 	    a->options->arena);
@@ -116,6 +127,7 @@ publish(struct answer *a, const struct request *r, bool too_large)
 	struct message_limits limits = {
 		.event_size = (size_t)a->options->max_event_size,
 	};
+	struct clock_now now = clock_read();
 	struct problem problem = { 0 };
 
 	if (want_role(a, r, GRANT_PUBLISH) != 0)
@@ -133,7 +145,7 @@ publish(struct answer *a, const struct request *r, bool too_large)
 			    "the body ends before its Content-Length");
 	}
 	if (rc == 0)
-		rc = check_place(a, &problem);
+		rc = check_place(a, now, &problem);
 	/* What is stored must not be answered by a hang-up. */
 	if (rc == 0 &&
 	    buf_room(&a->reply, REPLY_HEAD_MAX + r->origin.len) == NULL) {
@@ -141,8 +153,8 @@ publish(struct answer *a, const struct request *r, bool too_large)
 		rc = -ENOMEM;
 	}
 	if (rc == 0)
-		rc = publish_body(a->wake, clock_read(), r, buf_span(&a->body),
-		    &limits, &problem, &a->json);
+		rc = publish_body(a->wake, now, r, buf_span(&a->body), &limits,
+		    &problem, &a->json);
 	if (rc == 0)
 		put_json(a, r, "application/json");
 	else
@@ -257,7 +269,7 @@ answer_request(struct answer *a, const struct gate_peer *peer, bool too_large,
 	request_read(&r, gate_look, a->gate);
 	struct pump_arrival *arrival = route(a, &r, peer, too_large);
 	if (arrival != NULL) {
-		gate_park(a->gate);
+		gate_park(a->gate, peer);
 		return arrival;
 	}
 	*good = buf_error(&a->reply) == 0 &&

@@ -20,6 +20,7 @@ struct answer {
 	struct buf json;
 	struct buf reply;
 	struct span tail; /* what comes behind the reply, from json; or empty */
+	uint64_t place_seen_ms; /* the arena was where it belongs; boot clock */
 };
 
 void answer_init(struct answer *a, struct gate *gate,

@@ -469,6 +469,14 @@ arena_disclaim(struct arena *a, uint32_t slot)
 }
 
 bool
+arena_is_linked(const struct arena *a)
+{
+	struct stat st;
+
+	return fstat(a->fd, &st) == 0 && st.st_nlink > 0;
+}
+
+bool
 arena_in_place(const struct arena *a)
 {
 	struct stat open_one;

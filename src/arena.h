@@ -102,6 +102,9 @@ bool arena_is_claimed(const struct arena *a, uint32_t slot);
 
 void arena_disclaim(struct arena *a, uint32_t slot);
 
+/* False once the file was removed, or replaced by another of its name. */
+bool arena_is_linked(const struct arena *a);
+
 /* True if the file at the path is still the one that is open. */
 bool arena_in_place(const struct arena *a);
 

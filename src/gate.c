@@ -5,13 +5,22 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+/*
+ * Longest wait in a write, though nothing is written without POLLOUT.  Set where
+ * more is written than any fresh socket takes.
+ */
+#define WRITE_TIMEOUT_MS 300
+#define SMALL_REPLY 16384
 
 struct gate {
 	FCGX_Request request;
-	bool open;    /* request holds libfcgi's streams */
-	int file;     /* where libfcgi reads requests from */
-	bool carrier; /* request is the one that carries writes */
+	bool open;     /* request holds libfcgi's streams */
+	int file;      /* where libfcgi reads requests from */
+	size_t filled; /* the most that was in it since it was made small */
+	bool carrier;  /* request is the one that carries writes */
 };
 
 /* Memory kept for the file between requests. */
@@ -83,6 +92,8 @@ fill_file(struct gate *g, struct span records)
 {
 	size_t done = 0;
 
+	if (g->filled < records.len)
+		g->filled = records.len;
 	/* It was lost with a request that libfcgi refused. */
 	if (g->file < 0)
 		g->file = memfd_create("peal-request", MFD_CLOEXEC);
@@ -171,11 +182,12 @@ gate_read_body(struct gate *g, struct buf *out)
 static void
 shrink_file(struct gate *g)
 {
-	off_t size = lseek(g->file, 0, SEEK_END);
-	int rc = size > FILE_KEPT ? ftruncate(g->file, 0) : 0;
-
+	if (g->filled <= FILE_KEPT)
+		return;
 	/* Kept, it does no harm. */
+	int rc = ftruncate(g->file, 0);
 	(void)rc;
+	g->filled = 0;
 }
 
 static bool
@@ -211,10 +223,21 @@ put_and_close(struct gate *g, const struct gate_peer *peer, struct span head,
 	return good ? 0 : -EPIPE;
 }
 
+static void
+bound_writes(const struct gate_peer *peer)
+{
+	const struct timeval timeout = { .tv_usec = WRITE_TIMEOUT_MS * 1000 };
+
+	(void)setsockopt(peer->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
+	    sizeof(timeout));
+}
+
 int
 gate_reply(struct gate *g, const struct gate_peer *peer, struct span head,
     struct span body)
 {
+	if (head.len + body.len > SMALL_REPLY)
+		bound_writes(peer);
 	int rc = put_and_close(g, peer, head, body);
 
 	shrink_file(g);
@@ -222,8 +245,9 @@ gate_reply(struct gate *g, const struct gate_peer *peer, struct span head,
 }
 
 void
-gate_park(struct gate *g)
+gate_park(struct gate *g, const struct gate_peer *peer)
 {
+	bound_writes(peer);
 	close_request(g);
 }
 

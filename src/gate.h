@@ -66,8 +66,11 @@ int gate_read_body(struct gate *g, struct buf *out);
 int gate_reply(struct gate *g, const struct gate_peer *peer, struct span head,
     struct span body);
 
-/* Let go of the request unanswered: its peer is kept by somebody else now. */
-void gate_park(struct gate *g);
+/*
+ * Let go of the request unanswered: its peer is a stream from here on, and may be
+ * handed to another thread.
+ */
+void gate_park(struct gate *g, const struct gate_peer *peer);
 
 /*
  * Write to a parked stream: one flush, one write(2) for up to 8184 bytes.

@@ -33,8 +33,6 @@
 #define STOP_MS 300
 /* Accepting rests so long when descriptors ran out. */
 #define REST_MS 100
-/* Longest wait in a write, though nothing is written without POLLOUT. */
-#define WRITE_TIMEOUT_MS 300
 #define STACK_SIZE (256 * 1024)
 
 struct intake {
@@ -179,15 +177,14 @@ read_connection(struct intake *in, struct connection *c, uint64_t boot_ms)
 }
 
 static void
-set_up(int fd)
+set_up(int fd, const struct sockaddr_storage *peer)
 {
-	const struct timeval timeout = { .tv_usec = WRITE_TIMEOUT_MS * 1000 };
 	const int one = 1;
 
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
-	    sizeof(timeout));
-	/* Fails on a unix socket, which does not wait for more anyway. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	/* A unix socket does not wait for more anyway. */
+	if (peer->ss_family != AF_UNIX)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
+		    sizeof(one));
 }
 
 static void
@@ -232,7 +229,7 @@ accept_some(struct intake *in, uint64_t boot_ms)
 			close(fd);
 			continue;
 		}
-		set_up(fd);
+		set_up(fd, &peer);
 		/* Strangers who say nothing must not keep others out. */
 		if (in->connections.waiting.count >= in->waiting_max)
 			connection_drop(&in->connections,

@@ -153,7 +153,7 @@ judge_whole(const struct record_request *r)
 	FUZZ_REQUIRE(gate_look(gate, "peal fuzz, not there") == NULL);
 	FUZZ_REQUIRE(gate_read_body(gate, &got) == 0);
 	FUZZ_REQUIRE(span_equal(buf_span(&got), buf_span(&body)));
-	gate_park(gate);
+	gate_park(gate, &(struct gate_peer){ .fd = -1 });
 	buf_fini(&got);
 	buf_fini(&lines);
 	buf_fini(&body);

@@ -933,6 +933,31 @@ START_TEST(removed_or_replaced_file_is_not_in_place)
 }
 END_TEST
 
+START_TEST(file_is_linked_until_it_is_removed_or_replaced)
+{
+	for (int replace = 0; replace < 2; replace++) {
+		char path[FIXTURE_PATH];
+		char other[FIXTURE_PATH + 8];
+		struct arena a;
+		enum arena_state state;
+		fixture_path(path);
+		(void)snprintf(other, sizeof(other), "%s.other", path);
+		write_file(other, "", 0);
+		ck_assert_int_eq(open_arena(&a, path, FIXTURE_SIZE, &state), 0);
+		bool before = arena_is_linked(&a);
+
+		ck_assert_int_eq(replace ? rename(other, path) : unlink(path),
+		    0);
+
+		ck_assert(before);
+		ck_assert(!arena_is_linked(&a));
+		arena_close(&a);
+		(void)unlink(other);
+		(void)unlink(path);
+	}
+}
+END_TEST
+
 START_TEST(closing_twice_does_no_harm)
 {
 	char path[FIXTURE_PATH];
@@ -977,4 +1002,5 @@ FIXTURE_MAIN("arena", new_arena_lies_whole_within_its_file,
     repairer_killed_inside_the_lock_is_told_of_again,
     lock_that_nobody_repaired_is_lost_until_it_is_opened_anew,
     lock_that_is_never_let_go_is_not_waited_for_forever,
-    removed_or_replaced_file_is_not_in_place, closing_twice_does_no_harm)
+    removed_or_replaced_file_is_not_in_place,
+    file_is_linked_until_it_is_removed_or_replaced, closing_twice_does_no_harm)

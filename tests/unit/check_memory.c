@@ -648,7 +648,7 @@ try_body(void *scene)
 	ck_assert_int_eq(rc, was_hit() ? -ENOMEM : 0);
 	if (!was_hit())
 		unit_assert_span(buf_span(&body), "a body");
-	gate_park(g);
+	gate_park(g, &(struct gate_peer){ .fd = -1 });
 	buf_fini(&body);
 	gate_free(g);
 }
