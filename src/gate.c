@@ -28,7 +28,6 @@ struct gate {
 
 /* What libfcgi allocates for a request, most of it the buffers of three streams. */
 #define REQUEST_NEEDS 32768
-#define VARIABLES_MAX 65536
 
 /* The least request there is: BEGIN, no variables, no body. */
 static const char least_request[] = {
@@ -112,10 +111,8 @@ fill_file(struct gate *g, struct span records)
  * see first whether there is what it takes.  The other thread may still be faster.
  */
 static int
-check_memory(struct span records)
+check_memory(size_t variables)
 {
-	size_t variables =
-	    records.len < VARIABLES_MAX ? records.len : VARIABLES_MAX;
 	/* Or the compiler would take it for granted. */
 	void *volatile room = malloc(REQUEST_NEEDS + 4 * variables);
 	bool there = room != NULL;
@@ -125,10 +122,10 @@ check_memory(struct span records)
 }
 
 int
-gate_read(struct gate *g, struct span records)
+gate_read(struct gate *g, struct span records, size_t variables)
 {
 	close_request(g);
-	int rc = check_memory(records);
+	int rc = check_memory(variables);
 	if (rc == 0)
 		rc = fill_file(g, records);
 	if (rc != 0)
@@ -257,8 +254,8 @@ need_carrier(struct gate *g)
 {
 	if (g->open && g->carrier)
 		return 0;
-	int rc =
-	    gate_read(g, (struct span){ least_request, sizeof(least_request) });
+	int rc = gate_read(g,
+	    (struct span){ least_request, sizeof(least_request) }, 0);
 	g->carrier = rc == 0;
 	return rc;
 }

@@ -17,6 +17,7 @@
 #ifndef PEAL_GATE_H
 #define PEAL_GATE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "buf.h"
@@ -39,13 +40,14 @@ struct gate *gate_new(void);
 void gate_free(struct gate *g);
 
 /*
- * Read a request that record_look() found whole.  Its variables can then be
- * looked up and its body read, until gate_reply() or gate_park().
+ * Read a request that record_look() found whole; variables is how many bytes of
+ * it are PARAMS.  They can then be looked up and its body read, until gate_reply()
+ * or gate_park().
  *
  * Returns 0, or -EPROTO when libfcgi does not take it, or -ENOMEM or another
  * -errno.
  */
-int gate_read(struct gate *g, struct span records);
+int gate_read(struct gate *g, struct span records, size_t variables);
 
 /* A variable of the request, or NULL.  Fits request_look: context is the gate. */
 const char *gate_look(const void *gate, const char *name);

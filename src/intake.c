@@ -102,7 +102,8 @@ handle(struct intake *in, struct connection *c)
 	};
 	bool good = false;
 
-	int rc = gate_read(in->gate, record_span(&c->request));
+	int rc = gate_read(in->gate, record_span(&c->request),
+	    (size_t)c->request.params);
 	if (rc != 0) {
 		if (rc != -EPROTO)
 			log_at(LOG_AT_WARNING, "cannot read a request: %s",

@@ -29,6 +29,9 @@
  * for this alone it does not get up. */
 #define PLACE_CHECK_MS 2000
 
+/* Free memory at the heap's end that stays ours. */
+#define HEAP_KEPT (512 * 1024)
+
 struct worker {
 	struct options *options;
 	struct store store;
@@ -317,8 +320,11 @@ worker_run(struct options *options, int listen_fd, _Atomic uint32_t *ready)
 
 	worker_block_signals();
 	gate_init_library();
-	/* Two threads that allocate little: one heap serves them. */
+	/* Two threads that allocate little: one heap serves them.  What a batch of
+	 * events takes is kept for the next; given back to the system, its
+	 * pages would be faulted in again for each. */
 	(void)mallopt(M_ARENA_MAX, 1);
+	(void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
 	int rc = open_store(&w, clock_read(), &why);
 	if (rc == 0)
 		rc = open_loop(&w, descriptors, &why);

@@ -148,7 +148,7 @@ judge_whole(const struct record_request *r)
 	write_variables(buf_span(&params), &lines);
 	FUZZ_REQUIRE(body.len <= r->body_max);
 	FUZZ_REQUIRE(r->too_large || body.len == r->body);
-	FUZZ_REQUIRE(gate_read(gate, record_span(r)) == 0);
+	FUZZ_REQUIRE(gate_read(gate, record_span(r), (size_t)r->params) == 0);
 	judge_variables(&lines);
 	FUZZ_REQUIRE(gate_look(gate, "peal fuzz, not there") == NULL);
 	FUZZ_REQUIRE(gate_read_body(gate, &got) == 0);

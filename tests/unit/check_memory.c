@@ -641,7 +641,7 @@ try_body(void *scene)
 	struct gate *g = gate_new();
 	struct buf body = { 0 };
 	int rc;
-	ck_assert_int_eq(gate_read(g, buf_span(scene)), 0);
+	ck_assert_int_eq(gate_read(g, buf_span(scene), 4096), 0);
 
 	SEAM_STARVE(rc = gate_read_body(g, &body));
 
@@ -659,7 +659,7 @@ try_read(void *scene)
 	struct gate *g = gate_new();
 	int rc;
 
-	SEAM_STARVE(rc = gate_read(g, buf_span(scene)));
+	SEAM_STARVE(rc = gate_read(g, buf_span(scene), 4096));
 
 	ck_assert_int_eq(rc, was_hit() ? -ENOMEM : 0);
 	gate_free(g);
@@ -734,7 +734,7 @@ try_answer(void *scene)
 	const struct gate_peer peer = { pair[0], 1, false };
 	struct pump_arrival *arrival;
 	answer_init(&answer, g, &s->options, &s->w.wake);
-	ck_assert_int_eq(gate_read(g, buf_span(&s->records)), 0);
+	ck_assert_int_eq(gate_read(g, buf_span(&s->records), 4096), 0);
 
 	SEAM_STARVE(arrival = answer_request(&answer, &peer, false, &good));
 
