@@ -573,6 +573,7 @@ class Place:
         self.streams = []
         self.processes = []
         self.logs = []
+        self.bind = HOST  # where the web server listens
 
     def __enter__(self):
         # Not $TMPDIR: a unix socket's path is 107 bytes at most.
@@ -669,7 +670,7 @@ class Place:
     def environment(self, port):
         """What the files in examples/ take from the environment."""
         env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C",
-               "PEAL_PORT": str(port), "PEAL_BIND": HOST, "PEAL_RUN": self.run,
+               "PEAL_PORT": str(port), "PEAL_BIND": self.bind, "PEAL_RUN": self.run,
                "PEAL_WWW": self.www, "PEAL_FCGI": self.peal_fcgi,
                "PEAL_USER": pwd.getpwuid(self.user or os.getuid()).pw_name,
                "PEAL_GROUP": "www-data"}
@@ -706,11 +707,11 @@ class Place:
 
     # peal behind a web server
 
-    def behind_lighttpd(self, *options):
+    def behind_lighttpd(self, *options, config="lighttpd.conf"):
         """examples/lighttpd.conf, and peal.fcgi --listen with these options."""
         lighttpd = self.find("lighttpd")
         peal = self.start_peal(*options)
-        site = self._lighttpd(lighttpd, "lighttpd.conf")
+        site = self._lighttpd(lighttpd, config)
         site.peal = peal
         return site
 
