@@ -574,6 +574,8 @@ class Place:
         self.processes = []
         self.logs = []
         self.bind = HOST  # where the web server listens
+        self.more_environment = {}  # for all programs
+        self.peal_environment = {}  # for peal alone
 
     def __enter__(self):
         # Not $TMPDIR: a unix socket's path is 107 bytes at most.
@@ -676,6 +678,7 @@ class Place:
                "PEAL_GROUP": "www-data"}
         # Sanitizers and the like are told through the environment.
         env.update({n: v for n, v in os.environ.items() if n.endswith("SAN_OPTIONS")})
+        env.update(self.more_environment)
         return env
 
     # peal by itself
@@ -686,7 +689,8 @@ class Place:
         argv = [self.peal_fcgi, "--listen", listen]
         if arena:
             argv += ["--arena", self.arena]
-        process = self.start(name, argv + list(options), env=self.environment(0),
+        process = self.start(name, argv + list(options),
+                             env=dict(self.environment(0), **self.peal_environment),
                              **self.as_service(), **more)
         address = int(listen.rpartition(":")[2]) if ":" in listen else listen
         self.ready(process, address)
