@@ -90,3 +90,14 @@ connection_drop(struct connections *all, struct connection *c)
 {
 	close(connection_release(all, c));
 }
+
+bool
+connection_make_room(struct connections *all)
+{
+	struct connection *c =
+	    all->idle.first != NULL ? all->idle.first : all->waiting.first;
+
+	if (c != NULL)
+		connection_drop(all, c);
+	return c != NULL;
+}

@@ -56,4 +56,11 @@ int connection_release(struct connections *all, struct connection *c);
 /* Free c and close its descriptor. */
 void connection_drop(struct connections *all, struct connection *c);
 
+/*
+ * Descriptors ran out: drop a connection that has nothing to say, the oldest of
+ * those kept for a next request or else of those whose request does not come.
+ * Whoever knocks has something to say.  Returns false when there is none.
+ */
+bool connection_make_room(struct connections *all);
+
 #endif

@@ -221,6 +221,9 @@ accept_some(struct intake *in, uint64_t boot_ms)
 		int fd = accept4(in->listen_fd, (struct sockaddr *)&peer, &len,
 		    SOCK_CLOEXEC);
 		if (fd < 0) {
+			if (errno == EMFILE &&
+			    connection_make_room(&in->connections))
+				continue;
 			if (errno == EMFILE || errno == ENFILE ||
 			    errno == ENOMEM || errno == ENOBUFS)
 				rest(in, boot_ms);

@@ -42,8 +42,8 @@ clock_gettime(clockid_t clock, struct timespec *now)
 
 	if (rc == 0 && shift_ms != NULL &&
 	    (clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE)) {
-		int64_t ns = now->tv_sec * NS_PER_S + now->tv_nsec +
-		    *shift_ms * 1000000;
+		int64_t ns =
+		    now->tv_sec * NS_PER_S + now->tv_nsec + *shift_ms * 1000000;
 		now->tv_sec = ns / NS_PER_S;
 		now->tv_nsec = ns % NS_PER_S;
 	}

@@ -410,13 +410,49 @@ def a_body_that_trickles_delays_nobody(place):
     equal(peal.subscribe("slow", since="earliest").next().data, body.decode(), "its event")
 
 
-@case
-def without_descriptors_it_rests_and_recovers(place):
-    argv = ["sh", "-c", 'ulimit -n 64 && exec "$@"', "sh", place.peal_fcgi, "--listen",
-            place.socket, "--workers", "1", "--arena", place.arena]
+def with_few_descriptors(place, count):
+    argv = ["sh", "-c", 'ulimit -n "$1" && shift && exec "$@"', "sh", str(count), place.peal_fcgi,
+            "--listen", place.socket, "--workers", "1", "--arena", place.arena]
     process = place.start("peal", argv, env=place.environment(0), **place.as_service())
     place.ready(process, place.socket)
-    peal = Direct(place, place.socket, process)
+    return Direct(place, place.socket, process)
+
+
+@case
+def silent_connections_keep_nobody_out_though_descriptors_ran_out(place):
+    """Whoever has nothing to say makes room, long before the minute a request may take."""
+    peal = with_few_descriptors(place, 64)
+    streams = [peal.subscribe("a") for _ in range(40)]
+    crowd = [connect(place.socket) for _ in range(200)]
+    for n in range(20):
+        equal(peal.publish("a", n)["subscribers"], 40, "subscribers")
+    for stream in streams:
+        equal(numbers(stream, 20), list(range(20)), "events")
+    for sock in crowd:
+        sock.close()
+
+
+@case
+def kept_connections_keep_nobody_out_though_descriptors_ran_out(place):
+    """A web server that keeps its connections must not be its own ruin."""
+    peal = with_few_descriptors(place, 64)
+    stream = peal.subscribe("a")
+    crowd = []
+    for _ in range(200):
+        sock = connect(place.socket)
+        sock.sendall(fastcgi_request(Direct.variables("OPTIONS"), keep=True))
+        check(sock.recv(65536), "a request that keeps its connection is not answered")
+        crowd.append(sock)
+    peal.publish("a", 1)
+    equal(numbers(stream, 1), [1], "the event")
+    for sock in crowd:
+        sock.close()
+
+
+@case
+def without_descriptors_it_rests_and_recovers(place):
+    peal = with_few_descriptors(place, 64)
+    process = peal.process
     crowd = []
     for _ in range(200):
         sock = connect(place.socket)
