@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "record.h"
 
 struct connection {
@@ -18,6 +19,8 @@ struct connection {
 	struct connection *next;
 	struct connection *previous;
 	struct record_request request;
+	struct buf answer; /* what of it did not fit into the socket yet */
+	size_t sent;
 };
 
 /* Connections in the order they came, which is that of their deadlines. */
@@ -32,6 +35,9 @@ struct connections {
 	struct queue waiting;
 	struct queue idle; /* between requests */
 };
+
+/* Once, after accept(2): how its socket writes. */
+void connection_set_up(int fd);
 
 /*
  * Take a descriptor in, idle.  It is closed if memory ran out, and NULL
@@ -49,6 +55,14 @@ void connection_rest(struct connections *all, struct connection *c);
 
 /* Have epoll tell when it is readable.  Returns false if epoll will not. */
 bool connection_watch(const struct connections *all, struct connection *c);
+
+/*
+ * Send what is left of c's answer, as far as it goes without waiting.
+ *
+ * Returns 0 when all is sent, -EAGAIN when epoll will tell that more can be, or
+ * -EPIPE.
+ */
+int connection_send(const struct connections *all, struct connection *c);
 
 /* Free c.  Its descriptor stays open and is returned. */
 int connection_release(struct connections *all, struct connection *c);

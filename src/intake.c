@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -33,8 +31,6 @@
 #define STOP_MS 300
 /* Accepting rests so long when descriptors ran out. */
 #define REST_MS 100
-/* Longest wait in a write, though nothing is written without POLLOUT. */
-#define WRITE_TIMEOUT_MS 300
 #define STACK_SIZE (256 * 1024)
 
 struct intake {
@@ -93,7 +89,16 @@ keep(struct intake *in, struct connection *c, bool good)
 	return true;
 }
 
-/* Returns false when the connection is no longer ours. */
+/* Returns false while there is more to send, and when the connection is gone. */
+static bool
+send_answer(struct intake *in, struct connection *c)
+{
+	int rc = connection_send(&in->connections, c);
+
+	return rc != -EAGAIN && keep(in, c, rc == 0);
+}
+
+/* Returns false when there is nothing more to read from the connection now. */
 static bool
 handle(struct intake *in, struct connection *c)
 {
@@ -114,6 +119,11 @@ handle(struct intake *in, struct connection *c)
 	}
 	struct pump_arrival *arrival =
 	    answer_request(&in->answer, &peer, c->request.too_large, &good);
+	if (arrival == NULL && good && in->answer.later.len > 0) {
+		c->answer = in->answer.later;
+		buf_init(&in->answer.later);
+		return send_answer(in, c);
+	}
 	if (arrival == NULL)
 		return keep(in, c, good);
 	(void)connection_release(&in->connections, c);
@@ -121,7 +131,7 @@ handle(struct intake *in, struct connection *c)
 	return false;
 }
 
-/* Look at the bytes that are there.  Returns false when c is gone. */
+/* Look at the bytes that are there.  Returns as handle(). */
 static bool
 look(struct intake *in, struct connection *c)
 {
@@ -147,6 +157,9 @@ read_connection(struct intake *in, struct connection *c, uint64_t boot_ms)
 	struct buf *bytes = &c->request.bytes;
 	size_t room = READ_ROOM;
 
+	/* Its next request waits until it has taken this one's answer. */
+	if (c->answer.len > 0 && (!send_answer(in, c) || !look(in, c)))
+		return;
 	for (;;) {
 		char *to = buf_room(bytes, room);
 		if (to == NULL) {
@@ -176,18 +189,6 @@ read_connection(struct intake *in, struct connection *c, uint64_t boot_ms)
 	}
 	if (!connection_watch(&in->connections, c))
 		connection_drop(&in->connections, c);
-}
-
-static void
-set_up(int fd)
-{
-	const struct timeval timeout = { .tv_usec = WRITE_TIMEOUT_MS * 1000 };
-	const int one = 1;
-
-	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
-	    sizeof(timeout));
-	/* Fails on a unix socket, which does not wait for more anyway. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
 }
 
 static void
@@ -235,7 +236,7 @@ accept_some(struct intake *in, uint64_t boot_ms)
 			close(fd);
 			continue;
 		}
-		set_up(fd);
+		connection_set_up(fd);
 		/* Strangers who say nothing must not keep others out. */
 		if (in->connections.waiting.count >= in->waiting_max)
 			connection_drop(&in->connections,

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from fastcgi import request as fastcgi_request
+from fastcgi import FastcgiBody, request as fastcgi_request
 from harness import (EXAMPLES, Direct, Failed, accepts, alive, case, check, connect, equal, programs,
                      run, wait_for)
 from steady import nothing_is_lost_over
@@ -370,6 +370,34 @@ def stalled_readers_are_ended_and_told_of_the_gap(place):
              "the stalled to be ended", 30)
     equal(peal.publish("a", "end")["subscribers"], 1, "subscribers left")
     for sock in stalled:
+        sock.close()
+
+
+@case
+def answers_that_are_not_read_hold_up_nobody_and_wait(place):
+    """Each is longer than what the sockets hold.  Who asks meanwhile is answered first."""
+    peal = place.direct("--workers", "1")
+    stream = peal.subscribe("a")
+    body = b"\n".join([b'{"channel":"batch","data":1}'] * 10000)
+    whole = fastcgi_request(Direct.variables(
+        "POST", CONTENT_TYPE="application/x-ndjson", PEAL_ROLES="publish",
+        CONTENT_LENGTH=str(len(body))), body)
+    crowd = []
+    for n in range(1, 6):
+        sock = connect(peal.address)
+        sock.sendall(whole)
+        crowd.append(sock)
+        wait_for(lambda: peal.status()["totals"]["published"] >= 10001 * n - 1,
+                 "the batch to be stored")
+        peal.publish("a", n)
+    equal(numbers(stream, 5), [1, 2, 3, 4, 5], "events")
+    for sock in crowd:
+        decoder, answer = FastcgiBody(), b""
+        while not decoder.complete:
+            raw = sock.recv(65536)
+            check(raw, "an answer was cut after %d bytes", len(answer))
+            answer += decoder.feed(raw)
+        equal(len(json.loads(answer)["events"]), 10000, "events of the answer")
         sock.close()
 
 
