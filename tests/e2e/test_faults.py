@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The whole service in trouble: what is acknowledged is not lost, and nobody is stuck."""
 
+import contextlib
 import json
 import os
 import random
@@ -13,6 +14,7 @@ import time
 from fastcgi import FastcgiBody, request as fastcgi_request
 from harness import (EXAMPLES, Direct, Failed, accepts, alive, case, check, connect, equal, programs,
                      run, wait_for)
+from proxy_fcgi import behind_proxy_fcgi
 from steady import nothing_is_lost_over
 
 WORKER = "peal.fcgi"
@@ -444,6 +446,36 @@ def with_few_descriptors(place, count):
     process = place.start("peal", argv, env=place.environment(0), **place.as_service())
     place.ready(process, place.socket)
     return Direct(place, place.socket, process)
+
+
+@case
+def posts_that_trickle_through_mod_proxy_fcgi_delay_nobody(place):
+    """PEAL_TEST_TRICKLE is for how many seconds; over a minute, peal hangs up on them."""
+    seconds = float(os.environ.get("PEAL_TEST_TRICKLE") or 3)
+    place.start_peal("--workers", "1")
+    site = behind_proxy_fcgi(place)
+    stream = site.subscribe("a", path="/events")
+    length = int(seconds * 20)
+    crowd = []
+    for _ in range(10):
+        sock = connect(site.port)
+        sock.sendall(b"POST /publish?channel=slow HTTP/1.1\r\nHost: x\r\n"
+                     b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % length)
+        crowd.append(sock)
+    for n in range(length):
+        for sock in crowd:
+            with contextlib.suppress(OSError):
+                sock.sendall(b"x")
+        site.publish("a", n)
+        equal(numbers(stream, 1), [n], "the event")
+        time.sleep(0.05)  # it is what trickling is
+    for sock in crowd:
+        head = sock.recv(65536).split(b"\r\n")[0]
+        check(b" 200 " in head if seconds < 50 else b" 50" in head, "a slow one: %r", head)
+        sock.close()
+    if seconds < 50:
+        slow = site.subscribe("slow", path="/events", since="earliest")
+        equal([e.data for e in slow.take(10)], ["x" * length] * 10, "the slow ones' events")
 
 
 @case

@@ -31,7 +31,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import harness  # noqa: E402
 import network  # noqa: E402
 from fastcgi import ABORT, BEGIN, PARAMS, pair, record, request as fastcgi_request  # noqa: E402
-from harness import HOST, Direct, Place, Process, connect, query, wait_for  # noqa: E402
+from harness import HOST, Direct, Place, Process, connect, query  # noqa: E402
+from proxy_fcgi import behind_proxy_fcgi  # noqa: E402
 from sse import EventParser, HttpBody  # noqa: E402
 
 SECONDS = float(os.environ.get("PEAL_MEASURE_SECONDS") or 4)
@@ -381,38 +382,6 @@ def measure(site, seconds):
     publisher.close()
     stream.close()
     return times
-
-
-APACHE = """
-ServerRoot "/usr/lib/apache2"
-ServerName localhost
-DefaultRuntimeDir "%(run)s"
-PidFile "%(run)s/apache.pid"
-ErrorLog "%(run)s/apache-error.log"
-Listen 127.0.0.1:%(port)d
-User %(user)s
-Group www-data
-LoadModule mpm_event_module modules/mod_mpm_event.so
-LoadModule authz_core_module modules/mod_authz_core.so
-LoadModule env_module modules/mod_env.so
-LoadModule proxy_module modules/mod_proxy.so
-LoadModule proxy_fcgi_module modules/mod_proxy_fcgi.so
-DocumentRoot "%(www)s"
-SetEnv PEAL_ROLES "subscribe publish"
-ProxyPass "/" "unix:%(socket)s|fcgi://peal/" flushpackets=on timeout=3600
-"""
-
-
-def behind_proxy_fcgi(place):
-    program = place.find("apache2")
-
-    def start(port):
-        user = place.environment(port)["PEAL_USER"]
-        path = place.write("apache.conf", APACHE % dict(
-            run=place.run, port=port, www=place.www, socket=place.socket, user=user))
-        return place.start("apache", [program, "-DFOREGROUND", "-f", path],
-                           env=place.environment(port))
-    return place._serve(start)
 
 
 @contextlib.contextmanager
