@@ -39,6 +39,7 @@ answer_fini(struct answer *a)
 	buf_fini(&a->body);
 	buf_fini(&a->json);
 	buf_fini(&a->reply);
+	buf_fini(&a->later);
 }
 
 static void
@@ -265,6 +266,7 @@ answer_request(struct answer *a, const struct gate_peer *peer, bool too_large,
 	empty(&a->body);
 	empty(&a->json);
 	empty(&a->reply);
+	empty(&a->later);
 	a->tail = (struct span){ NULL, 0 };
 	request_read(&r, gate_look, a->gate);
 	struct pump_arrival *arrival = route(a, &r, peer, too_large);
@@ -273,6 +275,7 @@ answer_request(struct answer *a, const struct gate_peer *peer, bool too_large,
 		return arrival;
 	}
 	*good = buf_error(&a->reply) == 0 &&
-	    gate_reply(a->gate, peer, buf_span(&a->reply), a->tail) == 0;
+	    gate_reply(a->gate, peer, buf_span(&a->reply), a->tail,
+		&a->later) == 0;
 	return NULL;
 }

@@ -21,6 +21,8 @@ struct answer {
 	struct buf reply;
 	struct span tail; /* what comes behind the reply, from json; or empty */
 	uint64_t place_seen_ms; /* the arena was where it belongs; boot clock */
+	struct buf
+	    later; /* the answer, where its peer may have to be waited for */
 };
 
 void answer_init(struct answer *a, struct gate *gate,
@@ -31,7 +33,8 @@ void answer_fini(struct answer *a);
  * Answer the request that the gate holds.  too_large: its body was cut.
  *
  * Returns the arrival for a stream, with the peer in it and the request parked; or NULL
- * when it was answered.  *good then tells whether the peer took the answer.
+ * when it was answered.  *good then tells whether the peer took the answer, or will
+ * when it is sent what lies in later.
  */
 struct pump_arrival *answer_request(struct answer *a,
     const struct gate_peer *peer, bool too_large, bool *good);

@@ -1,8 +1,23 @@
 #include "connection.h"
 
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
+
+void
+connection_set_up(int fd, sa_family_t family)
+{
+	const int one = 1;
+
+	/* A unix socket does not wait for more anyway. */
+	if (family != AF_UNIX)
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
+		    sizeof(one));
+}
 
 static void
 queue_add(struct queue *q, struct connection *c)
@@ -61,15 +76,41 @@ connection_rest(struct connections *all, struct connection *c)
 	queue_add(&all->idle, c);
 }
 
+static bool
+watch_for(const struct connections *all, struct connection *c, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.ptr = c };
+	int how = c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	if (epoll_ctl(all->epoll_fd, how, c->fd, &event) != 0)
+		return false;
+	c->watched = true;
+	return true;
+}
+
 bool
 connection_watch(const struct connections *all, struct connection *c)
 {
-	struct epoll_event event = { .events = EPOLLIN, .data.ptr = c };
+	return c->watched || watch_for(all, c, EPOLLIN);
+}
 
-	if (!c->watched)
-		c->watched =
-		    epoll_ctl(all->epoll_fd, EPOLL_CTL_ADD, c->fd, &event) == 0;
-	return c->watched;
+int
+connection_send(const struct connections *all, struct connection *c)
+{
+	while (c->sent < c->answer.len) {
+		ssize_t len = send(c->fd, c->answer.ptr + c->sent,
+		    c->answer.len - c->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (len < 0 && errno == EINTR)
+			continue;
+		if (len < 0)
+			return errno == EAGAIN && watch_for(all, c, EPOLLOUT)
+			    ? -EAGAIN
+			    : -EPIPE;
+		c->sent += (size_t)len;
+	}
+	buf_fini(&c->answer);
+	c->sent = 0;
+	return !c->watched || watch_for(all, c, EPOLLIN) ? 0 : -EPIPE;
 }
 
 int
@@ -81,6 +122,7 @@ connection_release(struct connections *all, struct connection *c)
 	if (c->watched)
 		(void)epoll_ctl(all->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
 	record_fini(&c->request);
+	buf_fini(&c->answer);
 	free(c);
 	return fd;
 }
@@ -89,4 +131,15 @@ void
 connection_drop(struct connections *all, struct connection *c)
 {
 	close(connection_release(all, c));
+}
+
+bool
+connection_make_room(struct connections *all)
+{
+	struct connection *c =
+	    all->idle.first != NULL ? all->idle.first : all->waiting.first;
+
+	if (c != NULL)
+		connection_drop(all, c);
+	return c != NULL;
 }

@@ -7,7 +7,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
+#include "buf.h"
 #include "record.h"
 
 struct connection {
@@ -18,6 +20,8 @@ struct connection {
 	struct connection *next;
 	struct connection *previous;
 	struct record_request request;
+	struct buf answer; /* what of it did not fit into the socket yet */
+	size_t sent;
 };
 
 /* Connections in the order they came, which is that of their deadlines. */
@@ -32,6 +36,9 @@ struct connections {
 	struct queue waiting;
 	struct queue idle; /* between requests */
 };
+
+/* Once, after accept(2): how its socket writes. */
+void connection_set_up(int fd, sa_family_t family);
 
 /*
  * Take a descriptor in, idle.  It is closed if memory ran out, and NULL
@@ -50,10 +57,25 @@ void connection_rest(struct connections *all, struct connection *c);
 /* Have epoll tell when it is readable.  Returns false if epoll will not. */
 bool connection_watch(const struct connections *all, struct connection *c);
 
+/*
+ * Send what is left of c's answer, as far as it goes without waiting.
+ *
+ * Returns 0 when all is sent, -EAGAIN when epoll will tell that more can be, or
+ * -EPIPE.
+ */
+int connection_send(const struct connections *all, struct connection *c);
+
 /* Free c.  Its descriptor stays open and is returned. */
 int connection_release(struct connections *all, struct connection *c);
 
 /* Free c and close its descriptor. */
 void connection_drop(struct connections *all, struct connection *c);
+
+/*
+ * Descriptors ran out: drop a connection that has nothing to say, the oldest of
+ * those kept for a next request or else of those whose request does not come.
+ * Whoever knocks has something to say.  Returns false when there is none.
+ */
+bool connection_make_room(struct connections *all);
 
 #endif

@@ -2,18 +2,16 @@
 
 #include <errno.h>
 #include <fcgiapp.h>
+#include <linux/sockios.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-/*
- * Longest wait in a write, though nothing is written without POLLOUT.  Set where
- * more is written than any fresh socket takes.
- */
+/* Longest wait in a write to a stream, though none is written without POLLOUT. */
 #define WRITE_TIMEOUT_MS 300
-#define SMALL_REPLY 16384
 
 struct gate {
 	FCGX_Request request;
@@ -25,6 +23,12 @@ struct gate {
 
 /* Memory kept for the file between requests. */
 #define FILE_KEPT 65536
+
+/* What an idle socket takes in any case: less than libfcgi's one write. */
+#define SHORT_REPLY 8192
+/* Of libfcgi's records, which hold more than this much each, and the end. */
+#define RECORD_PART 4096
+#define RECORD_ROOM 64
 
 /* What libfcgi allocates for a request, most of it the buffers of three streams. */
 #define REQUEST_NEEDS 32768
@@ -229,13 +233,52 @@ bound_writes(const struct gate_peer *peer)
 	    sizeof(timeout));
 }
 
+/*
+ * Whether the socket has room for so many bytes without waiting for the peer.
+ * On a connection that is not kept, nothing was written before.
+ */
+static bool
+has_room(const struct gate_peer *peer, size_t len)
+{
+	int unread = 0;
+
+	return len <= SHORT_REPLY &&
+	    (!peer->keep ||
+		(ioctl(peer->fd, SIOCOUTQ, &unread) == 0 && unread == 0));
+}
+
+/* Have libfcgi write the answer to a file, and take it from there. */
+static int
+reply_later(struct gate *g, const struct gate_peer *peer, struct span head,
+    struct span body, struct buf *later)
+{
+	struct gate_peer file = *peer;
+	size_t len = head.len + body.len;
+	size_t room = len + (len / RECORD_PART + 4) * RECORD_ROOM;
+	char *to = buf_room(later, room);
+
+	file.fd = to != NULL ? memfd_create("peal-reply", MFD_CLOEXEC) : -1;
+	/* What was stored must be answered, even if others have to wait. */
+	if (file.fd < 0) {
+		bound_writes(peer);
+		return put_and_close(g, peer, head, body);
+	}
+	int rc = put_and_close(g, &file, head, body);
+	ssize_t done = rc == 0 ? pread(file.fd, to, room, 0) : -1;
+	close(file.fd);
+	if (done < 0)
+		return -EPIPE;
+	later->len += (size_t)done;
+	return 0;
+}
+
 int
 gate_reply(struct gate *g, const struct gate_peer *peer, struct span head,
-    struct span body)
+    struct span body, struct buf *later)
 {
-	if (head.len + body.len > SMALL_REPLY)
-		bound_writes(peer);
-	int rc = put_and_close(g, peer, head, body);
+	int rc = has_room(peer, head.len + body.len)
+	    ? put_and_close(g, peer, head, body)
+	    : reply_later(g, peer, head, body, later);
 
 	shrink_file(g);
 	return rc;

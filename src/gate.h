@@ -63,10 +63,14 @@ int gate_read_body(struct gate *g, struct buf *out);
  * Answer the request and end it: the reply's head and body, the end of STDOUT,
  * and FCGI_END_REQUEST.  The descriptor stays open.
  *
+ * A peer that does not read must not hold up the thread: where the socket may not
+ * hold the answer, nothing is written, and its bytes as they go on the wire are
+ * appended to later.
+ *
  * Returns 0, or -EPIPE when the peer did not take it.
  */
 int gate_reply(struct gate *g, const struct gate_peer *peer, struct span head,
-    struct span body);
+    struct span body, struct buf *later);
 
 /*
  * Let go of the request unanswered: its peer is a stream from here on, and may be

@@ -2,8 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -91,7 +89,16 @@ keep(struct intake *in, struct connection *c, bool good)
 	return true;
 }
 
-/* Returns false when the connection is no longer ours. */
+/* Returns false while there is more to send, and when the connection is gone. */
+static bool
+send_answer(struct intake *in, struct connection *c)
+{
+	int rc = connection_send(&in->connections, c);
+
+	return rc != -EAGAIN && keep(in, c, rc == 0);
+}
+
+/* Returns false when there is nothing more to read from the connection now. */
 static bool
 handle(struct intake *in, struct connection *c)
 {
@@ -113,6 +120,11 @@ handle(struct intake *in, struct connection *c)
 	}
 	struct pump_arrival *arrival =
 	    answer_request(&in->answer, &peer, c->request.too_large, &good);
+	if (arrival == NULL && good && in->answer.later.len > 0) {
+		c->answer = in->answer.later;
+		buf_init(&in->answer.later);
+		return send_answer(in, c);
+	}
 	if (arrival == NULL)
 		return keep(in, c, good);
 	(void)connection_release(&in->connections, c);
@@ -120,7 +132,7 @@ handle(struct intake *in, struct connection *c)
 	return false;
 }
 
-/* Look at the bytes that are there.  Returns false when c is gone. */
+/* Look at the bytes that are there.  Returns as handle(). */
 static bool
 look(struct intake *in, struct connection *c)
 {
@@ -146,6 +158,9 @@ read_connection(struct intake *in, struct connection *c, uint64_t boot_ms)
 	struct buf *bytes = &c->request.bytes;
 	size_t room = READ_ROOM;
 
+	/* Its next request waits until it has taken this one's answer. */
+	if (c->answer.len > 0 && (!send_answer(in, c) || !look(in, c)))
+		return;
 	for (;;) {
 		char *to = buf_room(bytes, room);
 		if (to == NULL) {
@@ -175,17 +190,6 @@ read_connection(struct intake *in, struct connection *c, uint64_t boot_ms)
 	}
 	if (!connection_watch(&in->connections, c))
 		connection_drop(&in->connections, c);
-}
-
-static void
-set_up(int fd, const struct sockaddr_storage *peer)
-{
-	const int one = 1;
-
-	/* A unix socket does not wait for more anyway. */
-	if (peer->ss_family != AF_UNIX)
-		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
-		    sizeof(one));
 }
 
 static void
@@ -219,6 +223,9 @@ accept_some(struct intake *in, uint64_t boot_ms)
 		int fd = accept4(in->listen_fd, (struct sockaddr *)&peer, &len,
 		    SOCK_CLOEXEC);
 		if (fd < 0) {
+			if (errno == EMFILE &&
+			    connection_make_room(&in->connections))
+				continue;
 			if (errno == EMFILE || errno == ENFILE ||
 			    errno == ENOMEM || errno == ENOBUFS)
 				rest(in, boot_ms);
@@ -230,7 +237,7 @@ accept_some(struct intake *in, uint64_t boot_ms)
 			close(fd);
 			continue;
 		}
-		set_up(fd, &peer);
+		connection_set_up(fd, peer.ss_family);
 		/* Strangers who say nothing must not keep others out. */
 		if (in->connections.waiting.count >= in->waiting_max)
 			connection_drop(&in->connections,

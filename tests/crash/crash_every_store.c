@@ -434,6 +434,68 @@ join_two(void)
 	listeners[4] = joins[1].listener;
 }
 
+/* Join channels that nobody knows, all or none. */
+static int
+join_unknown(unsigned first, unsigned count, uint32_t *last)
+{
+	static char bytes[4][32];
+	struct follow_join joins[4];
+	struct event_resume resume = { .kind = EVENT_RESUME_NONE };
+	struct follow_joined joined;
+
+	for (unsigned i = 0; i < count; i++) {
+		int len = snprintf(bytes[i], sizeof(bytes[i]), "unknown %u",
+		    first + i);
+		joins[i] = (struct follow_join){
+			.name = { bytes[i], (size_t)len },
+		};
+	}
+	int rc = follow_join(&scene, now, joins, count, resume, &joined);
+	*last = joins[0].listener;
+	return rc;
+}
+
+static void
+join_newcomers(void)
+{
+	uint32_t last;
+
+	if (join_unknown(0, 2, &last) != 0)
+		_exit(1);
+}
+
+/* Fill the arena with registrations, and leave room for one or two. */
+static void
+crowd(void)
+{
+	uint32_t last[2] = { 0, 0 };
+	unsigned i = 10;
+
+	while (join_unknown(i, 1, &last[i % 2]) == 0)
+		i++;
+	last[i % 2] = 0;
+	uint32_t other;
+	if (follow_leave(&scene, &last[(i + 1) % 2], 1) != 0 ||
+	    join_unknown(4, 4, &other) != -ENOSPC)
+		_exit(1);
+}
+
+static void
+join_too_many(void)
+{
+	uint32_t last;
+
+	if (join_unknown(0, 4, &last) != -ENOSPC)
+		_exit(1);
+}
+
+static void
+detach(void)
+{
+	scene.attached = true;
+	store_detach(&scene);
+}
+
 static void
 leave_one(void)
 {
@@ -561,9 +623,21 @@ run_all(void)
 	plan(1, 50, 2, 1);
 	try_work("an event that finds others too old", append_planned, false);
 	try_work("a look that finds events too old", look_around, false);
+	append(4, 50, 0, 4);
+	now.boot_ms += 61000;
+	listeners[0] = listeners[4] = 0;
+	try_work("a stream that finds events too old", join_two, false);
+	try_work("a worker that detaches", detach, true);
 	fill();
 	plan(2, 2000, 1, 2);
 	try_work("events that want room", append_planned, false);
+	try_work("a stream that wants room", join_newcomers, false);
+	run_child(crowd);
+	try_work("a stream that finds too little room", join_too_many, false);
+	scene.arena.header->wake_all = 1;
+	plan(1, 50, 0, 1);
+	try_work("an event that wakes all after a repair", append_planned,
+	    false);
 }
 
 int

@@ -573,6 +573,9 @@ class Place:
         self.streams = []
         self.processes = []
         self.logs = []
+        self.bind = HOST  # where the web server listens
+        self.more_environment = {}  # for all programs
+        self.peal_environment = {}  # for peal alone
 
     def __enter__(self):
         # Not $TMPDIR: a unix socket's path is 107 bytes at most.
@@ -669,12 +672,13 @@ class Place:
     def environment(self, port):
         """What the files in examples/ take from the environment."""
         env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C",
-               "PEAL_PORT": str(port), "PEAL_BIND": HOST, "PEAL_RUN": self.run,
+               "PEAL_PORT": str(port), "PEAL_BIND": self.bind, "PEAL_RUN": self.run,
                "PEAL_WWW": self.www, "PEAL_FCGI": self.peal_fcgi,
                "PEAL_USER": pwd.getpwuid(self.user or os.getuid()).pw_name,
                "PEAL_GROUP": "www-data"}
         # Sanitizers and the like are told through the environment.
         env.update({n: v for n, v in os.environ.items() if n.endswith("SAN_OPTIONS")})
+        env.update(self.more_environment)
         return env
 
     # peal by itself
@@ -685,7 +689,8 @@ class Place:
         argv = [self.peal_fcgi, "--listen", listen]
         if arena:
             argv += ["--arena", self.arena]
-        process = self.start(name, argv + list(options), env=self.environment(0),
+        process = self.start(name, argv + list(options),
+                             env=dict(self.environment(0), **self.peal_environment),
                              **self.as_service(), **more)
         address = int(listen.rpartition(":")[2]) if ":" in listen else listen
         self.ready(process, address)
@@ -706,11 +711,11 @@ class Place:
 
     # peal behind a web server
 
-    def behind_lighttpd(self, *options):
+    def behind_lighttpd(self, *options, config="lighttpd.conf"):
         """examples/lighttpd.conf, and peal.fcgi --listen with these options."""
         lighttpd = self.find("lighttpd")
         peal = self.start_peal(*options)
-        site = self._lighttpd(lighttpd, "lighttpd.conf")
+        site = self._lighttpd(lighttpd, config)
         site.peal = peal
         return site
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """The whole service in trouble: what is acknowledged is not lost, and nobody is stuck."""
 
+import contextlib
 import json
 import os
 import random
@@ -8,12 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 
-from fastcgi import request as fastcgi_request
+from fastcgi import FastcgiBody, request as fastcgi_request
 from harness import (EXAMPLES, Direct, Failed, accepts, alive, case, check, connect, equal, programs,
                      run, wait_for)
+from proxy_fcgi import behind_proxy_fcgi
+from steady import nothing_is_lost_over
 
 WORKER = "peal.fcgi"
 EX_CONFIG = 78
@@ -79,68 +81,6 @@ def a_stopped_worker_delays_only_its_own_streams(place):
         for pid in stopped:
             os.kill(pid, signal.SIGCONT)
     equal(numbers(waits, 50), list(range(50)), "who was stopped")
-
-
-class Steady(threading.Thread):
-    """Publishes numbers one after the other; those that were acknowledged are kept."""
-
-    def __init__(self, site):
-        super().__init__(daemon=True)
-        self.site = site
-        self.acknowledged = []
-        self.stop = False
-
-    def run(self):
-        n = 0
-        while not self.stop:
-            try:
-                if self.site.post(json.dumps({"channel": "a", "data": n})).status == 200:
-                    self.acknowledged.append(n)
-            except OSError:
-                pass
-            n += 1
-            time.sleep(0.002)
-
-
-def come_back(site, until, got, last):
-    """Read the channel as a browser does, coming back whenever the stream ends."""
-    while until not in got:
-        try:
-            stream = site.subscribe("a", since=last)
-        except (Failed, OSError):
-            time.sleep(0.05)
-            continue
-        try:
-            while until not in got:
-                event = stream.next()
-                check(event.type != "peal:gap", "a gap was told")
-                got.append(int(event.data))
-                last = event.id
-        except (Failed, OSError):
-            stream.close()
-    return last
-
-
-def nothing_is_lost_over(place, site, again):
-    """again(site) disturbs the web server while a publisher and a subscriber are at work."""
-    last = site.publish("a", -1)["id"]
-    got = []
-    steady = Steady(site)
-    steady.start()
-    try:
-        for _ in range(3):
-            wait_for(lambda: len(steady.acknowledged) > 20, "events to be acknowledged")
-            last = come_back(site, steady.acknowledged[-1], got, last)
-            again(site)
-            mark = len(steady.acknowledged)
-            wait_for(lambda: len(steady.acknowledged) > mark + 20, "publishing to go on")
-    finally:
-        steady.stop = True
-        steady.join()
-    come_back(site, steady.acknowledged[-1], got, last)
-    equal(got, sorted(set(got)), "order")
-    equal(sorted(set(steady.acknowledged) - set(got)), [], "lost")
-    place.pealctl("check")
 
 
 @case
@@ -436,6 +376,34 @@ def stalled_readers_are_ended_and_told_of_the_gap(place):
 
 
 @case
+def answers_that_are_not_read_hold_up_nobody_and_wait(place):
+    """Each is longer than what the sockets hold.  Who asks meanwhile is answered first."""
+    peal = place.direct("--workers", "1")
+    stream = peal.subscribe("a")
+    body = b"\n".join([b'{"channel":"batch","data":1}'] * 10000)
+    whole = fastcgi_request(Direct.variables(
+        "POST", CONTENT_TYPE="application/x-ndjson", PEAL_ROLES="publish",
+        CONTENT_LENGTH=str(len(body))), body)
+    crowd = []
+    for n in range(1, 6):
+        sock = connect(peal.address)
+        sock.sendall(whole)
+        crowd.append(sock)
+        wait_for(lambda: peal.status()["totals"]["published"] >= 10001 * n - 1,
+                 "the batch to be stored")
+        peal.publish("a", n)
+    equal(numbers(stream, 5), [1, 2, 3, 4, 5], "events")
+    for sock in crowd:
+        decoder, answer = FastcgiBody(), b""
+        while not decoder.complete:
+            raw = sock.recv(65536)
+            check(raw, "an answer was cut after %d bytes", len(answer))
+            answer += decoder.feed(raw)
+        equal(len(json.loads(answer)["events"]), 10000, "events of the answer")
+        sock.close()
+
+
+@case
 def silent_and_half_sent_connections_keep_nobody_out(place):
     peal = place.direct("--workers", "1")
     stream = peal.subscribe("a")
@@ -472,13 +440,79 @@ def a_body_that_trickles_delays_nobody(place):
     equal(peal.subscribe("slow", since="earliest").next().data, body.decode(), "its event")
 
 
-@case
-def without_descriptors_it_rests_and_recovers(place):
-    argv = ["sh", "-c", 'ulimit -n 64 && exec "$@"', "sh", place.peal_fcgi, "--listen",
-            place.socket, "--workers", "1", "--arena", place.arena]
+def with_few_descriptors(place, count):
+    argv = ["sh", "-c", 'ulimit -n "$1" && shift && exec "$@"', "sh", str(count), place.peal_fcgi,
+            "--listen", place.socket, "--workers", "1", "--arena", place.arena]
     process = place.start("peal", argv, env=place.environment(0), **place.as_service())
     place.ready(process, place.socket)
-    peal = Direct(place, place.socket, process)
+    return Direct(place, place.socket, process)
+
+
+@case
+def posts_that_trickle_through_mod_proxy_fcgi_delay_nobody(place):
+    """PEAL_TEST_TRICKLE is for how many seconds; over a minute, peal hangs up on them."""
+    seconds = float(os.environ.get("PEAL_TEST_TRICKLE") or 3)
+    place.start_peal("--workers", "1")
+    site = behind_proxy_fcgi(place)
+    stream = site.subscribe("a", path="/events")
+    length = int(seconds * 20)
+    crowd = []
+    for _ in range(10):
+        sock = connect(site.port)
+        sock.sendall(b"POST /publish?channel=slow HTTP/1.1\r\nHost: x\r\n"
+                     b"Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % length)
+        crowd.append(sock)
+    for n in range(length):
+        for sock in crowd:
+            with contextlib.suppress(OSError):
+                sock.sendall(b"x")
+        site.publish("a", n)
+        equal(numbers(stream, 1), [n], "the event")
+        time.sleep(0.05)  # it is what trickling is
+    for sock in crowd:
+        head = sock.recv(65536).split(b"\r\n")[0]
+        check(b" 200 " in head if seconds < 50 else b" 50" in head, "a slow one: %r", head)
+        sock.close()
+    if seconds < 50:
+        slow = site.subscribe("slow", path="/events", since="earliest")
+        equal([e.data for e in slow.take(10)], ["x" * length] * 10, "the slow ones' events")
+
+
+@case
+def silent_connections_keep_nobody_out_though_descriptors_ran_out(place):
+    """Whoever has nothing to say makes room, long before the minute a request may take."""
+    peal = with_few_descriptors(place, 64)
+    streams = [peal.subscribe("a") for _ in range(40)]
+    crowd = [connect(place.socket) for _ in range(200)]
+    for n in range(20):
+        equal(peal.publish("a", n)["subscribers"], 40, "subscribers")
+    for stream in streams:
+        equal(numbers(stream, 20), list(range(20)), "events")
+    for sock in crowd:
+        sock.close()
+
+
+@case
+def kept_connections_keep_nobody_out_though_descriptors_ran_out(place):
+    """A web server that keeps its connections must not be its own ruin."""
+    peal = with_few_descriptors(place, 64)
+    stream = peal.subscribe("a")
+    crowd = []
+    for _ in range(200):
+        sock = connect(place.socket)
+        sock.sendall(fastcgi_request(Direct.variables("OPTIONS"), keep=True))
+        check(sock.recv(65536), "a request that keeps its connection is not answered")
+        crowd.append(sock)
+    peal.publish("a", 1)
+    equal(numbers(stream, 1), [1], "the event")
+    for sock in crowd:
+        sock.close()
+
+
+@case
+def without_descriptors_it_rests_and_recovers(place):
+    peal = with_few_descriptors(place, 64)
+    process = peal.process
     crowd = []
     for _ in range(200):
         sock = connect(place.socket)

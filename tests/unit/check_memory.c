@@ -665,6 +665,39 @@ try_read(void *scene)
 	gate_free(g);
 }
 
+/* A long answer is kept for later, or written at once; never neither, nor both. */
+static void
+try_long_reply(void *scene)
+{
+	static char body[30000];
+	struct gate *g = gate_new();
+	struct buf later = { 0 };
+	struct buf reply = { 0 };
+	int pair[2];
+	int rc;
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	const struct gate_peer peer = { pair[0], 1, false };
+	ck_assert_int_eq(gate_read(g, buf_span(scene)), 0);
+
+	SEAM_STARVE(rc = gate_reply(g, &peer, SPAN("Status: 200\r\n\r\n"),
+			(struct span){ body, sizeof(body) }, &later));
+
+	ck_assert_int_eq(rc, 0);
+	ck_assert_int_eq(later.len == 0, was_hit());
+	if (later.len > 0)
+		ck_assert_int_eq(send(pair[0], later.ptr, later.len,
+				     MSG_DONTWAIT),
+		    (ssize_t)later.len);
+	ck_assert(take_answer(pair[1], &reply));
+	ck_assert_uint_eq(reply.len,
+	    sizeof("Status: 200\r\n\r\n") - 1 + sizeof(body));
+	gate_free(g);
+	close(pair[0]);
+	close(pair[1]);
+	buf_fini(&later);
+	buf_fini(&reply);
+}
+
 START_TEST(gate_and_body_are_there_or_not)
 {
 	struct buf records = { 0 };
@@ -674,6 +707,7 @@ START_TEST(gate_and_body_are_there_or_not)
 	seam_starve(try_gate, NULL);
 	seam_starve(try_read, &records);
 	seam_starve(try_body, &records);
+	seam_starve(try_long_reply, &records);
 
 	buf_fini(&records);
 }
