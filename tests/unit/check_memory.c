@@ -677,7 +677,7 @@ try_long_reply(void *scene)
 	int rc;
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	const struct gate_peer peer = { pair[0], 1, false };
-	ck_assert_int_eq(gate_read(g, buf_span(scene)), 0);
+	ck_assert_int_eq(gate_read(g, buf_span(scene), 4096), 0);
 
 	SEAM_STARVE(rc = gate_reply(g, &peer, SPAN("Status: 200\r\n\r\n"),
 			(struct span){ body, sizeof(body) }, &later));
