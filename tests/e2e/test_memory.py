@@ -84,13 +84,6 @@ def set_limit(place, pid, what, limit, **who):
                    check=True, **who)
 
 
-def takes_terabytes(place):
-    """A sanitizer's shadow leaves no address space to be limited."""
-    with open(place.peal_fcgi, "rb") as file:
-        program = file.read()
-    return b"__asan_init" in program or b"__tsan_init" in program
-
-
 def scarce(place, headroom, *options):
     """A peal whose worker may take so many more bytes than it has now."""
     process = start(place, *options)
@@ -106,7 +99,7 @@ def scarce(place, headroom, *options):
 
 @case
 def many_streams_exhaust_memory_and_it_recovers(place):
-    if takes_terabytes(place):
+    if place.is_sanitized():
         return
     peal = scarce(place, 1 << 20)
     process = peal.process
@@ -159,7 +152,7 @@ def outcome_of(sock, query):
 
 @case
 def large_bodies_exhaust_memory_and_it_recovers(place):
-    if takes_terabytes(place):
+    if place.is_sanitized():
         return
     peal = scarce(place, 6 << 20, "--max-body", "64M", "--max-event-size", "64K")
     process = peal.process
@@ -189,7 +182,7 @@ def large_bodies_exhaust_memory_and_it_recovers(place):
 
 @case
 def many_half_sent_bodies_exhaust_memory_and_it_recovers(place):
-    if takes_terabytes(place):
+    if place.is_sanitized():
         return
     peal = scarce(place, 4 << 20)
     process = peal.process
@@ -215,7 +208,7 @@ def many_half_sent_bodies_exhaust_memory_and_it_recovers(place):
 
 @case
 def a_worker_that_cannot_start_for_want_of_memory_says_so(place):
-    if takes_terabytes(place):
+    if place.is_sanitized():
         return
     argv = [place.peal_fcgi, "--listen", place.socket, "--workers", "1", "--arena", place.arena,
             "--arena-size", "64M"]
