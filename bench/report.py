@@ -134,7 +134,8 @@ def block(findings, row):
 def goal_words(findings, row, contender):
     words = []
     for goal in row.goals:
-        if goal[0] != contender:
+        # A tenth of the load proves nothing.
+        if goal[0] != contender or findings.machine["quick"]:
             continue
         reached = findings.goal(row, goal)
         if reached is not None:
