@@ -240,7 +240,7 @@ def by_in_flight(findings, label, heading):
                          % (contender, title(contender)))
     if not lines:
         return None
-    return text + ("set logscale xy 2\nset xtics (1, 4, 16, 64)\nset xrange [1:64]\nset xlabel 'events in flight'\n"
+    return text + ("set logscale xy 2\nset xtics (1, 4, 16, 64)\nset xrange [0.9:71]\nset xlabel 'events in flight'\n"
                    "set ylabel '%s'\nset key outside right\nplot %s\n"
                    % (label, ", ".join(lines)))
 
