@@ -121,7 +121,7 @@ def block(findings, row):
         line += [number(findings.median(row, contender, c), c.digits) for c in row.columns[1:]]
         for rival in rivals:
             own = contender in PEERS or contender == rival
-            line.append("" if own else number(findings.ratio(row, contender, rival), 1))
+            line.append("" if own else number(findings.ratio(row, contender, rival), 2))
         line.append("; ".join(goal_words(findings, row, contender)
                               + ([findings.wrong(row, contender)]
                                  if findings.wrong(row, contender) else [])
