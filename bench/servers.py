@@ -173,11 +173,15 @@ def proxy_fcgi(ground, workers=1, options=(), **_):
     peal = _peal(ground, workers, options)
     config = os.path.join(harness.EXAMPLES, "apache-mod_proxy_fcgi.conf")
 
+    # All its threads from the start: a child that has none left, or that is to go since there
+    # are too many, closes the connections that publishers keep, also under a POST.
+    more = ["ListenBackLog 4096", "MaxKeepAliveRequests 0", "KeepAliveTimeout 600",
+            "StartServers 32", "MaxSpareThreads 2048"]
+
     def start(port):
         return ground.start("apache", [
-            ground.find("apache2"), "-C", "ListenBackLog 4096", "-c",
-            "MaxKeepAliveRequests 0", "-DFOREGROUND", "-f", config],
-            env=ground.environment(port))
+            ground.find("apache2"), "-DFOREGROUND", "-f", config]
+            + [word for line in more for word in ("-c", line)], env=ground.environment(port))
     site = ground._serve(start)
     return Running(_base(site.port), {"web": site.server.pid, "peal": peal.pid},
                    resume="earliest")
