@@ -188,7 +188,7 @@ publish_some(struct load *l, uint64_t limit, uint32_t window)
 				break;
 		} else {
 			due = due_ns(l);
-			if (due > now_ns)
+			if (due > now_ns || due >= l->end_ns)
 				return due;
 		}
 		if (!press_send(&l->press, count, due))
@@ -274,15 +274,14 @@ publish_all(struct load *l, enum load_phase phase, uint64_t events,
 	uint64_t limit = events > 0 ? events : UINT64_MAX;
 
 	begin_phase(l, phase);
-	uint64_t end_ns = events > 0
-	    ? UINT64_MAX
-	    : l->begun_ns + l->plan->duration_ms * 1000000;
+	l->end_ns = events > 0 ? UINT64_MAX
+			       : l->begun_ns + l->plan->duration_ms * 1000000;
 	while (l->sent < limit && !is_hopeless(l) &&
 	    !is_stuck(l, &patience, is_waiting(l))) {
 		uint64_t next_ns = publish_some(l, limit, window);
-		if (clock_measure_ns() >= end_ns)
+		if (clock_measure_ns() >= l->end_ns)
 			break;
-		turn(l, next_ns < end_ns ? next_ns : end_ns);
+		turn(l, next_ns < l->end_ns ? next_ns : l->end_ns);
 	}
 	if (phase == LOAD_RUNNING)
 		l->phase = LOAD_DRAINING;

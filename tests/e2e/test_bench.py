@@ -137,8 +137,8 @@ def a_duration_ends_a_load(place):
     site = place.behind_lighttpd()
     got = passes(place, site.port, "--subscribers", 3, "--rate", 100, "--duration", "500ms")
     check(got["seconds"] >= 0.5, "only %r s", got["seconds"])
-    check(0 < got["published"] <= 51, "%r events", got["published"])
-    equal(got["deliveries"], 3 * got["published"], "deliveries")
+    # Due at 0 to 490 ms; a busy machine sends them later, but neither more nor less.
+    equal((got["published"], got["deliveries"]), (50, 150), "counts")
 
 
 @case
