@@ -355,6 +355,7 @@ def fails(place, service, words, **wanted):
     equal(got["deliveries"], deliveries, "deliveries")
     for word in words:
         check(word in result.stderr, "%r is not in %r", word, result.stderr)
+    check(("given up" in result.stderr) == ("given up" in words), "%r", result.stderr)
     return got
 
 
