@@ -82,7 +82,7 @@ crowd_fini(struct crowd *c)
 		struct crowd_member *m = &c->members[i];
 		client_fini(&m->client);
 		eventsource_fini(&m->events);
-		free(m->reader.next);
+		tally_leave(c->tally, &m->reader);
 	}
 	free(c->members);
 	free(c->room);

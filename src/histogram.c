@@ -47,8 +47,12 @@ histogram_at(const struct histogram *h, unsigned per_mille)
 		return 0;
 	for (unsigned i = 0; i < HISTOGRAM_CELLS; i++) {
 		seen += h->cells[i];
-		if (seen >= wanted && seen > 0)
-			return end_of(i) < h->max_ns ? end_of(i) : h->max_ns;
+		if (seen < wanted || seen == 0)
+			continue;
+		/* The last cell has no end. */
+		return i < HISTOGRAM_CELLS - 1 && end_of(i) < h->max_ns
+		    ? end_of(i)
+		    : h->max_ns;
 	}
 	return h->max_ns;
 }

@@ -7,11 +7,13 @@
 
 #include <stdint.h>
 
-/* 32 steps to a doubling, up to 2^40 ns (18 minutes). */
+/* 32 steps to a doubling, up to 2^40 ns (18 minutes), and one for all beyond. */
 #define HISTOGRAM_STEPS_LOG2 5
 #define HISTOGRAM_TOP 40
-#define HISTOGRAM_CELLS \
-	((HISTOGRAM_TOP - HISTOGRAM_STEPS_LOG2 + 1) << HISTOGRAM_STEPS_LOG2)
+#define HISTOGRAM_CELLS                              \
+	(((HISTOGRAM_TOP - HISTOGRAM_STEPS_LOG2 + 1) \
+	     << HISTOGRAM_STEPS_LOG2) +              \
+	    1)
 
 struct histogram {
 	uint64_t count;

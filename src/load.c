@@ -14,6 +14,8 @@
 #define STUCK_NS (10 * SECOND_NS)
 /* Connections on their way at a time: a full backlog refuses. */
 #define PENDING_MAX 256
+/* After a POST that could not be sent. */
+#define PAUSE_NS (SECOND_NS / 100)
 #define TIMER_MARK UINT64_MAX
 /* Events in flight whose times are kept, at most. */
 #define SLOTS_MAX (1 << 21)
@@ -173,21 +175,28 @@ publish_some(struct load *l, uint64_t limit, uint32_t window)
 	const struct load_plan *plan = l->plan;
 	uint32_t batch = plan->press.batch;
 	uint64_t now_ns = clock_measure_ns();
+	uint64_t failed = l->tally.failed;
 
 	while (l->sent < limit) {
 		uint64_t due = now_ns;
+		uint32_t count = limit - l->sent < batch
+		    ? (uint32_t)(limit - l->sent)
+		    : batch;
 		if (window > 0) {
-			if (l->tally.in_flight + batch >
+			if (l->tally.in_flight + count >
 			    (uint64_t)window * batch)
 				break;
 		} else {
 			due = due_ns(l);
-			if (due > now_ns)
+			if (due > now_ns || due >= l->end_ns)
 				return due;
 		}
-		if (!press_send(&l->press, due))
+		if (!press_send(&l->press, count, due))
 			break;
-		l->sent += batch;
+		l->sent += count;
+		/* Refused at once: the next would be too. */
+		if (l->tally.failed > failed)
+			return now_ns + PAUSE_NS;
 	}
 	return now_ns + SECOND_NS;
 }
@@ -205,14 +214,21 @@ struct patience {
 	uint64_t since_ns;
 };
 
-/* True when nothing has moved for too long. */
+/* Whether anything that has been sent is under way. */
 static bool
-is_stuck(struct load *l, struct patience *p)
+is_waiting(const struct load *l)
+{
+	return l->tally.in_flight > 0 || l->press.busy > 0;
+}
+
+/* True when what is waited for has not moved for too long. */
+static bool
+is_stuck(struct load *l, struct patience *p, bool waiting)
 {
 	uint64_t now_ns = clock_measure_ns();
 	uint64_t all = moved(l);
 
-	if (p->since_ns == 0 || p->moved != all) {
+	if (p->since_ns == 0 || p->moved != all || !waiting) {
 		p->moved = all;
 		p->since_ns = now_ns;
 	}
@@ -228,11 +244,25 @@ open_all(struct load *l, uint32_t pending_max)
 	struct patience patience = { 0 };
 
 	begin_phase(l, LOAD_OPENING);
-	while (!crowd_is_there(&l->crowd) && !is_stuck(l, &patience)) {
+	while (!crowd_is_there(&l->crowd) && !is_stuck(l, &patience, true)) {
 		crowd_open_some(&l->crowd, pending_max);
 		turn(l, clock_measure_ns() + SECOND_NS);
 	}
 	l->open_ns = clock_measure_ns() - l->begun_ns;
+}
+
+/* No POST has been taken, and one was not: the rest would fare no better. */
+static bool
+is_hopeless(const struct load *l)
+{
+	return l->tally.failed > 0 && l->tally.published == 0;
+}
+
+/* Now; or when something moved last, where it was given up. */
+static uint64_t
+end_of(const struct load *l, const struct patience *p)
+{
+	return l->stuck ? p->since_ns : clock_measure_ns();
 }
 
 /* Publish until it is enough, then wait until everything has arrived. */
@@ -244,21 +274,29 @@ publish_all(struct load *l, enum load_phase phase, uint64_t events,
 	uint64_t limit = events > 0 ? events : UINT64_MAX;
 
 	begin_phase(l, phase);
-	uint64_t end_ns = events > 0
-	    ? UINT64_MAX
-	    : l->begun_ns + l->plan->duration_ms * 1000000;
-	while (l->sent < limit && !is_stuck(l, &patience)) {
+	l->end_ns = events > 0 ? UINT64_MAX
+			       : l->begun_ns + l->plan->duration_ms * 1000000;
+	while (l->sent < limit && !is_hopeless(l) &&
+	    !is_stuck(l, &patience, is_waiting(l))) {
 		uint64_t next_ns = publish_some(l, limit, window);
-		if (clock_measure_ns() >= end_ns)
+		if (clock_measure_ns() >= l->end_ns)
 			break;
-		turn(l, next_ns < end_ns ? next_ns : end_ns);
+		turn(l, next_ns < l->end_ns ? next_ns : l->end_ns);
 	}
 	if (phase == LOAD_RUNNING)
 		l->phase = LOAD_DRAINING;
-	while ((l->tally.in_flight > 0 || l->press.busy > 0) &&
-	    !is_stuck(l, &patience))
+	while (
+	    is_waiting(l) && !is_hopeless(l) && !is_stuck(l, &patience, true))
 		turn(l, clock_measure_ns() + SECOND_NS);
-	l->ran_ns = clock_measure_ns() - l->begun_ns;
+	l->ran_ns = end_of(l, &patience) - l->begun_ns;
+}
+
+/* Every one of the crowd has failed. */
+static bool
+has_no_streams(const struct load *l)
+{
+	return l->crowd.failed > 0 &&
+	    l->crowd.failed == l->plan->crowd.subscribers;
 }
 
 static void
@@ -266,8 +304,10 @@ hold(struct load *l)
 {
 	begin_phase(l, LOAD_RUNNING);
 	uint64_t end_ns = l->begun_ns + l->plan->idle_ms * 1000000;
-	while (clock_measure_ns() < end_ns)
-		turn(l, end_ns);
+	for (uint64_t now_ns = l->begun_ns; now_ns < end_ns;
+	     now_ns = clock_measure_ns())
+		turn(l,
+		    now_ns + SECOND_NS < end_ns ? now_ns + SECOND_NS : end_ns);
 	l->ran_ns = clock_measure_ns() - l->begun_ns;
 }
 
@@ -283,41 +323,71 @@ replay(struct load *l)
 		wanted += i < l->plan->crowd.stalled ? 0 : l->plan->replay;
 	begin_phase(l, LOAD_RUNNING);
 	uint64_t begun_ns = l->begun_ns;
-	while (l->tally.deliveries < wanted && !is_stuck(l, &patience)) {
+	while (l->tally.deliveries < wanted && !has_no_streams(l) &&
+	    !is_stuck(l, &patience, true)) {
 		crowd_open_some(&l->crowd, UINT32_MAX);
 		turn(l, clock_measure_ns() + SECOND_NS);
 	}
-	l->ran_ns = clock_measure_ns() - begun_ns;
+	l->ran_ns = end_of(l, &patience) - begun_ns;
 	l->open_ns = l->ran_ns;
+}
+
+/* Returns 0, or -EIO with why told where there is nothing to be measured. */
+static int
+see_whether_it_goes(const struct load *l, struct buf *why)
+{
+	if (!has_no_streams(l) && !is_hopeless(l))
+		return 0;
+	buf_put(why, buf_span(is_hopeless(l) ? &l->press.why : &l->crowd.why));
+	return -EIO;
+}
+
+static int
+run_replay(struct load *l, struct buf *why)
+{
+	const struct load_plan *plan = l->plan;
+
+	publish_all(l, LOAD_FILLING,
+	    (uint64_t)plan->replay * plan->crowd.channels,
+	    plan->in_flight > 0 ? plan->in_flight : 16);
+	int rc = see_whether_it_goes(l, why);
+	l->tally.published = 0;
+	if (rc == 0)
+		rc = watch(l, offsetof(struct load_watch, before), true, why);
+	if (rc == 0)
+		rc = watch(l, offsetof(struct load_watch, open), false, why);
+	if (rc != 0)
+		return rc;
+	replay(l);
+	return has_no_streams(l) ? see_whether_it_goes(l, why) : 0;
+}
+
+static int
+run_live(struct load *l, struct buf *why)
+{
+	const struct load_plan *plan = l->plan;
+	int rc = watch(l, offsetof(struct load_watch, before), true, why);
+
+	if (rc != 0)
+		return rc;
+	open_all(l, PENDING_MAX);
+	rc = see_whether_it_goes(l, why);
+	if (rc == 0)
+		rc = watch(l, offsetof(struct load_watch, open), true, why);
+	if (rc != 0)
+		return rc;
+	if (plan->idle_ms > 0)
+		hold(l);
+	else if (!l->stuck)
+		publish_all(l, LOAD_RUNNING, plan->events, plan->in_flight);
+	return see_whether_it_goes(l, why);
 }
 
 static int
 run_phases(struct load *l, struct buf *why)
 {
-	const struct load_plan *plan = l->plan;
-	int rc = 0;
+	int rc = l->plan->replay > 0 ? run_replay(l, why) : run_live(l, why);
 
-	if (plan->replay > 0) {
-		publish_all(l, LOAD_FILLING,
-		    (uint64_t)plan->replay * plan->crowd.channels,
-		    plan->in_flight > 0 ? plan->in_flight : 16);
-		l->tally.published = 0;
-	}
-	rc = watch(l, offsetof(struct load_watch, before), true, why);
-	if (rc != 0)
-		return rc;
-	if (plan->replay > 0) {
-		rc = watch(l, offsetof(struct load_watch, open), false, why);
-		replay(l);
-	} else {
-		open_all(l, PENDING_MAX);
-		rc = watch(l, offsetof(struct load_watch, open), true, why);
-		if (rc == 0 && plan->idle_ms > 0)
-			hold(l);
-		else if (rc == 0 && !l->stuck)
-			publish_all(l, LOAD_RUNNING, plan->events,
-			    plan->in_flight);
-	}
 	return rc != 0
 	    ? rc
 	    : watch(l, offsetof(struct load_watch, after), true, why);

@@ -58,6 +58,7 @@ struct load {
 	int epoll_fd;
 	int timer_fd;
 	uint64_t begun_ns; /* the phase */
+	uint64_t end_ns;   /* of publishing: what is due then is not sent */
 	uint64_t told_ns;  /* the last progress */
 	uint64_t open_ns;  /* how long opening took */
 	uint64_t ran_ns;   /* how long running took, to the last delivery */

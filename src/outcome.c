@@ -20,6 +20,13 @@ ratio(double a, uint64_t b)
 	return b > 0 ? a / (double)b : 0;
 }
 
+/* Less than nothing where processes that had worked before have ended. */
+static double
+used_us(const struct load_watch *w)
+{
+	return ((double)w->after.cpu_ns - (double)w->open.cpu_ns) / 1e3;
+}
+
 static void
 print_times(FILE *out, const char *name, const struct histogram *h)
 {
@@ -33,7 +40,7 @@ print_times(FILE *out, const char *name, const struct histogram *h)
 static void
 print_watch(FILE *out, const struct load *l, const struct load_watch *w)
 {
-	double cpu_us = (double)(w->after.cpu_ns - w->open.cpu_ns) / 1e3;
+	double cpu_us = used_us(w);
 	double grown = (double)w->open.pss - (double)w->before.pss;
 
 	(void)fprintf(out, "%-20s %9.2f %12.2f %12.2f %9.1f %9.1f %11.0f\n",
@@ -118,7 +125,7 @@ put_times(struct buf *out, const char *name, const struct histogram *h)
 static void
 put_watch(struct buf *out, const struct load *l, const struct load_watch *w)
 {
-	double cpu_us = (double)(w->after.cpu_ns - w->open.cpu_ns) / 1e3;
+	double cpu_us = used_us(w);
 	double grown = (double)w->open.pss - (double)w->before.pss;
 
 	put_name(out, w->name);

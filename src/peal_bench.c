@@ -16,6 +16,7 @@
 
 #include "amount.h"
 #include "buf.h"
+#include "clock.h"
 #include "load.h"
 #include "outcome.h"
 #include "setting.h"
@@ -287,8 +288,8 @@ make_plan(struct bench *b, struct load_plan *plan)
 		    ? b->in_flight
 		    : CONNECTIONS_USUAL;
 	/* Of our own, so that an earlier run's history is not ours. */
-	(void)snprintf(b->channel, sizeof(b->channel), "bench-%x-",
-	    (unsigned)getpid());
+	(void)snprintf(b->channel, sizeof(b->channel), "bench-%x-%x-",
+	    (unsigned)getpid(), (unsigned)(clock_measure_ns() >> 20));
 	plan->crowd.headers = buf_span(&b->headers);
 	plan->crowd.resume = b->resume;
 	plan->crowd.channel = b->channel;

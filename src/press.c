@@ -135,7 +135,8 @@ put_object(struct press *p, struct press_one *one, uint32_t channel,
 
 /* Returns the channel of the first event. */
 static uint32_t
-put_body(struct press *p, struct press_one *one, uint64_t due_ns)
+put_body(struct press *p, struct press_one *one, uint32_t count,
+    uint64_t due_ns)
 {
 	const struct press_plan *plan = p->plan;
 	uint32_t first = (uint32_t)(p->events % plan->channels);
@@ -143,7 +144,7 @@ put_body(struct press *p, struct press_one *one, uint64_t due_ns)
 	buf_clear(&p->body);
 	if (plan->type == PRESS_ARRAY)
 		buf_put_char(&p->body, '[');
-	for (uint32_t i = 0; i < plan->batch; i++) {
+	for (uint32_t i = 0; i < count; i++) {
 		uint32_t channel = (uint32_t)(p->events++ % plan->channels);
 		if (plan->type == PRESS_RAW) {
 			put_data(p, one, channel, due_ns);
@@ -161,11 +162,12 @@ put_body(struct press *p, struct press_one *one, uint64_t due_ns)
 }
 
 static void
-put_request(struct press *p, struct press_one *one, uint64_t due_ns)
+put_request(struct press *p, struct press_one *one, uint32_t count,
+    uint64_t due_ns)
 {
 	const struct press_plan *plan = p->plan;
 	struct buf *out = &one->client.out;
-	uint32_t channel = put_body(p, one, due_ns);
+	uint32_t channel = put_body(p, one, count, due_ns);
 
 	buf_clear(out);
 	buf_put(out, SPAN("POST "));
@@ -214,7 +216,7 @@ post(struct press_one *one)
 }
 
 bool
-press_send(struct press *p, uint64_t due_ns)
+press_send(struct press *p, uint32_t count, uint64_t due_ns)
 {
 	struct press_one *one = p->idle;
 
@@ -224,7 +226,7 @@ press_send(struct press *p, uint64_t due_ns)
 	one->busy = true;
 	p->busy++;
 	client_begin(&one->client, false);
-	put_request(p, one, due_ns);
+	put_request(p, one, count, due_ns);
 	int rc = post(one);
 	if (rc != 0)
 		answered(one, false, strerror(-rc));
@@ -252,8 +254,11 @@ receive(struct press_one *one)
 
 	if (len == -EAGAIN)
 		return;
-	if (len <= 0 && !one->busy) {
-		/* A connection may be closed between two requests. */
+	if (!one->busy) {
+		/*
+		 * Between two requests a connection may be closed; and what is
+		 * said there, as 408 by some servers, answers nothing.
+		 */
 		client_close(&one->client);
 		return;
 	}

@@ -64,12 +64,12 @@ int press_init(struct press *p, const struct press_plan *plan,
 void press_fini(struct press *p);
 
 /*
- * Send a POST with one batch; its events go to the channels in turn.  due_ns is
- * what their time is measured from.
+ * Send a POST of count events, a batch at most; they go to the channels in turn.
+ * due_ns is what their time is measured from.
  *
  * Returns false when every connection is busy.
  */
-bool press_send(struct press *p, uint64_t due_ns);
+bool press_send(struct press *p, uint32_t count, uint64_t due_ns);
 
 /* epoll told something of a publisher. */
 void press_event(struct press *p, uint32_t index, uint32_t events);

@@ -57,18 +57,30 @@ read_status(struct response *r, struct span line)
 	return true;
 }
 
+/* RFC 9110, section 7.6.1: a list of what holds for this connection alone. */
+static bool
+read_keep(struct span list, bool keep)
+{
+	struct span option;
+
+	while (list.len > 0 && span_cut(&list, ',', &option)) {
+		option = span_trim(option);
+		if (span_equal_nocase(option, SPAN("close")))
+			return false;
+		if (span_equal_nocase(option, SPAN("keep-alive")))
+			keep = true;
+	}
+	return keep;
+}
+
 /* RFC 9112, section 6.3: where the body ends. */
 static enum response_state
 body_of(struct response *r)
 {
 	struct span coding = response_field(r, SPAN("transfer-encoding"));
 	struct span length = response_field(r, SPAN("content-length"));
-	struct span connection = response_field(r, SPAN("connection"));
 
-	if (span_equal_nocase(connection, SPAN("close")))
-		r->keep = false;
-	else if (span_equal_nocase(connection, SPAN("keep-alive")))
-		r->keep = true;
+	r->keep = read_keep(response_field(r, SPAN("connection")), r->keep);
 	if (r->no_body || r->status == 204 || r->status == 304)
 		return RESPONSE_DONE;
 	if (coding.ptr != NULL) {
@@ -121,7 +133,7 @@ read_head(struct response *r, struct span *in)
 		const char *p = r->head.ptr + have;
 		if (end != NULL &&
 		    ((have >= 2 && memcmp(p - 2, "\n\n", 2) == 0) ||
-			(have >= 4 && memcmp(p - 4, "\r\n\r\n", 4) == 0)))
+			(have >= 3 && memcmp(p - 3, "\n\r\n", 3) == 0)))
 			end_head(r);
 	}
 }

@@ -45,8 +45,7 @@ int
 tally_join(struct tally *t, struct tally_reader *r, uint32_t channel,
     bool from_the_first)
 {
-	r->channel = channel;
-	r->missing = 0;
+	*r = (struct tally_reader){ .channel = channel };
 	r->next = calloc(t->publishers, sizeof(r->next[0]));
 	if (r->next == NULL)
 		return -ENOMEM;
@@ -56,21 +55,60 @@ tally_join(struct tally *t, struct tally_reader *r, uint32_t channel,
 	return 0;
 }
 
-void
-tally_leave(struct tally *t, struct tally_reader *r)
-{
-	if (r->next == NULL)
-		return;
-	t->listeners[r->channel]--;
-	free(r->next);
-	r->next = NULL;
-}
-
 static void
 close_slot(struct tally *t, struct tally_slot *slot)
 {
 	slot->open = false;
 	t->in_flight--;
+}
+
+/* One subscriber less to be waited for. */
+static void
+count_off(struct tally *t, struct tally_slot *slot)
+{
+	if (slot->left > 0)
+		slot->left--;
+	if (slot->left == 0 && slot->answered)
+		close_slot(t, slot);
+}
+
+static struct tally_gap *
+find_gap(struct tally_reader *r, uint32_t publisher, uint32_t sequence)
+{
+	for (size_t i = 0; i < r->gap_count; i++) {
+		struct tally_gap *gap = &r->gaps[i];
+		if (gap->publisher == publisher && gap->begin <= sequence &&
+		    sequence < gap->end)
+			return gap;
+	}
+	return NULL;
+}
+
+static void
+forget_reader(struct tally *t, struct tally_reader *r)
+{
+	t->listeners[r->channel]--;
+	free(r->next);
+	free(r->gaps);
+	*r = (struct tally_reader){ 0 };
+}
+
+void
+tally_leave(struct tally *t, struct tally_reader *r)
+{
+	if (r->next == NULL)
+		return;
+	for (uint64_t i = 0; t->in_flight > 0 && i <= t->mask; i++) {
+		struct tally_slot *slot = &t->slots[i];
+		uint32_t publisher = slot->mark.publisher;
+		uint32_t sequence = slot->mark.sequence;
+		if (slot->open && slot->left > 0 &&
+		    slot->channel == r->channel &&
+		    (sequence >= r->next[publisher] ||
+			find_gap(r, publisher, sequence) != NULL))
+			count_off(t, slot);
+	}
+	forget_reader(t, r);
 }
 
 struct tally_mark
@@ -88,8 +126,9 @@ tally_send(struct tally *t, uint32_t publisher, uint32_t channel,
 	if (slot->open)
 		close_slot(t, slot);
 	*slot = (struct tally_slot){
-		.number = mark.number,
+		.mark = mark,
 		.sent_ns = now_ns,
+		.channel = channel,
 		.left = t->listeners[channel],
 		.open = true,
 	};
@@ -102,7 +141,7 @@ slot_of(struct tally *t, uint64_t number)
 {
 	struct tally_slot *slot = &t->slots[number & t->mask];
 
-	return slot->open && slot->number == number ? slot : NULL;
+	return slot->open && slot->mark.number == number ? slot : NULL;
 }
 
 void
@@ -130,34 +169,75 @@ arrived(struct tally *t, struct tally_slot *slot, uint64_t now_ns)
 	uint64_t ns = now_ns > slot->sent_ns ? now_ns - slot->sent_ns : 0;
 
 	histogram_add(&t->each, ns);
-	if (slot->left == 0 || --slot->left > 0)
-		return;
-	histogram_add(&t->last, ns);
-	if (slot->answered)
-		close_slot(t, slot);
+	if (slot->left == 1)
+		histogram_add(&t->last, ns);
+	count_off(t, slot);
+}
+
+/* Remember what was passed over; without memory, it stays lost if it comes. */
+static void
+add_gap(struct tally_reader *r, uint32_t publisher, uint32_t begin,
+    uint32_t end)
+{
+	if (r->gap_count == r->gap_room) {
+		size_t room = r->gap_room == 0 ? 4 : r->gap_room * 2;
+		void *gaps = reallocarray(r->gaps, room, sizeof(r->gaps[0]));
+		if (gaps == NULL)
+			return;
+		r->gaps = gaps;
+		r->gap_room = room;
+	}
+	r->gaps[r->gap_count++] = (struct tally_gap){ publisher, begin, end };
+}
+
+/* One that was passed over has come; the gap shrinks, or becomes two. */
+static void
+fill_gap(struct tally_reader *r, struct tally_gap *gap, uint32_t sequence)
+{
+	struct tally_gap old = *gap;
+
+	*gap = r->gaps[--r->gap_count];
+	if (old.begin < sequence)
+		add_gap(r, old.publisher, old.begin, sequence);
+	if (sequence + 1 < old.end)
+		add_gap(r, old.publisher, sequence + 1, old.end);
+}
+
+/* Returns false for one that has come before. */
+static bool
+take_sequence(struct tally *t, struct tally_reader *r, uint32_t publisher,
+    uint32_t sequence)
+{
+	uint32_t *next = &r->next[publisher];
+
+	if (sequence < *next) {
+		struct tally_gap *gap = find_gap(r, publisher, sequence);
+		if (gap == NULL) {
+			t->duplicated++;
+			return false;
+		}
+		fill_gap(r, gap, sequence);
+		t->lost--;
+		t->disordered++;
+		return true;
+	}
+	if (sequence > *next)
+		add_gap(r, publisher, *next, sequence);
+	t->lost += sequence - *next;
+	*next = sequence + 1;
+	return true;
 }
 
 void
 tally_got(struct tally *t, struct tally_reader *r,
     const struct tally_mark *mark, bool timed, uint64_t now_ns)
 {
-	if (mark->publisher >= t->publishers || r->next == NULL)
+	if (r->next == NULL || mark->publisher >= t->publishers ||
+	    mark->sequence >= *sequence_of(t, mark->publisher, r->channel))
 		return;
-	uint32_t *next = &r->next[mark->publisher];
 	t->deliveries++;
-	if (mark->sequence < *next) {
-		if (r->missing > 0) {
-			r->missing--;
-			t->lost--;
-			t->disordered++;
-		} else {
-			t->duplicated++;
-		}
+	if (!take_sequence(t, r, mark->publisher, mark->sequence))
 		return;
-	}
-	r->missing += mark->sequence - *next;
-	t->lost += mark->sequence - *next;
-	*next = mark->sequence + 1;
 	struct tally_slot *slot = slot_of(t, mark->number);
 	if (timed && slot != NULL)
 		arrived(t, slot, now_ns);
@@ -170,7 +250,7 @@ tally_close(struct tally *t, struct tally_reader *r)
 		return;
 	for (uint32_t i = 0; i < t->publishers; i++)
 		t->lost += *sequence_of(t, i, r->channel) - r->next[i];
-	tally_leave(t, r);
+	forget_reader(t, r);
 }
 
 size_t

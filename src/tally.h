@@ -26,18 +26,28 @@ struct tally_mark {
 #define TALLY_MARK_MAX 48
 
 struct tally_slot {
-	uint64_t number;
+	struct tally_mark mark;
 	uint64_t sent_ns;
+	uint32_t channel;
 	uint32_t left; /* subscribers who have not got it */
 	bool answered;
 	bool open;
 };
 
+/* Sequences of a publisher that a subscriber has passed over: lost, so far. */
+struct tally_gap {
+	uint32_t publisher;
+	uint32_t begin;
+	uint32_t end; /* the first behind it */
+};
+
 /* What a subscriber has seen: the next sequence, of each publisher. */
 struct tally_reader {
 	uint32_t channel;
-	uint32_t missing; /* passed over, and counted as lost */
 	uint32_t *next;
+	struct tally_gap *gaps;
+	size_t gap_count;
+	size_t gap_room;
 };
 
 struct tally {
@@ -72,7 +82,10 @@ void tally_fini(struct tally *t);
 int tally_join(struct tally *t, struct tally_reader *r, uint32_t channel,
     bool from_the_first);
 
-/* It reads no more; what it has not got is not lost. */
+/*
+ * It reads no more; what it has not got is not lost, and nobody waits for it.
+ * Frees what r holds.
+ */
 void tally_leave(struct tally *t, struct tally_reader *r);
 
 /* Number the next event of a publisher. */
@@ -83,7 +96,10 @@ struct tally_mark tally_send(struct tally *t, uint32_t publisher,
 void tally_answered(struct tally *t, uint64_t number, bool good,
     uint64_t now_ns);
 
-/* It has arrived.  In a replay the time means nothing: timed is false. */
+/*
+ * It has arrived.  In a replay the time means nothing: timed is false.  What was
+ * never sent to r's channel is not of this load, and not counted.
+ */
 void tally_got(struct tally *t, struct tally_reader *r,
     const struct tally_mark *mark, bool timed, uint64_t now_ns);
 

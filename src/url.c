@@ -47,6 +47,8 @@ url_read(struct url *url, struct span text)
 		return "has a space or a control character in it";
 	if (!span_starts_nocase(text, scheme))
 		return "does not begin with http://";
+	if (memchr(text.ptr, '#', text.len) != NULL)
+		return "has a fragment, which is not sent";
 	struct span rest = { text.ptr + scheme.len, text.len - scheme.len };
 	struct span origin = rest;
 	size_t at = 0;
@@ -58,5 +60,7 @@ url_read(struct url *url, struct span text)
 		url->target = SPAN("/");
 	else if (url->target.ptr[0] == '?')
 		return "has a query but no path";
+	if (origin.len > 0 && memchr(origin.ptr, '@', origin.len) != NULL)
+		return "names a user; give --header 'Authorization: ...'";
 	return read_origin(url, origin);
 }

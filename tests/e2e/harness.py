@@ -16,7 +16,7 @@ Each case gets a Place: a temporary folder, servers started from the files in
 examples/, all ended by their ids when the case is over, however it ends.  What goes
 wrong raises; on failure the tails of the logs are printed.
 
-Environment: PEAL_BUILD, the folder of peal.fcgi and pealctl (default: the current
+Environment: PEAL_BUILD, the folder of our programs (default: the current
 one); PEAL_SRC or srcdir, the source's top folder; PEAL_TEST_STRICT, a missing server is
 a failure and not a skip; PEAL_TEST_SLOW, a factor for every time limit.
 
@@ -594,13 +594,14 @@ class Place:
         for name in ("demo.html", "publish.php"):
             shutil.copyfile(os.path.join(EXAMPLES, name), os.path.join(self.www, name))
         # Copied, since the build folder need not be open to www-data.
-        for name in ("peal.fcgi", "pealctl"):
+        for name in ("peal.fcgi", "pealctl", "peal-bench"):
             built = os.path.join(BUILD, name)
             if os.path.exists(built):
                 shutil.copy(built, self.bin)
                 os.chmod(os.path.join(self.bin, name), 0o755)
         self.peal_fcgi = os.path.join(self.bin, "peal.fcgi")
         self.pealctl_path = os.path.join(self.bin, "pealctl")
+        self.bench_path = os.path.join(self.bin, "peal-bench")
         self.arena = os.path.join(self.run, "arena", "arena")
         self.socket = os.path.join(self.run, "peal.sock")
         check(os.path.exists(self.peal_fcgi), "no peal.fcgi in %s: build it, or set PEAL_BUILD",

@@ -52,6 +52,22 @@ fuzz_copy(const uint8_t *data, size_t size)
 	return (struct span){ ptr, size };
 }
 
+/*
+ * As fuzz_copy(), of the next piece of an input, in place of the piece before,
+ * whose memory serves again where it has the same length: that is much faster.
+ * The caller frees piece->ptr after the last.
+ */
+static inline void
+fuzz_next_piece(struct span *piece, struct span bytes)
+{
+	if (piece->ptr == NULL || piece->len != bytes.len) {
+		free((char *)piece->ptr);
+		*piece = fuzz_copy((const uint8_t *)bytes.ptr, bytes.len);
+		return;
+	}
+	memcpy((char *)piece->ptr, bytes.ptr, bytes.len);
+}
+
 /* Whether part lies within whole. */
 static inline bool
 fuzz_within(struct span part, struct span whole)

@@ -5,7 +5,8 @@
 # From people: FUZZ_TARGETS, FUZZ_SECONDS or FUZZ_RUNS, FUZZ_CC.
 
 FUZZ_CC = clang
-FUZZ_TARGETS = json query resume message request options keys record arena
+FUZZ_TARGETS = json query resume message request options keys record arena \
+	url response eventsource
 sanitize = -fsanitize=address,undefined -fno-sanitize-recover=all
 compile = @echo "  FUZZ    " $@ && $(FUZZ_CC) -std=c17 -O2 -g \
 	-fno-omit-frame-pointer $(sanitize) -fsanitize=fuzzer-no-link $(coverage) \

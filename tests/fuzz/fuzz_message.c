@@ -13,7 +13,7 @@
 #include <errno.h>
 
 #include "event.h"
-#include "eventsource.h"
+#include "naive.h"
 #include "jsontext.h"
 #include "message.h"
 #include "sse.h"
@@ -26,7 +26,7 @@ static void
 judge_event(const struct message_event *event, enum message_type type)
 {
 	struct buf out = { 0 };
-	struct eventsource e = { 0 };
+	struct naive e = { 0 };
 	struct span rest = event->data;
 	struct span value;
 	char line[SSE_ID_LINE_MAX];
@@ -43,12 +43,12 @@ judge_event(const struct message_event *event, enum message_type type)
 	buf_put(&out,
 	    (struct span){ line, sse_id_line(event_id_make(1, 2), line) });
 	sse_event(&out, event->topic, event->data);
-	eventsource_read(&e, buf_span(&out));
+	naive_read(&e, buf_span(&out));
 	FUZZ_REQUIRE(e.dispatched == 1 && !e.retry);
 	FUZZ_REQUIRE(span_equal(buf_span(&e.id), SPAN("1-2")));
 	FUZZ_REQUIRE(span_equal(buf_span(&e.last_topic), event->topic));
-	eventsource_require_data(&e, event->data);
-	eventsource_fini(&e);
+	naive_require_data(&e, event->data);
+	naive_fini(&e);
 	buf_fini(&out);
 }
 

@@ -17,7 +17,7 @@
 #include <json-c/json.h>
 
 #include "event.h"
-#include "eventsource.h"
+#include "naive.h"
 #include "grant.h"
 #include "message.h"
 #include "reply.h"
@@ -257,7 +257,7 @@ static void
 judge_subscription(const struct request_subscription *s)
 {
 	struct buf out = { 0 };
-	struct eventsource e = { 0 };
+	struct naive e = { 0 };
 
 	FUZZ_REQUIRE(s->count >= 1 && s->count <= REQUEST_CHANNELS_MAX);
 	for (size_t i = 0; i < s->count; i++) {
@@ -267,15 +267,15 @@ judge_subscription(const struct request_subscription *s)
 			    !span_equal(s->channels[i], s->channels[j]));
 	}
 	sse_hello(&out, 3000, s->resume.id);
-	eventsource_read(&e, buf_span(&out));
+	naive_read(&e, buf_span(&out));
 	FUZZ_REQUIRE(e.dispatched == 0 && e.retry);
 	buf_clear(&out);
 	sse_gap(&out, s->resume.id, s->asked, s->resume.id);
-	eventsource_read(&e, buf_span(&out));
+	naive_read(&e, buf_span(&out));
 	FUZZ_REQUIRE(e.dispatched == 1);
 	FUZZ_REQUIRE(span_equal(buf_span(&e.last_topic), SPAN("peal:gap")));
 	require_json(buf_span(&e.last_data), 200);
-	eventsource_fini(&e);
+	naive_fini(&e);
 	buf_fini(&out);
 }
 

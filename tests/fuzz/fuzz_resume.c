@@ -11,7 +11,7 @@
 #include <json-c/json.h>
 
 #include "event.h"
-#include "eventsource.h"
+#include "naive.h"
 #include "sse.h"
 
 const char fuzz_name[] = "resume";
@@ -81,11 +81,11 @@ static void
 judge_gap(uint64_t id, struct span asked)
 {
 	struct buf out = { 0 };
-	struct eventsource e = { 0 };
+	struct naive e = { 0 };
 	struct json_object *after;
 
 	sse_gap(&out, id, asked, id);
-	eventsource_read(&e, buf_span(&out));
+	naive_read(&e, buf_span(&out));
 	FUZZ_REQUIRE(e.dispatched == 1);
 	FUZZ_REQUIRE(span_equal(buf_span(&e.last_topic), SPAN("peal:gap")));
 	buf_put_char(&e.last_data, '\0');
@@ -99,7 +99,7 @@ judge_gap(uint64_t id, struct span asked)
 		    (struct span){ json_object_get_string(after),
 			(size_t)json_object_get_string_len(after) }));
 	json_object_put(gap);
-	eventsource_fini(&e);
+	naive_fini(&e);
 	buf_fini(&out);
 }
 
