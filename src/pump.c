@@ -1,10 +1,8 @@
 #include "pump.h"
 
 #include <errno.h>
-#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "log.h"
 #include "sse.h"
@@ -12,10 +10,6 @@
 #define PAGE_ROOM 65536
 #define PAGE_MARKS 2048
 #define NEWS_AT_ONCE 256
-/* A channel with fewer streams does not wait for the web server. */
-#define HOLD_SEATS 16
-/* Longest wait for the web server, after a fan-out. */
-#define HOLD_MAX_MS 10
 /* How long to leave an arena alone that could not be locked. */
 #define ARENA_PAUSE_MS 200
 
@@ -35,7 +29,6 @@ pump_init(struct pump *p, struct audience *audience)
 	*p = (struct pump){ .audience = audience };
 	p->repairs = store_repairs(audience->store);
 	p->behind_end = &p->behind;
-	p->probe_stride = 1;
 	p->page.bytes = malloc(PAGE_ROOM);
 	p->page.room = PAGE_ROOM;
 	p->page.marks = malloc(PAGE_MARKS * sizeof(p->page.marks[0]));
@@ -72,36 +65,6 @@ feed(struct pump *p, struct stream *s, uint64_t boot_ms)
 	if (events == 0 && s->partial == partial && s->state == STREAM_READY)
 		return;
 	audience_wrote(a, s, events);
-	if (p->fed++ % p->probe_stride == 0)
-		p->probes[p->fed / p->probe_stride % PUMP_PROBES] = s->peer.fd;
-}
-
-/*
- * Has the web server still to read what the last fan-out wrote?
- *
- * Then a further event gains nothing from being written now: it would wait in the
- * socket's buffer, and cost a write of ours and a read, a write and a wake-up
- * of the server's, where together with its successors it shares them.  So a large
- * fan-out waits for the one before it to be taken, and batches come from load,
- * not from a timer: behind a server that keeps up nothing ever waits.
- *
- * Asked are eight streams of the last quarter; most of them must be unread, so
- * that some whose clients do not read hold nobody up.  A descriptor that meanwhile
- * is another's, or none, does no harm.  On TCP what arrived counts as read.
- */
-static bool
-is_server_behind(const struct pump *p)
-{
-	unsigned unread = 0;
-
-	if (p->fed < HOLD_SEATS)
-		return false;
-	for (size_t i = 0; i < PUMP_PROBES; i++) {
-		int bytes = 0;
-		if (ioctl(p->probes[i], SIOCOUTQ, &bytes) == 0 && bytes > 0)
-			unread++;
-	}
-	return unread > PUMP_PROBES / 2;
 }
 
 /*
@@ -211,14 +174,9 @@ static void
 fan_out_due(struct pump *p, uint64_t boot_ms)
 {
 	struct roster_channel *channel = p->due;
-	bool hold = boot_ms - p->fed_ms < HOLD_MAX_MS && is_server_behind(p);
 
 	p->due = NULL;
 	p->next_due_ms = 0;
-	if (!hold) {
-		p->probe_stride = p->fed / (PUMP_PROBES * 4) + 1;
-		p->fed = 0;
-	}
 	while (channel != NULL) {
 		struct roster_channel *next = channel->next_due;
 		uint64_t ready_ms =
@@ -233,9 +191,6 @@ fan_out_due(struct pump *p, uint64_t boot_ms)
 			rc = -EAGAIN;
 			if (p->next_due_ms == 0 || p->next_due_ms > ready_ms)
 				p->next_due_ms = ready_ms;
-		} else if (hold && channel->seat_count >= HOLD_SEATS) {
-			rc = -EAGAIN;
-			p->next_due_ms = boot_ms + 1;
 		} else if (p->pause_ms > boot_ms) {
 			rc = -EAGAIN;
 		} else if ((rc = fan_out(p, channel, boot_ms)) != 0) {
@@ -248,8 +203,6 @@ fan_out_due(struct pump *p, uint64_t boot_ms)
 		}
 		channel = next;
 	}
-	if (!hold && p->fed >= HOLD_SEATS)
-		p->fed_ms = clock_read().boot_ms;
 	shrink_page(p);
 }
 

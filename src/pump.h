@@ -36,9 +36,6 @@ struct pump_arrival {
 /* Frees the arrival, not its descriptor. */
 void pump_arrival_free(struct pump_arrival *arrival);
 
-/* Streams of the last fan-out that are asked whether they were read. */
-#define PUMP_PROBES 8
-
 struct pump {
 	struct audience *audience;
 	struct stream *behind;
@@ -49,12 +46,6 @@ struct pump {
 	uint64_t next_due_ms; /* a channel waits for --coalesce */
 	uint64_t pause_ms;    /* until then the arena is left alone */
 	bool news;	      /* the arena has some that were not taken yet */
-
-	/* Whether the web server keeps up; see is_server_behind(). */
-	int probes[PUMP_PROBES]; /* descriptors */
-	uint32_t probe_stride;
-	uint32_t fed; /* streams, in the last fan-out */
-	uint64_t fed_ms;
 };
 
 /* Returns 0 or -ENOMEM.  p may be ended by pump_fini() in any case. */

@@ -123,7 +123,6 @@ roster_sit(struct roster_channel *channel, struct roster_seat *seat,
 	if (seat->next != NULL)
 		seat->next->previous = seat;
 	channel->seats = seat;
-	channel->seat_count++;
 }
 
 void
@@ -135,7 +134,6 @@ roster_rise(struct roster_seat *seat)
 		seat->previous->next = seat->next;
 	else
 		seat->channel->seats = seat->next;
-	seat->channel->seat_count--;
 	seat->next = NULL;
 	seat->previous = NULL;
 }

@@ -31,7 +31,6 @@ struct roster_channel {
 	uint32_t cookie;   /* what the arena calls it to us */
 	uint32_t hash;
 	uint32_t hint; /* for follow_read() */
-	uint32_t seat_count;
 	uint64_t seen; /* read so far, for the streams that are not behind */
 	uint64_t fanned_ms; /* the last fan-out, boot clock */
 	bool is_due;
