@@ -591,8 +591,9 @@ class Place:
             owner = pwd.getpwnam("www-data")
             self.user, self.group = owner.pw_uid, owner.pw_gid
             os.chown(self.run, self.user, self.group)
-        for name in ("demo.html", "publish.php"):
-            shutil.copyfile(os.path.join(EXAMPLES, name), os.path.join(self.www, name))
+        for name in ("demo.html", "php/Peal.php", "php/publish.php", "php/board.php"):
+            shutil.copyfile(os.path.join(EXAMPLES, name),
+                            os.path.join(self.www, os.path.basename(name)))
         # Copied, since the build folder need not be open to www-data.
         for name in ("peal.fcgi", "pealctl"):
             built = os.path.join(BUILD, name)
