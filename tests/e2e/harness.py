@@ -259,6 +259,16 @@ class Process:
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
+    def kill(self):
+        """SIGKILL, to it and to all below it, none of which hears of another's death first."""
+        pids = [self.pid] + descendants(self.pid)
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        self.popen.wait()
+        wait_for(lambda: _reap() or not any(alive(p) for p in pids), self.name + " to be dead")
+
     def wait(self, seconds=LIMIT):
         try:
             return self.popen.wait(seconds)
@@ -437,10 +447,16 @@ class Stream:
 class Site:
     """A peal as its clients see it, through a web server."""
 
-    def __init__(self, place, port, server):
+    def __init__(self, place, port, server, start=None):
         self.place = place
         self.port = port
         self.server = server  # the web server's Process
+        self._start = start   # makes it, for a port
+
+    def restart(self):
+        """Start the web server again at its port, after it has ended."""
+        self.server = self._start(self.port)
+        self.place.ready(self.server, self.port)
 
     def ask(self, method, path, body=None, headers=None):
         """One request, with its whole response."""
@@ -757,7 +773,7 @@ class Place:
             server = start(port)
             wait_for(lambda: accepts(port) or not server.running(), server.name + " to listen")
             if server.running():
-                return Site(self, port, server)
+                return Site(self, port, server, start)
             if attempt == 2:
                 raise Failed("%s ended with %s" % (server.name, server.popen.poll()))
 
