@@ -61,13 +61,14 @@ def a_notice_is_saved_broadcast_and_on_the_page(place):
 
 @case
 def what_is_pinned_after_the_page_was_made_reaches_it(place):
-    for site in servers(place):
-        html = page(site)
-        pin(site, "Kim", "between the page and its stream")
+    set_up(place)
+    site = place.spawned_by_lighttpd()
+    html = page(site)
+    pin(site, "Kim", "between the page and its stream")
 
-        stream = site.subscribe("board", lastEventTime=since(html))
+    stream = site.subscribe("board", lastEventTime=since(html))
 
-        equal(json.loads(stream.next().data)["text"], "between the page and its stream", "the event")
+    equal(json.loads(stream.next().data)["text"], "between the page and its stream", "the event")
 
 
 @case
@@ -99,16 +100,17 @@ def a_notice_is_kept_when_peal_is_away(place):
 
 @case
 def a_form_that_is_empty_or_from_another_site_is_refused(place):
-    for site in servers(place):
-        stream = site.subscribe("board")
-        equal(pin(site, "", "x").status, 400, "without a name")
-        equal(pin(site, "Kim", "  ").status, 400, "without text")
-        equal(pin(site, "Kim", "x" * 1001).status, 400, "too long")
-        equal(pin(site, "Kim", "x", Origin="http://evil.example").status, 403, "of another site")
-        own = "http://127.0.0.1:%d" % site.port
-        equal(pin(site, "Kim", "own", Origin=own).status, 303, "of this site")
-        equal(json.loads(stream.next().data)["text"], "own", "the only event")
+    set_up(place)
+    site = place.spawned_by_lighttpd()
+    stream = site.subscribe("board")
+    equal(pin(site, "", "x").status, 400, "without a name")
+    equal(pin(site, "Kim", "  ").status, 400, "without text")
+    equal(pin(site, "Kim", "x" * 1001).status, 400, "too long")
+    equal(pin(site, "Kim", "x", Origin="http://evil.example").status, 403, "of another site")
+    own = "http://127.0.0.1:%d" % site.port
+    equal(pin(site, "Kim", "own", Origin=own).status, 303, "of this site")
+    equal(json.loads(stream.next().data)["text"], "own", "the only event")
 
 
 if __name__ == "__main__":
-    run()
+    run(quick=1)

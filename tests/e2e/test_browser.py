@@ -4,7 +4,6 @@
 import http.server
 import json
 import os
-import sys
 import threading
 
 from browser import Browser
@@ -446,7 +445,4 @@ def the_notice_board_is_live_behind_apache(place):
 
 
 if __name__ == "__main__":
-    # From a release, see that all files are there; from the tree the rest has been run.
-    if os.environ.get("PEAL_TEST_QUICK") and not sys.argv[1:]:
-        sys.argv += ["two_tabs_of_the_demo_hear_each_other_behind_lighttpd"]
-    run(300)
+    run(300, quick=1)

@@ -174,4 +174,4 @@ def printed(process, count):
 
 
 if __name__ == "__main__":
-    run()
+    run(quick=1)

@@ -264,4 +264,4 @@ def with_an_authorization_header(place):
 
 
 if __name__ == "__main__":
-    run(300)
+    run(300, quick=2)

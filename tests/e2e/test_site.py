@@ -158,4 +158,4 @@ def lighttpd_beside_peal(place):
 
 
 if __name__ == "__main__":
-    run()
+    run(quick=1)
