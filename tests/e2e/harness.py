@@ -826,10 +826,13 @@ class Place:
         self.before_end.append(hurry)
         return site
 
-    def behind_mod_proxy_fcgi(self, *options, modules=(), edits=None, php=False):
-        """examples/apache-mod_proxy_fcgi.conf, and peal.fcgi --listen with these options."""
+    def behind_mod_proxy_fcgi(self, *options, modules=(), edits=None, php=False, peal=None):
+        """examples/apache-mod_proxy_fcgi.conf, and peal.fcgi --listen with these options.
+
+        Or this peal, which runs already.
+        """
         self.find("apache2")
-        peal = self.start_peal(*options)
+        peal = peal or self.start_peal(*options)
         if php:
             self.start_php()
         site = self._apache("apache-mod_proxy_fcgi.conf", modules, [], edits)
@@ -901,7 +904,8 @@ class Place:
         admin = "unix/" + os.path.join(self.run, "caddy.sock")
         if not os.path.exists(os.path.join(self.run, "users")):
             self.add_user("somebody", "or other")  # Caddy insists
-        edits = dict(edits or {}, **{"\tgrace_period ": "\tdefault_bind %s\n\tgrace_period " % self.bind})
+        edits = dict(edits or {})
+        edits["\tgrace_period "] = "\tdefault_bind %s\n\tgrace_period " % self.bind
         if tls:
             self.certificate()
             edits["\troute {"] = "\ttls %s/cert.pem %s/key.pem\n\troute {" % (self.run, self.run)
