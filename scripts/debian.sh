@@ -54,7 +54,7 @@ install_packages() {
 	hold=
 	for package in $wanted; do
 		case $package in
-		lighttpd | apache2 | nginx) services="$services $package" ;;
+		lighttpd | apache2 | nginx | caddy) services="$services $package" ;;
 		libapache2-mod-fcgid) hold="$hold apache2" ;;
 		libnginx-mod-*) hold="$hold nginx" ;;
 		esac
