@@ -40,12 +40,12 @@ def in_its_place(script, **places):
     return script
 
 
-def apache_site(place, mpm):
+def apache_site(place, mpm, module="fcgid"):
     """An Apache as Debian installs it, in a folder of ours; the quickstart's commands are run."""
     program = place.find("apache2")
     place.find("a2enmod")
-    if not os.path.exists("/usr/lib/apache2/modules/mod_fcgid.so"):
-        raise Skipped("mod_fcgid is not installed")
+    if not os.path.exists("/usr/lib/apache2/modules/mod_%s.so" % module):
+        raise Skipped("mod_%s is not installed" % module)
     etc = place.path("apache2")
     for folder in ("mods-available", "conf-available"):
         shutil.copytree(os.path.join("/etc/apache2", folder), os.path.join(etc, folder), symlinks=True)
@@ -57,20 +57,23 @@ def apache_site(place, mpm):
            "APACHE_LOCK_DIR": place.run, "APACHE_PID_FILE": os.path.join(place.run, "apache.pid"),
            "APACHE_RUN_USER": place.environment(0)["PEAL_USER"], "APACHE_RUN_GROUP": "www-data"}
     shell(place, "a2enmod --quiet mpm_%s %s" % (mpm, " ".join(APACHE_MODULES)), **env)
-    with open(os.path.join(etc, "apache2.conf"), "a") as file:
-        # So that it meets no other Apache of this machine.
-        file.write("\nFcgidIPCDir %s/fcgid\nFcgidProcessTableFile %s/fcgid/shm\n"
-                   % (place.run, place.run))
+    if module == "fcgid":
+        with open(os.path.join(etc, "apache2.conf"), "a") as file:
+            # So that it meets no other Apache of this machine.
+            file.write("\nFcgidIPCDir %s/fcgid\nFcgidProcessTableFile %s/fcgid/shm\n"
+                       % (place.run, place.run))
 
-    script = in_its_place(commands("Apache with mod_fcgid"), **{"/etc/apache2": etc})
+    script = in_its_place(commands("Apache with mod_" + module), **{"/etc/apache2": etc})
     shell(place, script, **env)
     with open(os.path.join(etc, "conf-available", "peal.conf")) as file:
         text = file.read()
-    for old, new in (("/usr/local/sbin/peal.fcgi", place.peal_fcgi),
-                     ("/dev/shm/peal-33/arena", place.arena),
-                     ("/etc/apache2/peal.users", os.path.join(place.run, "htpasswd"))):
-        check("Define" in text and old in text, "no %s in peal.conf", old)
-        text = text.replace(old, new)
+    places = {"fcgid": (("Define PEAL_FCGI  /usr/local/sbin/peal.fcgi", place.peal_fcgi),
+                        ("Define PEAL_ARENA /dev/shm/peal-33/arena", place.arena)),
+              "proxy_fcgi": (("Define PEAL_RUN   /run/peal", place.run),)}[module]
+    users = ("Define PEAL_USERS /etc/apache2/peal.users", os.path.join(place.run, "htpasswd"))
+    for old, new in places + (users,):
+        check("\n%s\n" % old in text, "no %s in peal.conf", old)
+        text = text.replace(old, " ".join(old.split()[:2] + [new]))
     with open(os.path.join(etc, "conf-available", "peal.conf"), "w") as file:
         file.write(text)
 
@@ -106,6 +109,12 @@ def apache_with_the_event_mpm(place):
 @case
 def apache_with_the_prefork_mpm(place):
     works(apache_site(place, "prefork"))
+
+
+@case
+def apache_beside_peal(place):
+    place.start_peal()
+    works(apache_site(place, "event", "proxy_fcgi"))
 
 
 def lighttpd_site(place, heading, config):
