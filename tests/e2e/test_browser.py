@@ -256,7 +256,9 @@ def another_origin_hears_only_what_cors_allows(place):
 
         # With a header of its own, and so with a preflight.
         tab = browser.open(origin + empty, "fetch")
-        for site, good in ((allowing, True), (page, True)):
+        elsewhere = browser.open(url(anybody, empty), "fetch elsewhere")
+        for tab, site, good in ((tab, allowing, True), (tab, page, True), (tab, anybody, True),
+                                (elsewhere, allowing, False), (elsewhere, page, False)):
             got = tab.js("""fetch(%s, {headers: {'Last-Event-ID': 'earliest', 'Authorization': 'x'}})
                 .then(r => r.body.getReader().read()).then(c => new TextDecoder().decode(c.value))
                 .catch(e => 'failed')""" % json.dumps(url(site, "/events?channel=a")))
