@@ -802,11 +802,14 @@ class Place:
 
     # peal behind a web server
 
-    def behind_lighttpd(self, *options, config="lighttpd.conf", edits=None):
-        """examples/lighttpd.conf, and peal.fcgi --listen with these options."""
+    def behind_lighttpd(self, *options, config="lighttpd.conf", edits=None, php=True):
+        """examples/lighttpd.conf, and peal.fcgi --listen with these options.
+
+        Without php the edits have seen to it that lighttpd does not start it.
+        """
         lighttpd = self.find("lighttpd")
         peal = self.start_peal(*options)
-        site = self._lighttpd(lighttpd, config, edits)
+        site = self._lighttpd(lighttpd, config, edits, php=php)
         site.peal = peal
         return site
 
@@ -814,7 +817,7 @@ class Place:
         """examples/lighttpd-spawned.conf, which starts peal.fcgi with these options."""
         return self._lighttpd(self.find("lighttpd"), "lighttpd-spawned.conf", edits, options)
 
-    def _lighttpd(self, program, config, edits, options=()):
+    def _lighttpd(self, program, config, edits, options=(), php=True):
         self.find("php-cgi")
         config = self.example(config, edits)
 
@@ -824,7 +827,7 @@ class Place:
         site = self._serve(start)
         # It listens before it spawns, and a SIGTERM between its fork() and the program's own
         # handlers is lost.  Three php-cgi are the one lighttpd knows and the two that serve.
-        wait_for(lambda: len(programs(site.server.pid, "php-cgi")) == 3
+        wait_for(lambda: len(programs(site.server.pid, "php-cgi")) == (3 if php else 0)
                  and not programs(site.server.pid, "lighttpd"), "lighttpd's programs to be ready")
         site.reload = lambda: site.server.signal(signal.SIGUSR1)
         return site
