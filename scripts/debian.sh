@@ -54,7 +54,7 @@ install_packages() {
 	hold=
 	for package in $wanted; do
 		case $package in
-		lighttpd | apache2 | nginx) services="$services $package" ;;
+		lighttpd | apache2 | nginx | caddy) services="$services $package" ;;
 		libapache2-mod-fcgid) hold="$hold apache2" ;;
 		libnginx-mod-*) hold="$hold nginx" ;;
 		esac
@@ -75,6 +75,48 @@ install_packages() {
 	# shellcheck disable=SC2086 # a list
 	leave_off $services
 	[ -z "$(missing "$@")" ] || die "apt-get did not install: $(missing "$@")"
+}
+
+# node_packages: Debian's packages of Node.js and npm, unless they are there already, which
+# may be from elsewhere.
+node_packages() {
+	command -v node >/dev/null || printf 'nodejs '
+	command -v npm >/dev/null || printf 'npm'
+}
+
+# install_clients: into build/, what the end-to-end tests drive besides Debian's packages, and
+# say where it is.
+install_clients() {
+	# In the versions that package.json names.
+	clients=$PWD/build/clients
+	if ! cmp -s tests/e2e/clients/package.json "$clients/package.json"; then
+		say 'installing clients for the tests (npm)'
+		rm -rf "$clients"
+		mkdir -p "$clients/new"
+		cp tests/e2e/clients/package.json "$clients/new/"
+		(cd "$clients/new" && npm install --no-package-lock --no-audit --no-fund \
+			--ignore-scripts --loglevel=error) || die 'npm has not installed them'
+		# In place only when it is complete.
+		mv "$clients/new/node_modules" "$clients/new/package.json" "$clients/"
+	fi
+	export PEAL_NODE_MODULES="$clients/node_modules"
+
+	# WordPress's files, for a recipe of the cookbook.  Not installed, as that would bring
+	# mod_php and change the machine's Apache.
+	if [ ! -d build/wordpress ]; then
+		say 'taking WordPress out of its package'
+		rm -rf build/package
+		mkdir -p build/package
+		(cd build/package && {
+			# What apt knows of may have been replaced.
+			apt-get -qq download wordpress 2>/dev/null ||
+				{ as_root apt-get -qq update && apt-get -qq download wordpress; }
+		}) || die 'apt-get has not brought wordpress'
+		dpkg-deb -x build/package/wordpress_*.deb build/package/files
+		mv build/package/files/usr/share/wordpress build/wordpress
+		rm -rf build/package
+	fi
+	export PEAL_WORDPRESS="$PWD/build/wordpress"
 }
 
 with_systemd() {

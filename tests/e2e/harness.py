@@ -18,7 +18,8 @@ wrong raises; on failure the tails of the logs are printed.
 
 Environment: PEAL_BUILD, the folder of our programs (default: the current
 one); PEAL_SRC or srcdir, the source's top folder; PEAL_TEST_STRICT, a missing server is
-a failure and not a skip; PEAL_TEST_SLOW, a factor for every time limit.
+a failure and not a skip; PEAL_TEST_SLOW, a factor for every time limit; PEAL_TEST_QUICK,
+run less.
 
 Started by root, the servers and peal run as www-data, as they do in service.
 """
@@ -36,6 +37,7 @@ import random
 import shutil
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -114,12 +116,15 @@ def case(function):
     return function
 
 
-def run(limit=240):
+def run(limit=240, quick=None):
     """Run the program's cases and exit as automake wants.
 
-    Arguments name the cases to run; none: all.  limit is for the whole program, in seconds.
+    Arguments name the cases to run; none: all, or where PEAL_TEST_QUICK is set, since they
+    have been run before, the first so many.  limit is for the whole program, in seconds.
     """
     names = sys.argv[1:]
+    if not names and quick and os.environ.get("PEAL_TEST_QUICK"):
+        names = [f.__name__ for f in _cases[:quick]]
     unknown = set(names) - {f.__name__ for f in _cases}
     if unknown:
         sys.exit("no such case: " + ", ".join(sorted(unknown)))
@@ -131,7 +136,7 @@ def run(limit=240):
     for function in _cases:
         if names and function.__name__ not in names:
             continue
-        title = function.__name__.replace("_", " ")
+        title = function.__name__.replace("__", ": ").replace("_", " ")
         try:
             _run_one(function)
         except Skipped as why:
@@ -242,12 +247,12 @@ class Process:
 
     ours = {}
 
-    def __init__(self, name, argv, log, env=None, **more):
+    def __init__(self, name, argv, log, env=None, out=None, **more):
         self.name = name
         self.log = log
-        with open(log, "ab") as out:
+        with open(log, "ab") as file:
             self.popen = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=env,
+                argv, stdin=subprocess.DEVNULL, stdout=out or file, stderr=file, env=env,
                 start_new_session=True, cwd=os.path.dirname(log), **more)
         self.pid = self.popen.pid
         Process.ours[self.pid] = self
@@ -258,6 +263,16 @@ class Process:
     def signal(self, number):
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
+
+    def kill(self):
+        """SIGKILL, to it and to all below it, none of which hears of another's death first."""
+        pids = [self.pid] + descendants(self.pid)
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
+        self.popen.wait()
+        wait_for(lambda: _reap() or not any(alive(p) for p in pids), self.name + " to be dead")
 
     def wait(self, seconds=LIMIT):
         try:
@@ -318,6 +333,14 @@ def connect(address):
     return sock
 
 
+def _tls():
+    """A client that takes any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
 def accepts(address):
     try:
         connect(address).close()
@@ -361,40 +384,44 @@ class Stream:
     """
 
     def __init__(self, sock, request, body):
-        self.parser = EventParser()
-        self.events = []
-        self.raw = b""
-        self.closed = False  # the other side closed, or we did
-        self._taken = 0
-        self._body = body
+        self._prepare(body)
         self._sock = sock
-        self._changed = threading.Condition()
         sock.sendall(request)
         sock.settimeout(None)
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
-    status = property(lambda self: self._body.status)
-    headers = property(lambda self: self._body.headers)
-    complete = property(lambda self: self._body.complete)
+    def _prepare(self, body):
+        self.parser = EventParser()
+        self.events = []
+        self.raw = b""
+        self.closed = False  # the other side closed, or we did
+        self.body = body
+        self._taken = 0
+        self._changed = threading.Condition()
+
+    status = property(lambda self: self.body.status)
+    headers = property(lambda self: self.body.headers)
+    complete = property(lambda self: self.body.complete)
     last_event_id = property(lambda self: self.parser.last_event_id)
 
     def _read(self):
-        while True:
+        while not self.closed:
             try:
                 raw = self._sock.recv(65536)
             except OSError:
                 raw = b""
-            with self._changed:
-                if raw:
-                    body = self._body.feed(raw)
-                    self.raw += body
-                    self.events += self.parser.feed(body)
-                if not raw or self._body.complete:
-                    self.closed = True
-                self._changed.notify_all()
-                if self.closed:
-                    return
+            self.arrived(raw, not raw)
+
+    def arrived(self, raw, closed):
+        with self._changed:
+            if raw:
+                body = self.body.feed(raw)
+                self.raw += body
+                self.events += self.parser.feed(body)
+            if closed or self.body.complete:
+                self.closed = True
+            self._changed.notify_all()
 
     def wait(self, condition, what, seconds=LIMIT):
         """Wait until condition() holds; it is asked whenever something arrives."""
@@ -434,17 +461,49 @@ class Stream:
         self._sock.close()
 
 
+class Http2Stream(Stream):
+    """One of the streams of a connection."""
+
+    def __init__(self, connection, path, headers):
+        self._prepare(connection.body())
+        self._connection = connection
+        self._number = connection.get(path, headers, self)
+
+    def close(self):
+        self._connection.reset(self._number)
+
+
 class Site:
     """A peal as its clients see it, through a web server."""
 
-    def __init__(self, place, port, server):
+    def __init__(self, place, port, server, start, secure=False):
         self.place = place
         self.port = port
         self.server = server  # the web server's Process
+        self._start = start   # makes it, for a port
+        self.secure = secure  # it speaks TLS, with place.certificate()
+        self.reload = None    # has it read its configuration again, while it serves
+
+    def dial(self, protocol="http/1.1"):
+        sock = connect(self.port)
+        if not self.secure:
+            return sock
+        context = _tls()
+        context.set_alpn_protocols([protocol])
+        return context.wrap_socket(sock, server_hostname="localhost")
+
+    def restart(self):
+        """Start the web server again at its port, after it has ended."""
+        self.server = self._start(self.port)
+        self.place.ready(self.server, self.port)
 
     def ask(self, method, path, body=None, headers=None):
         """One request, with its whole response."""
-        connection = http.client.HTTPConnection(HOST, self.port, timeout=LIMIT)
+        if self.secure:
+            connection = http.client.HTTPSConnection("localhost", self.port, timeout=LIMIT,
+                                                     context=_tls())
+        else:
+            connection = http.client.HTTPConnection(HOST, self.port, timeout=LIMIT)
         try:
             connection.request(method, path, body, headers or {})
             answer = connection.getresponse()
@@ -476,13 +535,13 @@ class Site:
         check(answer.status == 200, "publishing: %s %r", answer.status, answer.body[:300])
         return answer.json()
 
-    def stream(self, path, headers=None, http="1.1"):
+    def stream(self, path, headers=None, http="1.1", body=None):
         """GET a path as a stream, whatever it answers."""
         lines = ["GET %s HTTP/%s" % (path, http), "Host: localhost",
                  "Accept: text/event-stream"]
         lines += ["%s: %s" % pair for pair in (headers or {}).items()]
-        stream = Stream(connect(self.port), ("\r\n".join(lines) + "\r\n\r\n").encode(),
-                        HttpBody())
+        stream = Stream(self.dial(), ("\r\n".join(lines) + "\r\n\r\n").encode(),
+                        body or HttpBody())
         self.place.streams.append(stream)
         return stream
 
@@ -494,6 +553,24 @@ class Site:
         if channels:
             fields["channel"] = channels
         return self.stream(query(path, **fields), headers).opened()
+
+    def http2(self):
+        """A connection that speaks HTTP/2; what it carries is for http2_stream()."""
+        try:
+            import http2
+        except ImportError:
+            raise Skipped("python3-h2 is not installed") from None
+        sock = self.dial("h2")
+        self.place.sockets.append(sock)
+        return http2.Connection(sock, "https" if self.secure else "http", Http2Stream.arrived)
+
+    def http2_stream(self, connection, *channels, since=None):
+        headers = {} if since is None else {"Last-Event-ID": since}
+        return Http2Stream(connection, query("/events", channel=channels), headers).opened()
+
+    def streams(self):
+        """How many streams peal holds, by its status."""
+        return sum(worker["streams"] for worker in self.status()["workers"])
 
     def status(self):
         answer = self.get("/events/status")
@@ -571,7 +648,9 @@ class Place:
 
     def __init__(self):
         self.streams = []
+        self.sockets = []
         self.processes = []
+        self.before_end = []  # what is called before the processes are ended
         self.logs = []
         self.bind = HOST  # where the web server listens
         self.more_environment = {}  # for all programs
@@ -591,8 +670,9 @@ class Place:
             owner = pwd.getpwnam("www-data")
             self.user, self.group = owner.pw_uid, owner.pw_gid
             os.chown(self.run, self.user, self.group)
-        for name in ("demo.html", "publish.php"):
-            shutil.copyfile(os.path.join(EXAMPLES, name), os.path.join(self.www, name))
+        for name in ("demo.html", "php/Peal.php", "php/publish.php", "php/board.php"):
+            shutil.copyfile(os.path.join(EXAMPLES, name),
+                            os.path.join(self.www, os.path.basename(name)))
         # Copied, since the build folder need not be open to www-data.
         for name in ("peal.fcgi", "pealctl", "peal-bench"):
             built = os.path.join(BUILD, name)
@@ -611,6 +691,12 @@ class Place:
     def __exit__(self, kind, error, _trace):
         for stream in self.streams:
             stream.close()
+        for sock in self.sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            sock.close()
+        for prepare in self.before_end:
+            prepare()
         late = []
         for process in reversed(self.processes):
             late += process.stop()
@@ -676,11 +762,15 @@ class Place:
         self.processes.append(process)
         return process
 
-    def environment(self, port):
-        """What the files in examples/ take from the environment."""
+    def environment(self, port, options=()):
+        """What the files in examples/ take from the environment.
+
+        options are for the peal.fcgi that a web server starts; none may have a space in it.
+        """
         env = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C",
                "PEAL_PORT": str(port), "PEAL_BIND": self.bind, "PEAL_RUN": self.run,
-               "PEAL_WWW": self.www, "PEAL_FCGI": self.peal_fcgi,
+               "PEAL_WWW": self.www,
+               "PEAL_FCGI": " ".join((self.peal_fcgi,) + tuple(options)),
                "PEAL_USER": pwd.getpwuid(self.user or os.getuid()).pw_name,
                "PEAL_GROUP": "www-data"}
         # Sanitizers and the like are told through the environment.
@@ -699,6 +789,7 @@ class Place:
         process = self.start(name, argv + list(options),
                              env=dict(self.environment(0), **self.peal_environment),
                              **self.as_service(), **more)
+        process.listen = listen
         address = int(listen.rpartition(":")[2]) if ":" in listen else listen
         self.ready(process, address)
         return process
@@ -718,52 +809,211 @@ class Place:
 
     # peal behind a web server
 
-    def behind_lighttpd(self, *options, config="lighttpd.conf"):
-        """examples/lighttpd.conf, and peal.fcgi --listen with these options."""
+    def behind_lighttpd(self, *options, config="lighttpd.conf", edits=None, php=True):
+        """examples/lighttpd.conf, and peal.fcgi --listen with these options.
+
+        Without php the edits have seen to it that lighttpd does not start it.
+        """
         lighttpd = self.find("lighttpd")
         peal = self.start_peal(*options)
-        site = self._lighttpd(lighttpd, config)
+        site = self._lighttpd(lighttpd, config, edits, php=php)
         site.peal = peal
         return site
 
-    def spawned_by_lighttpd(self):
-        """examples/lighttpd-spawned.conf."""
-        return self._lighttpd(self.find("lighttpd"), "lighttpd-spawned.conf")
+    def spawned_by_lighttpd(self, *options, edits=None):
+        """examples/lighttpd-spawned.conf, which starts peal.fcgi with these options."""
+        return self._lighttpd(self.find("lighttpd"), "lighttpd-spawned.conf", edits, options)
 
-    def _lighttpd(self, program, config):
+    def _lighttpd(self, program, config, edits, options=(), php=True):
         self.find("php-cgi")
+        config = self.example(config, edits)
 
         def start(port):
-            return self.start("lighttpd", [program, "-D", "-f", os.path.join(EXAMPLES, config)],
-                              env=self.environment(port))
+            return self.start("lighttpd", [program, "-D", "-f", config],
+                              env=self.environment(port, options))
         site = self._serve(start)
         # It listens before it spawns, and a SIGTERM between its fork() and the program's own
         # handlers is lost.  Three php-cgi are the one lighttpd knows and the two that serve.
-        wait_for(lambda: len(programs(site.server.pid, "php-cgi")) == 3
+        wait_for(lambda: len(programs(site.server.pid, "php-cgi")) == (3 if php else 0)
                  and not programs(site.server.pid, "lighttpd"), "lighttpd's programs to be ready")
+        site.reload = lambda: site.server.signal(signal.SIGUSR1)
         return site
 
-    def behind_apache(self, streams=None):
-        """examples/apache-mod_fcgid.conf; streams is the subscribers' class's limit."""
+    def behind_apache(self, *options, streams=None, modules=(), edits=None):
+        """examples/apache-mod_fcgid.conf, which starts peal.fcgi with these options.
+
+        streams is the subscribers' class's limit.
+        """
+        defines = ["Define PEAL_STREAMS %d" % streams] if streams else []
+        site = self._apache("apache-mod_fcgid.conf", ("fcgid",) + tuple(modules), defines, edits,
+                            options)
+
+        def hurry():
+            # mod_fcgid has three seconds of patience with processes that are busy.
+            if site.server.running():
+                for pid in programs(site.server.pid, "peal.fcgi"):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(pid, signal.SIGTERM)
+        self.before_end.append(hurry)
+        return site
+
+    def behind_mod_proxy_fcgi(self, *options, modules=(), edits=None, php=False, peal=None):
+        """examples/apache-mod_proxy_fcgi.conf, and peal.fcgi --listen with these options.
+
+        Or this peal, which runs already.
+        """
+        self.find("apache2")
+        peal = peal or self.start_peal(*options)
+        if php:
+            self.start_php()
+        site = self._apache("apache-mod_proxy_fcgi.conf", modules, [], edits)
+        site.peal = peal
+        self._end_first(peal)
+        return site
+
+    def _apache(self, config, modules, defines, edits, options=()):
         program = self.find("apache2")
-        if not os.path.exists("/usr/lib/apache2/modules/mod_fcgid.so"):
-            raise Skipped("mod_fcgid is not installed")
-        config = os.path.join(EXAMPLES, "apache-mod_fcgid.conf")
-        define = ["-C", "Define PEAL_STREAMS %d" % streams] if streams else []
+        config = self.example(config, edits)
+        lines = list(defines)
+        for name in modules:
+            path = "/usr/lib/apache2/modules/mod_%s.so" % name
+            if not os.path.exists(path):
+                raise Skipped("mod_%s is not installed" % name)
+            if name != "fcgid":
+                lines.append("LoadModule %s_module %s" % (name, path))
+        argv = [program] + [word for line in lines for word in ("-C", line)]
 
         def start(port):
-            return self.start("apache", [program] + define + ["-DFOREGROUND", "-f", config],
-                              env=self.environment(port))
-        return self._serve(start)
+            return self.start("apache", argv + ["-DFOREGROUND", "-f", config],
+                              env=self.environment(port, options))
+        site = self._serve(start)
+        site.reload = lambda: site.server.signal(signal.SIGUSR1)
+        return site
 
-    def _serve(self, start):
+    def behind_nginx(self, *options, tcp=False, keepalive=False, tls=False, edits=None,
+                     php=False):
+        """examples/nginx.conf, and peal.fcgi --listen with these options.
+
+        tcp and keepalive are about its connections to peal, tls about its clients'.
+        """
+        program = self.find("nginx")
+        listen = "%s:%d" % (HOST, free_port()) if tcp else self.socket
+        peal = self.start_peal(*options, listen=listen)
+        if php:
+            self.start_php()
+        def start(port):
+            # nginx cannot read the environment: these are the places its head names.
+            places = {"/run/php/php-fpm.sock": os.path.join(self.run, "php.sock"),
+                      "/run/peal": self.run, "/var/www/html": self.www,
+                      "listen 80;": "listen %s:%d;" % (self.bind, port),
+                      "127.0.0.1:80/": "127.0.0.1:%d/" % port}
+            if tcp:
+                places["server unix:/run/peal/peal.sock;"] = ""
+                places["#server 127.0.0.1:9000;"] = "server %s;" % listen
+            if keepalive:
+                places["#keepalive "] = "keepalive "
+                places["#fastcgi_keep_conn "] = "fastcgi_keep_conn "
+            if tls:
+                self.certificate()
+                places["listen 80;"] = ""
+                places["#listen 443 "] = "listen %s:%d " % (self.bind, port)
+                places["#ssl_certificate"] = "ssl_certificate"
+            config = self.example("nginx.conf", dict(edits or {}, **places))
+            return self.start("nginx", [program, "-e", self.path("nginx-start.log"), "-c", config,
+                                        "-g", "daemon off;"], env=self.environment(port))
+        site = self._serve(start, tls)
+        site.peal = peal
+        site.reload = lambda: site.server.signal(signal.SIGHUP)
+        return site
+
+    def behind_caddy(self, *options, tls=False, edits=None, php=False):
+        """examples/Caddyfile, and peal.fcgi --listen with these options."""
+        program = self.find("caddy")
+        peal = self.start_peal(*options)
+        if php:
+            self.start_php()
+        admin = "unix/" + os.path.join(self.run, "caddy.sock")
+        if not os.path.exists(os.path.join(self.run, "users")):
+            self.add_user("somebody", "or other")  # Caddy insists
+        edits = dict(edits or {})
+        edits["\tgrace_period "] = "\tdefault_bind %s\n\tgrace_period " % self.bind
+        if tls:
+            self.certificate()
+            edits["\troute {"] = "\ttls %s/cert.pem %s/key.pem\n\troute {" % (self.run, self.run)
+        config = self.example("Caddyfile", edits)
+        argv = [program, "run", "--config", config, "--adapter", "caddyfile"]
+
+        def environment(port):
+            site = "https://localhost:%d" if tls else "http://:%d"
+            return dict(self.environment(port), PEAL_SITE=site % port, PEAL_ADMIN=admin,
+                        PEAL_PHP=os.path.join(self.run, "php.sock"),
+                        PEAL_HTTP_PORT=str(free_port()), PEAL_HTTPS_PORT=str(free_port()),
+                        XDG_DATA_HOME=self.run, XDG_CONFIG_HOME=self.run)
+
+        def reload():
+            done = self.command(program, "reload", "--force", "--config", config,
+                                "--adapter", "caddyfile", "--address", admin,
+                                env=environment(site.port))
+            equal(done.returncode, 0, "caddy reload: " + done.stderr)
+
+        # Not as root: Caddy would have the machine trust certificates of its own.
+        site = self._serve(lambda port: self.start("caddy", argv, env=environment(port),
+                                                   **self.as_service()), tls)
+        site.peal = peal
+        site.reload = reload
+        self._end_first(peal)
+        return site
+
+    def _end_first(self, peal):
+        """Where the web server waits for its streams to end, seconds can be saved."""
+        self.processes.remove(peal)
+        self.processes.append(peal)
+
+    def start_php(self):
+        """PHP at the socket where the examples look for it, unless the server starts it."""
+        path = os.path.join(self.run, "php.sock")
+        process = self.start("php", [self.find("php-cgi"), "-b", path],
+                             env=dict(self.environment(0), PHP_FCGI_CHILDREN="2"),
+                             **self.as_service())
+        self.ready(process, path)
+
+    def certificate(self):
+        """A key and a certificate that it signed itself, for localhost."""
+        cert, key = (os.path.join(self.run, name) for name in ("cert.pem", "key.pem"))
+        if not os.path.exists(cert):
+            done = self.command(self.find("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                                "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+                                "-subj", "/CN=localhost", "-keyout", key, "-out", cert)
+            equal(done.returncode, 0, "openssl: " + done.stderr)
+
+    def example(self, name, edits=None):
+        """The path of a file in examples/, or of a copy with each key replaced by its value.
+
+        A key that is not there is an error, else an edit could come to do nothing.
+        """
+        source = os.path.join(EXAMPLES, name)
+        if not edits:
+            return source
+        with open(source) as file:
+            text = file.read()
+        # The longest first: one place may be the beginning of another.
+        for old in sorted(edits, key=len, reverse=True):
+            check(old in text, "examples/%s has no %r", name, old)
+            text = text.replace(old, edits[old])
+        copy = self.path(name)
+        with open(copy, "w") as file:
+            file.write(text)
+        os.chmod(copy, 0o644)
+        return copy
+
+    def _serve(self, start, secure=False):
         """Start a web server; where somebody was faster at its port, at another one."""
         for attempt in range(3):
             port = free_port()
             server = start(port)
             wait_for(lambda: accepts(port) or not server.running(), server.name + " to listen")
             if server.running():
-                return Site(self, port, server)
+                return Site(self, port, server, start, secure)
             if attempt == 2:
                 raise Failed("%s ended with %s" % (server.name, server.popen.poll()))
 
@@ -772,6 +1022,12 @@ class Place:
         digest = base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
         with open(os.path.join(self.run, "htpasswd"), "a") as file:
             file.write("%s:{SHA}%s\n" % (name, digest))
+        if shutil.which("htpasswd"):
+            # Caddy knows no other hash.
+            hashed = subprocess.run(["htpasswd", "-nbBC", "4", name, password], check=True,
+                                    stdout=subprocess.PIPE, universal_newlines=True).stdout
+            with open(os.path.join(self.run, "users"), "a") as file:
+                file.write(hashed.strip().replace(":", " ") + "\n")
 
     # programs that end
 

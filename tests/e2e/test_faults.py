@@ -14,7 +14,6 @@ import time
 from fastcgi import FastcgiBody, request as fastcgi_request
 from harness import (EXAMPLES, Direct, Failed, accepts, alive, case, check, connect, equal, programs,
                      run, wait_for)
-from proxy_fcgi import behind_proxy_fcgi
 from steady import nothing_is_lost_over
 
 WORKER = "peal.fcgi"
@@ -452,8 +451,7 @@ def with_few_descriptors(place, count):
 def posts_that_trickle_through_mod_proxy_fcgi_delay_nobody(place):
     """PEAL_TEST_TRICKLE is for how many seconds; over a minute, peal hangs up on them."""
     seconds = float(os.environ.get("PEAL_TEST_TRICKLE") or 3)
-    place.start_peal("--workers", "1")
-    site = behind_proxy_fcgi(place)
+    site = place.behind_mod_proxy_fcgi("--workers", "1")
     stream = site.subscribe("a", path="/events")
     length = int(seconds * 20)
     crowd = []

@@ -32,7 +32,6 @@ import harness  # noqa: E402
 import network  # noqa: E402
 from fastcgi import ABORT, BEGIN, PARAMS, pair, record, request as fastcgi_request  # noqa: E402
 from harness import HOST, Direct, Place, Process, connect, query  # noqa: E402
-from proxy_fcgi import behind_proxy_fcgi  # noqa: E402
 from sse import EventParser, HttpBody  # noqa: E402
 
 SECONDS = float(os.environ.get("PEAL_MEASURE_SECONDS") or 4)
@@ -395,7 +394,7 @@ def service(name):
                                           % place.peal_fcgi, 0o755)
         site = place.behind_lighttpd("--workers", "1")
         if name == "trickling-posts":
-            place.apache = behind_proxy_fcgi(place)
+            place.apache = place.behind_mod_proxy_fcgi(peal=site.peal)
         try:
             yield place, site
         finally:

@@ -1,0 +1,450 @@
+#!/usr/bin/env python3
+"""Chromium and the demo page, in front of lighttpd and Apache."""
+
+import http.server
+import json
+import os
+import threading
+
+from browser import Browser
+from harness import HOST, LIMIT, case, check, equal, run, wait_for
+from sse import EventParser
+
+LIVE = "document.querySelector('#state').dataset.is === 'live'"
+
+# What a page hears, in window.heard; "open" and "error" with it.
+LISTEN = """
+    window.heard = [];
+    window.source = new EventSource(%s, {withCredentials: %s});
+    source.onopen = () => heard.push('open');
+    source.onerror = () => heard.push('error ' + source.readyState);
+    for (const type of ['message', 't', 'peal:gap'])
+        source.addEventListener(type, e => heard.push([e.type, e.data, e.lastEventId]));
+    true
+"""
+
+
+def url(site, path="/"):
+    return "http://%s:%d%s" % (HOST, site.port, path)
+
+
+def listen(tab, address, credentials=False):
+    tab.js(LISTEN % (json.dumps(address), json.dumps(credentials)))
+
+
+def heard(tab, *kinds):
+    """The data of the events a page has heard, of these types or all."""
+    return [e[1] for e in tab.js("heard.filter(e => Array.isArray(e))")
+            if not kinds or e[0] in kinds]
+
+
+def another(place, name, *options):
+    """A second site in the same place, with an arena of its own: another origin."""
+    kept = place.run, place.socket, place.arena
+    place.run = place.path(name)
+    os.mkdir(place.run)
+    if place.user is not None:
+        os.chown(place.run, place.user, place.group)
+    place.socket = os.path.join(place.run, "peal.sock")
+    place.arena = os.path.join(place.run, "arena", "arena")
+    try:
+        return place.behind_lighttpd(*options)
+    finally:
+        place.run, place.socket, place.arena = kept
+
+
+def blank(place):
+    """A page with nothing in it."""
+    with open(os.path.join(place.www, "blank.html"), "w") as file:
+        file.write("<!DOCTYPE html><title>blank</title>")
+    return "/blank.html"
+
+
+# ---- The demo page ----------------------------------------------------------
+
+def demo(place, start):
+    site = start(place)
+    with Browser(place) as browser:
+        one = browser.open(url(site), "one")
+        two = browser.open(url(site), "two")
+        for tab in (one, two):
+            tab.wait(LIVE)
+        one.fill("#data", "<b>Hello</b>")
+        one.click("#send")
+        for tab in (one, two):
+            tab.wait("document.querySelector('.event .data')?.textContent === '<b>Hello</b>'")
+        one.wait("document.querySelector('#said').textContent === 'Sent to 2 listeners.'")
+        id = site.publish("demo", {"n": 1}, "order")["id"]
+        for tab in (one, two):
+            tab.wait("document.querySelector('#last').textContent === '%s'" % id)
+            tab.wait("document.querySelector('.event .topic').textContent === 'order'")
+
+        # Another channel hears nothing of this one, and a tab's own drop is replayed.
+        two.fill("#channel", "other")
+        two.js("document.querySelector('#channel').dispatchEvent(new Event('change'))")
+        two.wait("document.querySelector('#why').textContent.includes('other')")
+        two.wait(LIVE)
+        one.click("#drop")
+        for n in range(3):
+            site.publish("demo", {"missed": n}, "news")
+        one.click("#drop")
+        one.wait("document.querySelectorAll('.event.replayed').length === 3")
+        equal(one.js("document.querySelector('#replayed').textContent"), "3", "replayed")
+        equal(two.js("document.querySelector('#count').textContent"), "2", "events of the other tab")
+
+
+@case
+def two_tabs_of_the_demo_hear_each_other_behind_lighttpd(place):
+    demo(place, lambda place: place.behind_lighttpd())
+
+
+@case
+def two_tabs_of_the_demo_hear_each_other_behind_apache(place):
+    demo(place, lambda place: place.behind_apache())
+
+
+def survives(place, start):
+    """Kill the server while pages listen; what is published before they are back is replayed."""
+    site = start(place)
+    with Browser(place) as browser:
+        tabs = [browser.open(url(site), name) for name in ("one", "two", "three")]
+        for tab in tabs:
+            tab.wait(LIVE)
+        site.publish("demo", "before", "news")
+        for tab in tabs:
+            tab.wait("document.querySelector('#count').textContent === '1'")
+
+        site.server.kill()
+
+        for tab in tabs:
+            tab.wait("!(%s)" % LIVE)
+        # The history is there without the server.
+        for n in range(10):
+            done = place.pealctl("publish", "demo", "news", str(n))
+            equal(done.returncode, 0, "pealctl: %s" % done.stderr)
+        site.restart()
+        for tab in tabs:
+            tab.wait(LIVE, LIMIT * 2)
+            tab.wait("document.querySelector('#replayed').textContent === '10'")
+            got = tab.js("[...document.querySelectorAll('.event .data')].map(e => e.textContent)")
+            equal(got, [str(n) for n in range(9, -1, -1)] + ['"before"'], "what the page shows")
+            equal(tab.js("document.querySelectorAll('.gap').length"), 0, "gaps")
+        site.publish("demo", "after", "news")
+        for tab in tabs:
+            tab.wait("document.querySelector('#count').textContent === '12'")
+
+
+@case
+def nothing_is_missed_when_lighttpd_is_killed_and_started_again(place):
+    survives(place, lambda place: place.behind_lighttpd())
+
+
+@case
+def nothing_is_missed_when_apache_is_killed_and_started_again(place):
+    survives(place, lambda place: place.behind_apache())
+
+
+@case
+def nothing_is_missed_when_peal_is_killed(place):
+    site = place.behind_lighttpd()
+    with Browser(place) as browser:
+        tab = browser.open(url(site))
+        tab.wait(LIVE)
+        site.publish("demo", "before", "news")
+        tab.wait("document.querySelector('#count').textContent === '1'")
+        site.peal.kill()
+        tab.wait("!(%s)" % LIVE)
+        place.pealctl("publish", "demo", "news", "missed")
+        site.peal = place.start_peal()
+        tab.wait(LIVE, LIMIT * 2)
+        tab.wait("document.querySelector('.replayed .data').textContent === 'missed'")
+
+
+@case
+def the_demo_shows_a_gap(place):
+    site = place.behind_lighttpd("--max-events", "3")
+    with Browser(place) as browser:
+        tab = browser.open(url(site))
+        tab.wait(LIVE)
+        site.publish("demo", "before", "news")
+        tab.wait("document.querySelector('#count').textContent === '1'")
+        tab.click("#drop")
+        for n in range(5):
+            site.publish("demo", n, "news")
+        tab.click("#drop")
+        tab.wait("document.querySelector('.event.gap')")
+        tab.wait("document.querySelectorAll('.event.replayed').length === 3")
+        check("some events are gone" in tab.js("document.querySelector('.note').textContent"),
+              "the note does not tell of the gap")
+
+
+@case
+def who_is_refused_politely_comes_back_by_itself(place):
+    site = place.behind_lighttpd("--max-streams", "1", "--retry", "300ms")
+    with Browser(place) as browser:
+        tab = browser.open(url(site))
+        tab.wait(LIVE)
+        site.publish("demo", "before", "news")
+        tab.wait("document.querySelector('#count').textContent === '1'")
+        tab.click("#drop")
+        wait_for(lambda: site.status()["workers"][0]["streams"] == 0, "its stream to be gone")
+        first = site.subscribe("demo")
+
+        tab.click("#drop")
+
+        tab.wait("document.querySelector('#state-text').textContent.startsWith('Waiting for room')")
+        site.publish("demo", "meanwhile", "news")
+        wait_for(lambda: site.status()["totals"]["refused"] >= 2, "it to ask again")
+        first.close()
+        tab.wait("%s && document.querySelector('#count').textContent === '2'" % LIVE, LIMIT * 2)
+        check("meanwhile" in tab.js("document.querySelector('.event.replayed .data').textContent"),
+              "what was published meanwhile is missing")
+
+
+@case
+def eight_streams_of_one_browser_need_http2_or_one_stream_for_all(place):
+    """The six connections that a browser allows: what peal(7) warns of is so."""
+    site = place.behind_lighttpd()
+    with Browser(place) as browser:
+        tab = browser.open(url(site, blank(place)))
+        for n in range(6):
+            tab.js("window.s%d = new EventSource('/events?channel=%d'); "
+                   "new Promise(r => s%d.onopen = () => r(true))" % (n, n, n))
+        tab.js("window.s6 = new EventSource('/events?channel=6'); true")
+        wait_for(lambda: sum(w["streams"] for w in site.status()["workers"]) == 6, "six streams")
+        equal(tab.js("s6.readyState"), 0, "the seventh's state")
+        tab.js("s0.close()")
+        tab.wait("s6.readyState === 1")
+
+        # One stream for all.
+        tab.js("for (let n = 1; n < 7; n++) window['s' + n].close()")
+        listen(tab, "/events?" + "&".join("channel=%d" % n for n in range(7)))
+        tab.wait("heard[0] === 'open'")
+        for n in range(7):
+            site.publish(str(n), n)
+        tab.wait("heard.length === 8")
+        equal(heard(tab), [str(n) for n in range(7)], "events")
+
+
+# ---- Other origins ----------------------------------------------------------
+
+@case
+def another_origin_hears_only_what_cors_allows(place):
+    empty = blank(place)
+    page = place.behind_lighttpd()
+    origin = "http://%s:%d" % (HOST, page.port)
+    allowing = another(place, "allowing", "--cors-origin", origin)
+    anybody = another(place, "anybody", "--cors-origin", "*")
+    with Browser(place) as browser:
+        for name, site, credentials, good in (
+                ("named", allowing, False, True), ("named, credentials", allowing, True, True),
+                ("star", anybody, False, True), ("star, credentials", anybody, True, False),
+                ("none", page, False, True)):
+            tab = browser.open(origin + empty, name)
+            listen(tab, url(site, "/events?channel=a"), credentials)
+            tab.wait("heard.length > 0")
+            equal(tab.js("heard[0]"), "open" if good else "error 2", name)
+            if good:
+                site.publish("a", name)
+                tab.wait("heard.length > 1")
+                equal(heard(tab), [json.dumps(name)], name)
+            tab.close()
+        tab = browser.open(url(anybody, empty), "elsewhere")
+        listen(tab, url(allowing, "/events?channel=a"))
+        tab.wait("heard.length > 0")
+        equal(tab.js("heard[0]"), "error 2", "an origin that is not named")
+
+        # With a header of its own, and so with a preflight.
+        tab = browser.open(origin + empty, "fetch")
+        elsewhere = browser.open(url(anybody, empty), "fetch elsewhere")
+        for tab, site, good in ((tab, allowing, True), (tab, page, True), (tab, anybody, True),
+                                (elsewhere, allowing, False), (elsewhere, page, False)):
+            got = tab.js("""fetch(%s, {headers: {'Last-Event-ID': 'earliest', 'Authorization': 'x'}})
+                .then(r => r.body.getReader().read()).then(c => new TextDecoder().decode(c.value))
+                .catch(e => 'failed')""" % json.dumps(url(site, "/events?channel=a")))
+            equal("retry:" in got, good, "a fetch with headers: %r" % got)
+
+
+# ---- What the browser makes of what peal says -------------------------------
+
+@case
+def errors_end_the_browsers_trying_and_streams_that_end_do_not(place):
+    """web-platform-tests, eventsource/event-data, request-status-error, eventsource-reconnect."""
+    site = place.behind_lighttpd("--retry", "100ms", "--max-stream-age", "1s")
+    with Browser(place) as browser:
+        tab = browser.open(url(site, blank(place)))
+        for path in ("/events", "/events/nothing", "/events?channel=%00", "/publish?channel=a"):
+            listen(tab, path)
+            tab.wait("heard.length > 0")
+            equal(tab.js("heard"), ["error 2"], path)
+
+        listen(tab, "/events?channel=a")
+        tab.wait("heard[0] === 'open'")
+        equal(tab.js("source.readyState"), 1, "readyState")
+        ids = [site.publish("a", n, "t")["id"] for n in range(3)]
+        tab.wait("heard.filter(h => h === 'open').length === 3")
+        equal(tab.js("heard.filter(h => h !== 'open' && h !== 'error 0')"),
+              [["t", str(n), ids[n]] for n in range(3)], "each event once, over three streams")
+        tab.js("source.close()")
+        equal(tab.js("source.readyState"), 2, "readyState")
+
+
+# Text that is full of what means something in a stream.
+# Source: web-platform-tests, eventsource/format-*, where it is the stream itself.
+TEXTS = (
+    "", " ", "  two spaces", "\ttab", ":", ":comment", "data:1", "data: 1\n\ndata: 2", "\n", "\n\n",
+    "a\nb", "a\rb", "a\r\nb", "a\n\rb", "ends\n", "\nbegins", "id: 7", "id: 7\n\n", "event: x\ndata: y\n\n",
+    "retry: 1", "retry: 1\n", "\ufeffmark", "a\ufeffb", "\u00e9\u2026\U0001f514", "\u0000", "a\u0000b", "\u0085",
+    "\u2028\u2029", "Data:x", "data", "</script>", "x" * 60000)
+
+
+@case
+def any_text_arrives_as_it_was_but_for_line_ends(place):
+    site = place.behind_lighttpd()
+    with Browser(place) as browser:
+        tab = browser.open(url(site, blank(place)))
+        listen(tab, "/events?channel=a")
+        tab.wait("heard[0] === 'open'")
+        for text in TEXTS:
+            equal(site.post(text, "text/plain", "/publish?channel=a").status, 200, repr(text[:40]))
+        site.publish("a", "end", "t")
+        tab.wait("heard.some(h => h[0] === 't')")
+        got = heard(tab, "message")
+        wanted = [t.replace("\r\n", "\n").replace("\r", "\n") for t in TEXTS]
+        for text, arrived in zip(wanted, got):
+            check(text == arrived, "%r arrived as %r", text[:60], arrived[:60])
+        equal(len(got), len(TEXTS), "events")
+
+
+@case
+def any_topic_arrives_as_it_was(place):
+    site = place.behind_lighttpd()
+    topics = ["a b", "a:b", ": x", " lead", "trail ", "\u00e9\U0001f514", "open", "error", "__proto__",
+              "x" * 255, "\ufeff", "event", "message"]
+    with Browser(place) as browser:
+        tab = browser.open(url(site, blank(place)))
+        listen(tab, "/events?channel=a")
+        tab.js("for (const t of %s) source.addEventListener(t, e => e.data && heard.push(['got', t === e.type && t]))"
+               % json.dumps([t for t in topics if t != "message"]))
+        tab.wait("heard[0] === 'open'")
+        for topic in topics:
+            site.publish("a", 1, topic)
+        site.publish("a", 1, "t")
+        tab.wait("heard.some(h => h[0] === 't')")
+        equal(tab.js("heard.filter(h => h[0] === 'got').map(h => h[1])"),
+              [t for t in topics if t != "message"], "topics")
+
+
+# Streams, and the events in them: (type, data, last event id).
+# Source: web-platform-tests, eventsource/format-*.any.js, written anew.
+LONG = "x" * 2048
+STREAMS = (
+    ("bom", "\ufeffdata:1\n\n\ufeffdata:2\n\ndata:3\n\n", ["1", "3"]),
+    ("bom, twice", "\ufeff\ufeffdata:1\n\ndata:2\n\ndata:3\n\n", ["2", "3"]),
+    ("comments", "data:1\r:\0\n:\r\ndata:2\n:" + LONG + "\rdata:3\n:data:fail\r:" + LONG + "\ndata:4\n\n",
+     ["1\n2\n3\n4"]),
+    ("no empty line at the end", "data:1\n\nid:test\ndata:2\n", ["1"]),
+    ("data", "data:\n\ndata\ndata\n\ndata:test\n\n", ["", "\n", "test"]),
+    ("event", "event:t\ndata:x\n\ndata:y\n\n", [("t", "x", ""), "y"]),
+    ("empty event", "event: \ndata:data\n\n", ["data"]),
+    ("id", "id:1\ndata:a\n\ndata:b\n\nid\ndata:c\n\n",
+     [("message", "a", "1"), ("message", "b", "1"), "c"]),
+    ("id with a null", "id:1\ndata:a\n\nid:2\0\ndata:b\n\n", [("message", "a", "1"), ("message", "b", "1")]),
+    ("id that is not ASCII", "id:\u2026\ndata:a\n\n", [("message", "a", "\u2026")]),
+    ("parsing", "data:\0\ndata:  2\rData:1\ndata\0:2\ndata:1\r\0data:4\nda-ta:3\rdata_5\ndata:3\rdata:\r\n"
+     " data:32\ndata:4\n\n", ["\0\n 2\n1\n3\n\n4"]),
+    ("retry", "retry:3000\ndata:x\n\n", ["x"]),
+    ("bogus retry", "retry:100x\nretry: -5\nretry\ndata:x\n\n", ["x"]),
+    ("unknown", "data:test\n data\ndata\nfoobar:xxx\njustsometext\n:thisisacommentyay\ndata:test\n\n",
+     ["test\n\ntest"]),
+    ("leading space", "data:\ttest\rdata: \ndata:test\n\n", ["\ttest\n\ntest"]),
+    ("newlines", "data:test\r\ndata\ndata:test\r\n\r\n", ["test\n\ntest"]),
+    ("null character", "data:\0\n\n\n\n", ["\0"]),
+    ("utf-8", "data:ok\u2026\n\n", ["ok\u2026"]),
+    ("nothing but an id", "id:9\n\ndata:x\n\n", [("message", "x", "9")]),
+)
+
+
+@case
+def our_own_parser_reads_streams_as_the_browser_does(place):
+    """The rest of the end-to-end tests stand on sse.py: it is held to the browser here."""
+    for name, stream, wanted in STREAMS:
+        wanted = [("message", w, "") if isinstance(w, str) else w for w in wanted]
+        for cut in (1, 7, 100000):
+            parser, raw, got = EventParser(), stream.encode(), []
+            for at in range(0, len(raw), cut):
+                got += parser.feed(raw[at:at + cut])
+            equal([(e.type, e.data, e.id) for e in got], wanted, "%s, ours" % name)
+    with StreamServer() as server, Browser(place) as browser:
+        tab = browser.open("http://%s:%d/" % (HOST, server.port))
+        for number, (name, _, wanted) in enumerate(STREAMS):
+            wanted = [["message", w, ""] if isinstance(w, str) else list(w) for w in wanted]
+            tab.js("source = {close() {}}; true")
+            listen(tab, "/%d" % number)
+            tab.wait("heard.some(h => String(h).startsWith('error'))")
+            tab.js("source.close()")
+            equal(tab.js("heard.filter(h => Array.isArray(h))"), wanted, "%s, the browser's" % name)
+
+
+class StreamServer:
+    """The streams of the table, by number, and a page."""
+
+    def __enter__(self):
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                number = self.path[1:]
+                body, kind = b"<!DOCTYPE html>", "text/html"
+                if number.isdigit():
+                    body, kind = STREAMS[int(number)][1].encode(), "text/event-stream"
+                self.send_response(200)
+                self.send_header("Content-Type", kind)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_):
+                pass
+        self.server = http.server.ThreadingHTTPServer((HOST, 0), Handler)
+        self.port = self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+# ---- The notice board -------------------------------------------------------
+
+def board(place, start):
+    with open(os.path.join(place.www, "config.php"), "w") as file:
+        file.write("<?php return array('file' => '%s');" % os.path.join(place.run, "notices"))
+    site = start(place)
+    with Browser(place) as browser:
+        reader = browser.open(url(site, "/board.php"), "reader")
+        writer = browser.open(url(site, "/board.php"), "writer")
+        reader.wait("state.textContent === 'live'")
+        for text in ("first <i>", "second"):
+            writer.fill("[name=name]", "Kim & co")
+            writer.fill("[name=text]", text)
+            writer.click("button")
+            writer.wait("document.querySelector('li p')?.textContent === %s" % json.dumps(text))
+            reader.wait("document.querySelector('li.new p')?.textContent === %s" % json.dumps(text))
+        writer.wait("state.textContent === 'live'")
+        for tab in (reader, writer):
+            equal(tab.js("[...document.querySelectorAll('li')].map(e => e.innerText.replace(/\\s+/g, ' '))"),
+                  ["Kim & co second", "Kim & co first <i>"], "the list")
+
+
+@case
+def the_notice_board_is_live_behind_lighttpd(place):
+    board(place, lambda place: place.spawned_by_lighttpd())
+
+
+@case
+def the_notice_board_is_live_behind_apache(place):
+    board(place, lambda place: place.behind_apache())
+
+
+if __name__ == "__main__":
+    run(300, quick=1)

@@ -1,0 +1,37 @@
+#!/usr/bin/env python3
+"""examples/lighttpd.conf."""
+
+from frontend import Front, Speaker, nothing_missed, suite, viewers
+from harness import Place, case, equal, run
+
+suite(Front(
+    "lighttpd", Place.behind_lighttpd,
+    heartbeats=0,
+    php={},
+    http2_streams=8,
+    impatient={"server.max-fds ": "server.max-write-idle = 1\nserver.max-fds "},
+    reload_cuts={'timeout" => 2': 'timeout" => 1'},
+    compressing={"edits": {
+        '"mod_setenv",': '"mod_deflate", "mod_setenv",',
+        "server.max-fds ": 'deflate.mimetypes = ("text/html", "text/event-stream")\n'
+                           'deflate.allowed-encodings = ("gzip")\nserver.max-fds '}}))
+
+
+@case
+def a_reload_makes_nobody_wait_where_lighttpd_starts_no_program(place):
+    site = place.behind_lighttpd(php=False, edits={
+        '"bin-path"  => "/usr/bin/php-cgi",': "", 'timeout" => 2': 'timeout" => 3600'})
+    speaker = Speaker(site)
+    with viewers(site, 2) as watching:
+        speaker.say(3)
+        site.reload()
+        speaker.say(10)
+        new = site.subscribe("a")
+        speaker.say(1)
+        equal(new.next().id, speaker.ids[-1], "the event for who came after the reload")
+        nothing_missed(speaker, watching)
+        equal([v.connections for v in watching], [1, 1], "connections")
+
+
+if __name__ == "__main__":
+    run()
