@@ -94,7 +94,8 @@ answered(struct press_one *one, bool good, const char *why)
 		buf_put_cstr(&p->why, why);
 	}
 	one->count = 0;
-	if (!good || !one->client.response.keep)
+	one->kept = good && one->client.response.keep;
+	if (!one->kept)
 		client_close(&one->client);
 	if (one->busy)
 		p->busy--;
@@ -215,6 +216,28 @@ post(struct press_one *one)
 			     : rc;
 }
 
+/*
+ * A server may close a kept connection at the moment we send on it: what has no
+ * byte of an answer is sent once more, on a new one.  Had the server read it all
+ * the same, the tally would say that it came twice.
+ */
+static void
+failed(struct press_one *one, const char *why)
+{
+	bool again = one->kept && one->client.response.head.len == 0;
+
+	if (again) {
+		one->kept = false;
+		client_close(&one->client);
+		client_begin(&one->client, false);
+		int rc = post(one);
+		if (rc == 0)
+			return;
+		why = strerror(-rc);
+	}
+	answered(one, false, why);
+}
+
 bool
 press_send(struct press *p, uint32_t count, uint64_t due_ns)
 {
@@ -229,7 +252,7 @@ press_send(struct press *p, uint32_t count, uint64_t due_ns)
 	put_request(p, one, count, due_ns);
 	int rc = post(one);
 	if (rc != 0)
-		answered(one, false, strerror(-rc));
+		failed(one, strerror(-rc));
 	return true;
 }
 
@@ -241,7 +264,7 @@ go_on_sending(struct press_one *one)
 	if (rc == 0)
 		rc = watch(one, EPOLL_CTL_MOD, EPOLLIN);
 	if (rc != 0 && rc != -EAGAIN)
-		answered(one, false, strerror(-rc));
+		failed(one, strerror(-rc));
 }
 
 static void
@@ -263,7 +286,7 @@ receive(struct press_one *one)
 		return;
 	}
 	if (len < 0) {
-		answered(one, false, strerror((int)-len));
+		failed(one, strerror((int)-len));
 		return;
 	}
 	struct span in = { bytes, (size_t)len };
@@ -276,7 +299,7 @@ receive(struct press_one *one)
 		(void)snprintf(status, sizeof(status), "status %d", r->status);
 		answered(one, r->status >= 200 && r->status < 300, status);
 	} else if (r->state == RESPONSE_BROKEN) {
-		answered(one, false, "the connection was closed");
+		failed(one, "the connection was closed");
 	}
 }
 

@@ -37,6 +37,7 @@ struct press_one {
 	struct client client;
 	struct press *press;
 	bool busy;
+	bool kept;	   /* its connection has had an answer before */
 	uint64_t *numbers; /* of the events under way */
 	uint32_t count;
 	struct press_one *next_idle;

@@ -278,11 +278,14 @@ class Service:
 
     fault(number, data, index) is asked for each event and stream, and gives the data that the
     stream is sent now; None ends the stream.  refuse(number): the POST is answered by 500.
+    A connection is closed at its POST number so_many + 1, which is not taken.
     """
 
-    def __init__(self, fault=lambda number, data, index: [data], refuse=lambda number: False):
+    def __init__(self, fault=lambda number, data, index: [data], refuse=lambda number: False,
+                 so_many=1000000):
         self.fault = fault
         self.refuse = refuse
+        self.so_many = so_many
         self.streams = []
         self.count = 0
         self.lock = threading.Lock()
@@ -308,6 +311,7 @@ class Service:
                 threading.Thread(target=self.talk, args=(sock,), daemon=True).start()
 
     def talk(self, sock):
+        posts = 0
         with contextlib.suppress(OSError), sock.makefile("rb") as file:
             while True:
                 line = file.readline()
@@ -323,7 +327,12 @@ class Service:
                                      b"Content-Type: text/event-stream\r\n\r\n")
                         self.streams.append(sock)
                     continue
-                status = self.take(file.read(length))
+                data = file.read(length)
+                posts += 1
+                if posts > self.so_many:
+                    sock.shutdown(socket.SHUT_RDWR)
+                    return
+                status = self.take(data)
                 sock.sendall(b"HTTP/1.1 %s\r\nContent-Length: 0\r\n\r\n" % status)
 
     def take(self, data):
@@ -364,6 +373,21 @@ def a_good_service_in_few_lines_passes(place):
     with Service() as service:
         got = passes(place, service.port, "--subscribers", 2, "--events", 20, kind="raw")
     equal((got["published"], got["deliveries"]), (20, 40), "counts")
+
+
+@case
+def a_post_on_a_kept_connection_that_is_closed_is_sent_again(place):
+    with Service(so_many=3) as service:
+        got = passes(place, service.port, "--subscribers", 2, "--events", 20, "--connections", 1,
+                     kind="raw")
+    equal((got["published"], got["deliveries"]), (20, 40), "counts")
+
+
+@case
+def a_first_post_that_is_not_answered_has_failed(place):
+    with Service(so_many=0) as service:
+        result = bench(place, "--subscribers", 2, "--events", 20, *urls(service.port, "raw"))
+    one_line(result, UNAVAILABLE, "the connection was closed")
 
 
 @case
