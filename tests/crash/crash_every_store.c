@@ -411,6 +411,17 @@ append_planned(void)
 		_exit(1);
 }
 
+/* What was begun is taken back by a repair, in the same section. */
+static void
+append_too_much(void)
+{
+	struct store_appended appended[8];
+
+	if (store_append(&scene, now, planned, planned_count, appended,
+		&wake.due) != -ENOSPC)
+		_exit(1);
+}
+
 static void
 append(size_t count, size_t len, unsigned channel, unsigned channels)
 {
@@ -634,6 +645,8 @@ run_all(void)
 	try_work("a stream that wants room", join_newcomers, false);
 	run_child(crowd);
 	try_work("a stream that finds too little room", join_too_many, false);
+	plan(2, 400, 0, 2);
+	try_work("events that find too little room", append_too_much, false);
 	scene.arena.header->wake_all = 1;
 	plan(1, 50, 0, 1);
 	try_work("an event that wakes all after a repair", append_planned,
