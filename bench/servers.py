@@ -122,7 +122,7 @@ def lighttpd(ground, workers=1, options=(), **_):
         file.write("server.max-connections := %d\n" % (ground.descriptors // 2 - 200))
         file.write("server.max-keep-alive-requests = 1000000000\n")
     peal = _peal(ground, workers, options)
-    site = ground._lighttpd(ground.find("lighttpd"), config)
+    site = ground._lighttpd(ground.find("lighttpd"), config, None)
     return Running(_base(site.port), {"web": site.server.pid, "peal": peal.pid},
                    resume="earliest")
 

@@ -21,6 +21,7 @@ struct answer {
 	struct buf reply;
 	struct span tail; /* what comes behind the reply, from json; or empty */
 	uint64_t place_seen_ms; /* the arena was where it belongs; boot clock */
+	uint64_t linked_seen_ms;
 	struct buf
 	    later; /* the answer, where its peer may have to be waited for */
 };

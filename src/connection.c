@@ -1,10 +1,12 @@
 #include "connection.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +19,35 @@ connection_set_up(int fd, sa_family_t family)
 	if (family != AF_UNIX)
 		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one,
 		    sizeof(one));
+}
+
+/*
+ * So much may lie unread in a socket, each write counted with what the kernel
+ * adds to it, before it is asked: far less than its buffer holds.
+ */
+#define UNREAD_MAX 32768
+#define WRITE_COST 1024
+
+bool
+connection_is_read(struct connection *c)
+{
+	int unread = 0;
+
+	if (c->unread < UNREAD_MAX)
+		return true;
+	if (ioctl(c->fd, SIOCOUTQ, &unread) != 0 || unread > 0)
+		return false;
+	c->unread = 0;
+	return true;
+}
+
+void
+connection_wrote(struct connection *c, size_t len)
+{
+	c->unread += WRITE_COST;
+	c->unread += len < UNREAD_MAX ? (uint32_t)len : UNREAD_MAX;
+	if (c->unread > UNREAD_MAX)
+		c->unread = UNREAD_MAX;
 }
 
 static void
@@ -44,7 +75,7 @@ queue_of(struct connections *all, const struct connection *c)
 }
 
 struct connection *
-connection_adopt(struct connections *all, int fd, size_t body_max)
+connection_adopt(struct connections *all, int fd, bool used)
 {
 	struct connection *c = calloc(1, sizeof(*c));
 
@@ -53,7 +84,8 @@ connection_adopt(struct connections *all, int fd, size_t body_max)
 		return NULL;
 	}
 	c->fd = fd;
-	record_init(&c->request, body_max);
+	c->unread = used ? UNREAD_MAX : 0;
+	record_init(&c->request, all->body_max);
 	queue_add(&all->idle, c);
 	return c;
 }

@@ -17,6 +17,7 @@ struct connection {
 	bool watched; /* by epoll */
 	bool waiting; /* for the rest of a request, with a deadline */
 	uint64_t deadline_ms;
+	uint32_t unread; /* at most so much of what was written to it */
 	struct connection *next;
 	struct connection *previous;
 	struct record_request request;
@@ -33,6 +34,7 @@ struct queue {
 
 struct connections {
 	int epoll_fd;
+	size_t body_max; /* of a request */
 	struct queue waiting;
 	struct queue idle; /* between requests */
 };
@@ -41,11 +43,19 @@ struct connections {
 void connection_set_up(int fd, sa_family_t family);
 
 /*
- * Take a descriptor in, idle.  It is closed if memory ran out, and NULL
- * returned.
+ * Take a descriptor in, idle.  used: it has been written to.  It is closed if
+ * memory ran out, and NULL returned.
  */
-struct connection *connection_adopt(struct connections *all, int fd,
-    size_t body_max);
+struct connection *connection_adopt(struct connections *all, int fd, bool used);
+
+/*
+ * Whether the peer has read what was written to it, or all but little: its
+ * socket then takes a short answer without waiting.
+ */
+bool connection_is_read(struct connection *c);
+
+/* So many bytes were written to it. */
+void connection_wrote(struct connection *c, size_t len);
 
 /* Its request has begun; deadlines must not fall from one call to the next. */
 void connection_begin(struct connections *all, struct connection *c,

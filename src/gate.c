@@ -2,10 +2,8 @@
 
 #include <errno.h>
 #include <fcgiapp.h>
-#include <linux/sockios.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -233,20 +231,6 @@ bound_writes(const struct gate_peer *peer)
 	    sizeof(timeout));
 }
 
-/*
- * Whether the socket has room for so many bytes without waiting for the peer.
- * On a connection that is not kept, nothing was written before.
- */
-static bool
-has_room(const struct gate_peer *peer, size_t len)
-{
-	int unread = 0;
-
-	return len <= SHORT_REPLY &&
-	    (!peer->keep ||
-		(ioctl(peer->fd, SIOCOUTQ, &unread) == 0 && unread == 0));
-}
-
 /* Have libfcgi write the answer to a file, and take it from there. */
 static int
 reply_later(struct gate *g, const struct gate_peer *peer, struct span head,
@@ -276,7 +260,7 @@ int
 gate_reply(struct gate *g, const struct gate_peer *peer, struct span head,
     struct span body, struct buf *later)
 {
-	int rc = has_room(peer, head.len + body.len)
+	int rc = peer->is_read && head.len + body.len <= SHORT_REPLY
 	    ? put_and_close(g, peer, head, body)
 	    : reply_later(g, peer, head, body, later);
 

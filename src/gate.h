@@ -27,7 +27,8 @@
 struct gate_peer {
 	int fd;
 	uint16_t id;
-	bool keep; /* FCGI_KEEP_CONN: the connection outlives the answer */
+	bool keep;    /* FCGI_KEEP_CONN: the connection outlives the answer */
+	bool is_read; /* it has read what was written before, or nearly all */
 };
 
 struct gate;

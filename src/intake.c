@@ -50,13 +50,6 @@ struct intake {
 	uint64_t rest_until_ms; /* the listener is out of epoll; 0: it is in */
 };
 
-static struct connection *
-adopt(struct intake *in, int fd)
-{
-	return connection_adopt(&in->connections, fd,
-	    (size_t)in->options->max_body);
-}
-
 /* What libfcgi never gets to see is answered here, or merely hung up on. */
 static void
 refuse(struct intake *in, struct connection *c, enum record_verdict verdict)
@@ -106,6 +99,7 @@ handle(struct intake *in, struct connection *c)
 		.fd = c->fd,
 		.id = c->request.id,
 		.keep = c->request.keep,
+		.is_read = connection_is_read(c),
 	};
 	bool good = false;
 
@@ -120,6 +114,7 @@ handle(struct intake *in, struct connection *c)
 	}
 	struct pump_arrival *arrival =
 	    answer_request(&in->answer, &peer, c->request.too_large, &good);
+	connection_wrote(c, in->answer.reply.len + in->answer.tail.len);
 	if (arrival == NULL && good && in->answer.later.len > 0) {
 		c->answer = in->answer.later;
 		buf_init(&in->answer.later);
@@ -242,7 +237,8 @@ accept_some(struct intake *in, uint64_t boot_ms)
 		if (in->connections.waiting.count >= in->waiting_max)
 			connection_drop(&in->connections,
 			    in->connections.waiting.first);
-		struct connection *c = adopt(in, fd);
+		struct connection *c =
+		    connection_adopt(&in->connections, fd, false);
 		if (c == NULL) {
 			errno = ENOMEM;
 			rest(in, boot_ms);
@@ -262,7 +258,8 @@ take_returns(struct intake *in, uint64_t boot_ms)
 	while (letter != NULL) {
 		struct intake_return *back = (struct intake_return *)letter;
 		letter = letter->next;
-		struct connection *c = adopt(in, back->fd);
+		struct connection *c =
+		    connection_adopt(&in->connections, back->fd, true);
 		if (c != NULL)
 			read_connection(in, c, boot_ms);
 		free(back);
@@ -412,6 +409,7 @@ set_up_thread(struct intake *in, struct store *store)
 	in->gate = gate_new();
 	in->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	in->connections.epoll_fd = in->epoll_fd;
+	in->connections.body_max = (size_t)in->options->max_body;
 	if (in->gate == NULL || in->epoll_fd < 0)
 		return -ENOMEM;
 	int rc = mailbox_init(&in->returns);

@@ -676,7 +676,7 @@ try_long_reply(void *scene)
 	int pair[2];
 	int rc;
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	const struct gate_peer peer = { pair[0], 1, false };
+	const struct gate_peer peer = { .fd = pair[0], .id = 1 };
 	ck_assert_int_eq(gate_read(g, buf_span(scene), 4096), 0);
 
 	SEAM_STARVE(rc = gate_reply(g, &peer, SPAN("Status: 200\r\n\r\n"),
@@ -765,7 +765,7 @@ try_answer(void *scene)
 	int pair[2];
 	bool good = false;
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	const struct gate_peer peer = { pair[0], 1, false };
+	const struct gate_peer peer = { pair[0], 1, false, true };
 	struct pump_arrival *arrival;
 	answer_init(&answer, g, &s->options, &s->w.wake);
 	ck_assert_int_eq(gate_read(g, buf_span(&s->records), 4096), 0);
@@ -883,7 +883,7 @@ arrive(struct hall *h)
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	h->ours = pair[1];
-	arrival->peer = (struct gate_peer){ pair[0], 1, false };
+	arrival->peer = (struct gate_peer){ .fd = pair[0], .id = 1 };
 	ck_assert_int_eq(request_subscription_read(&arrival->wanted, &r,
 			     "channel", look_nothing, NULL, &problem),
 	    0);
@@ -1097,7 +1097,7 @@ try_connection(void *scene)
 
 	(void)scene;
 	int fd = open("/dev/null", O_RDONLY);
-	SEAM_STARVE(c = connection_adopt(&all, fd, 100));
+	SEAM_STARVE(c = connection_adopt(&all, fd, false));
 
 	ck_assert_int_eq(c == NULL, was_hit());
 	ck_assert_uint_eq(all.idle.count, was_hit() ? 0 : 1);

@@ -98,7 +98,7 @@ seat(struct hall *h, const char *query, size_t count)
 		struct pump_arrival *arrival = calloc(1, sizeof(*arrival));
 		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 		h->ours[h->count++] = pair[1];
-		arrival->peer = (struct gate_peer){ pair[0], 1, false };
+		arrival->peer = (struct gate_peer){ .fd = pair[0], .id = 1 };
 		ck_assert_int_eq(request_subscription_read(&arrival->wanted, &r,
 				     "channel", look_nothing, NULL, &problem),
 		    0);
