@@ -5,11 +5,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "accept.h"
 #include "arena.h"
 #include "clock.h"
 #include "grant.h"
 #include "log.h"
 #include "message.h"
+#include "page.h"
 #include "publish.h"
 #include "reply.h"
 #include "report.h"
@@ -68,6 +70,17 @@ put_json(struct answer *a, const struct request *r, const char *type)
 	    r->origin, true);
 	if (r->method != REQUEST_HEAD)
 		a->tail = buf_span(&a->json);
+}
+
+/* What is none of the client's fault. */
+static void
+put_trouble(struct answer *a, const struct request *r, int rc)
+{
+	struct problem problem;
+
+	problem_set(&problem, 503, "%s",
+	    rc == -ENOMEM ? "out of memory" : "the arena is unavailable");
+	put_problem(a, r, &problem);
 }
 
 /* Returns 0, or -EACCES with the refusal put. */
@@ -166,17 +179,15 @@ publish(struct answer *a, const struct request *r, bool too_large)
 		put_problem(a, r, &problem);
 }
 
-static void
-report(struct answer *a, const struct request *r)
+/* Put the status as JSON or metrics.  Returns 0, or as status_take(). */
+static int
+put_report(struct answer *a, const struct request *r)
 {
 	struct clock_now now = clock_read();
-	struct problem problem = { 0 };
 	struct status status;
 	bool metrics = r->path == REQUEST_METRICS;
-
-	if (want_role(a, r, GRANT_STATUS) != 0)
-		return;
 	int rc = status_take(a->wake->store, now, &status);
+
 	if (rc == 0) {
 		if (metrics)
 			report_metrics(&a->json, &status, now);
@@ -184,16 +195,75 @@ report(struct answer *a, const struct request *r)
 			report_json(&a->json, &status, now);
 		rc = buf_error(&a->json);
 	}
-	if (rc == 0) {
-		put_json(a, r,
-		    metrics ? REPORT_METRICS_TYPE : "application/json");
-	} else {
-		problem_set(&problem, 503, "%s",
-		    rc == -ENOMEM ? "out of memory"
-				  : "the arena is unavailable");
-		put_problem(a, r, &problem);
-	}
 	free(status.workers);
+	if (rc != 0)
+		return rc;
+	if (metrics) {
+		put_json(a, r, REPORT_METRICS_TYPE);
+		return 0;
+	}
+	reply_chosen(&a->reply, "application/json", a->json.len, NULL,
+	    &a->options->cors, r->origin);
+	if (r->method != REQUEST_HEAD)
+		a->tail = buf_span(&a->json);
+	return 0;
+}
+
+static void
+put_page(struct answer *a, const struct request *r)
+{
+	reply_chosen(&a->reply, PAGE_TYPE, page_span().len, PAGE_POLICY,
+	    &a->options->cors, r->origin);
+	if (r->method != REQUEST_HEAD)
+		a->tail = page_span();
+}
+
+/* Returns the arrival, or NULL with the headers alone put. */
+static struct pump_arrival *
+look_on(struct answer *a, const struct request *r, const struct gate_peer *peer)
+{
+	struct pump_arrival *arrival = NULL;
+
+	reply_chosen_stream(&a->reply, &a->options->cors, r->origin);
+	if (r->method == REQUEST_GET)
+		arrival = calloc(1, sizeof(*arrival));
+	if (arrival != NULL) {
+		arrival->looks_on = true;
+		arrival->peer = *peer;
+		buf_put(&arrival->head, buf_span(&a->reply));
+		/* There is no refusing it once it is sent away. */
+		(void)buf_room(&arrival->head, PUMP_WORDS_MAX);
+	}
+	if (arrival != NULL && buf_error(&arrival->head) == 0)
+		return arrival;
+	if (r->method == REQUEST_GET)
+		put_trouble(a, r, -ENOMEM);
+	pump_arrival_free(arrival);
+	return NULL;
+}
+
+/* Returns the arrival where it is a stream that is wanted, else NULL. */
+static struct pump_arrival *
+report(struct answer *a, const struct request *r, const struct gate_peer *peer)
+{
+	static const char *const types[] = { "application/json", "text/html",
+		"text/event-stream" };
+	size_t chosen = 0;
+
+	if (want_role(a, r, GRANT_STATUS) != 0)
+		return NULL;
+	if (r->path == REQUEST_STATUS)
+		chosen = accept_choose(r->accept, types, 3);
+	if (chosen == 2)
+		return look_on(a, r, peer);
+	if (chosen == 1) {
+		put_page(a, r);
+		return NULL;
+	}
+	int rc = put_report(a, r);
+	if (rc != 0)
+		put_trouble(a, r, rc);
+	return NULL;
 }
 
 /* Returns the arrival, or NULL with a refusal or the headers alone put. */
@@ -248,7 +318,7 @@ route(struct answer *a, const struct request *r, const struct gate_peer *peer,
 	} else if (reads && r->path == REQUEST_MOUNT) {
 		return subscribe(a, r, peer);
 	} else if (reads) {
-		report(a, r);
+		return report(a, r, peer);
 	} else if (r->method == REQUEST_POST && r->path == REQUEST_MOUNT) {
 		publish(a, r, too_large);
 	} else {

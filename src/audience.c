@@ -133,6 +133,8 @@ leave_channels(struct audience *a, struct stream *s)
 {
 	uint32_t listeners[FOLLOW_READER_MAX];
 
+	if (s->seat_count == 0)
+		return;
 	for (size_t i = 0; i < s->seat_count; i++)
 		listeners[i] = s->seats[i].channel->listener;
 	int rc =
@@ -194,6 +196,25 @@ take_seats(struct audience *a, struct stream *s,
 	return rc;
 }
 
+/* One more in the list, watched and counted. */
+static void
+enter(struct audience *a, struct stream *s, const struct gate_peer *peer,
+    uint64_t boot_ms)
+{
+	s->peer = *peer;
+	s->tick = a->tick;
+	s->next = a->streams;
+	if (s->next != NULL)
+		s->next->previous = s;
+	a->streams = s;
+	if (a->count++ == 0)
+		a->next_tick_ms = boot_ms + tick_ms(a);
+	store_count_streams(a->store, a->count);
+	plan_end(a, s, boot_ms);
+	watch(a, s, EPOLL_CTL_ADD);
+	audience_note_gone(a, s);
+}
+
 struct stream *
 audience_seat(struct audience *a, const struct gate_peer *peer,
     const struct request_subscription *wanted, struct clock_now now,
@@ -207,19 +228,22 @@ audience_seat(struct audience *a, const struct gate_peer *peer,
 		free(s);
 		return NULL;
 	}
-	s->peer = *peer;
 	s->cursor = joined->backlog ? joined->cursor : joined->now;
-	s->tick = a->tick;
-	s->next = a->streams;
-	if (s->next != NULL)
-		s->next->previous = s;
-	a->streams = s;
-	if (a->count++ == 0)
-		a->next_tick_ms = now.boot_ms + tick_ms(a);
-	store_count_streams(a->store, a->count);
-	plan_end(a, s, now.boot_ms);
-	watch(a, s, EPOLL_CTL_ADD);
-	audience_note_gone(a, s);
+	enter(a, s, peer, now.boot_ms);
+	return s;
+}
+
+struct stream *
+audience_seat_onlooker(struct audience *a, const struct gate_peer *peer,
+    uint64_t boot_ms)
+{
+	struct stream *s = calloc(1, sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->looks_on = true;
+	a->onlookers++;
+	enter(a, s, peer, boot_ms);
 	return s;
 }
 
@@ -250,6 +274,16 @@ audience_release(const struct audience *a, int fd, bool keep)
 		close(fd);
 }
 
+void
+audience_refuse(struct audience *a, const struct gate_peer *peer,
+    struct buf *head)
+{
+	audience_put_come_back(a, head);
+	bool good = gate_end(a->gate, peer, buf_span(head)) == 0;
+	audience_release(a, peer->fd, good && peer->keep);
+	store_count(a->store, LAYOUT_REFUSED, 1);
+}
+
 static void
 bury_one(struct audience *a, struct stream *s)
 {
@@ -259,8 +293,9 @@ bury_one(struct audience *a, struct stream *s)
 	*(s->previous != NULL ? &s->previous->next : &a->streams) = s->next;
 	if (s->next != NULL)
 		s->next->previous = s->previous;
-	free(s);
+	a->onlookers -= s->looks_on;
 	a->count--;
+	free(s);
 }
 
 void
@@ -302,7 +337,8 @@ audience_event(struct audience *a, struct stream *s, uint32_t events,
 		watch(a, s, EPOLL_CTL_MOD);
 	}
 	audience_note_gone(a, s);
-	return goes_on && s->state == STREAM_READY;
+	/* An onlooker has nothing to catch up with. */
+	return goes_on && s->state == STREAM_READY && !s->looks_on;
 }
 
 static void

@@ -40,7 +40,8 @@ struct audience {
 	struct stream *streams;
 	struct stream *graves; /* gone, to be freed */
 	uint32_t count;
-	uint32_t blocked; /* at the last look, and since */
+	uint32_t onlookers; /* among them */
+	uint32_t blocked;   /* at the last look, and since */
 	uint32_t tick;
 	uint64_t next_tick_ms;
 	uint64_t next_stall_ms;
@@ -64,13 +65,27 @@ struct stream *audience_seat(struct audience *a, const struct gate_peer *peer,
     const struct request_subscription *wanted, struct clock_now now,
     struct follow_joined *joined, int *rc);
 
+/*
+ * Make a stream that has no channel; gallery.h tells it something.
+ * Returns NULL when memory ran out.
+ */
+struct stream *audience_seat_onlooker(struct audience *a,
+    const struct gate_peer *peer, uint64_t boot_ms);
+
+/*
+ * Refuse who would be a stream so that a browser comes back: from a non-200 it would not.
+ * head is the header block, to which the last words are appended.
+ */
+void audience_refuse(struct audience *a, const struct gate_peer *peer,
+    struct buf *head);
+
 /* See to what a write that finished some events has left behind. */
 void audience_wrote(struct audience *a, struct stream *s, size_t events);
 
 /* The stream may have become GONE: see that it is freed. */
 void audience_note_gone(struct audience *a, struct stream *s);
 
-/* epoll told something.  Returns true when a blocked stream can go on. */
+/* epoll told something.  Returns true when a blocked stream can read on. */
 bool audience_event(struct audience *a, struct stream *s, uint32_t events,
     uint64_t boot_ms);
 

@@ -323,17 +323,6 @@ pump_pass(struct pump *p, uint64_t boot_ms)
 	audience_bury(p->audience);
 }
 
-/* Refuse a stream so that the browser comes back: from a non-200 it would not. */
-static void
-refuse(struct audience *a, struct pump_arrival *arrival)
-{
-	audience_put_come_back(a, &arrival->head);
-	bool good =
-	    gate_end(a->gate, &arrival->peer, buf_span(&arrival->head)) == 0;
-	audience_release(a, arrival->peer.fd, good && arrival->peer.keep);
-	store_count(a->store, LAYOUT_REFUSED, 1);
-}
-
 /* The header, the first block, and the gap event where there is a gap. */
 static void
 put_hello(const struct audience *a, const struct follow_joined *joined,
@@ -378,7 +367,7 @@ pump_admit(struct pump *p, struct pump_arrival *arrival, struct clock_now now,
 	if (rc != 0)
 		log_at(LOG_AT_ERROR, "a stream cannot join: %s", strerror(-rc));
 	if (s == NULL)
-		refuse(a, arrival);
+		audience_refuse(a, &arrival->peer, &arrival->head);
 	else
 		begin_stream(p, s, arrival, &joined, now.boot_ms);
 	pump_arrival_free(arrival);

@@ -31,6 +31,7 @@ struct pump_arrival {
 	struct gate_peer peer;
 	struct buf head; /* the header block, and room for the pump's words */
 	struct request_subscription wanted;
+	bool looks_on; /* for the gallery; wants no channel */
 };
 
 /* Frees the arrival, not its descriptor. */

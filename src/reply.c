@@ -75,8 +75,8 @@ reply_cors(struct buf *out, const struct reply_cors *cors, struct span origin)
 	}
 }
 
-void
-reply_stream(struct buf *out, const struct reply_cors *cors, struct span origin)
+static void
+put_stream(struct buf *out, const struct reply_cors *cors, struct span origin)
 {
 	put_status(out, 200, "OK");
 	put_header(out, "Content-Type", SPAN("text/event-stream"));
@@ -84,6 +84,21 @@ reply_stream(struct buf *out, const struct reply_cors *cors, struct span origin)
 	/* Tells nginx not to buffer, whatever its configuration says. */
 	put_header(out, "X-Accel-Buffering", SPAN("no"));
 	reply_cors(out, cors, origin);
+}
+
+void
+reply_stream(struct buf *out, const struct reply_cors *cors, struct span origin)
+{
+	put_stream(out, cors, origin);
+	buf_put(out, SPAN("\r\n"));
+}
+
+void
+reply_chosen_stream(struct buf *out, const struct reply_cors *cors,
+    struct span origin)
+{
+	put_stream(out, cors, origin);
+	put_header(out, "Vary", SPAN("Accept"));
 	buf_put(out, SPAN("\r\n"));
 }
 
@@ -126,6 +141,17 @@ reply_body(struct buf *out, int status, const char *type, struct span body,
 	buf_put(out, SPAN("\r\n"));
 	if (!head_only)
 		buf_put(out, body);
+}
+
+void
+reply_chosen(struct buf *out, const char *type, size_t len, const char *policy,
+    const struct reply_cors *cors, struct span origin)
+{
+	put_head(out, 200, type, len, cors, origin);
+	put_header(out, "Vary", SPAN("Accept"));
+	if (policy != NULL)
+		put_header(out, "Content-Security-Policy", span_of(policy));
+	buf_put(out, SPAN("\r\n"));
 }
 
 static void

@@ -39,6 +39,10 @@ void reply_cors(struct buf *out, const struct reply_cors *cors,
 void reply_stream(struct buf *out, const struct reply_cors *cors,
     struct span origin);
 
+/* The same where Accept has decided that it is a stream. */
+void reply_chosen_stream(struct buf *out, const struct reply_cors *cors,
+    struct span origin);
+
 /* 204 with Allow; with an allowed Origin, the preflight's answer. */
 void reply_options(struct buf *out, const struct reply_cors *cors,
     struct span origin);
@@ -50,6 +54,13 @@ void reply_options(struct buf *out, const struct reply_cors *cors,
  */
 void reply_body(struct buf *out, int status, const char *type, struct span body,
     const struct reply_cors *cors, struct span origin, bool head_only);
+
+/*
+ * The head of a reply with a body of len bytes and status 200, where Accept decides
+ * what that is.  policy is its Content-Security-Policy, or NULL.
+ */
+void reply_chosen(struct buf *out, const char *type, size_t len,
+    const char *policy, const struct reply_cors *cors, struct span origin);
 
 /*
  * A whole application/problem+json reply.  401 carries WWW-Authenticate:

@@ -31,6 +31,7 @@ enum stream_state {
 struct stream {
 	struct gate_peer peer;
 	enum stream_state state;
+	bool looks_on;	/* has no channel: it is told the status */
 	bool is_behind; /* waits for a read of its own */
 	bool has_grave; /* stands in the list of those to be freed */
 	bool hand_back; /* ended in order: the connection may be kept */

@@ -13,6 +13,7 @@
 
 #include "audience.h"
 #include "clock.h"
+#include "gallery.h"
 #include "gate.h"
 #include "intake.h"
 #include "log.h"
@@ -38,6 +39,7 @@ struct worker {
 	struct gate *gate;
 	struct audience audience;
 	struct pump pump;
+	struct gallery gallery;
 	struct mailbox arrivals;
 	struct intake *intake;
 	int inbox;
@@ -168,6 +170,7 @@ open_loop(struct worker *w, uint32_t descriptors, struct buf *why)
 		    w->epoll_fd);
 	if (rc == 0)
 		rc = pump_init(&w->pump, &w->audience);
+	w->gallery.audience = &w->audience;
 	w->audience.hand_back = hand_back;
 	w->audience.context = w;
 	if (rc == 0)
@@ -221,8 +224,20 @@ take_arrivals(struct worker *w, struct clock_now now)
 	while (letter != NULL) {
 		struct pump_arrival *arrival = (struct pump_arrival *)letter;
 		letter = letter->next;
-		pump_admit(&w->pump, arrival, now, w->stopping);
+		if (arrival->looks_on)
+			gallery_admit(&w->gallery, arrival, now, w->stopping);
+		else
+			pump_admit(&w->pump, arrival, now, w->stopping);
 	}
+}
+
+static uint64_t
+deadline(const struct worker *w)
+{
+	uint64_t at = pump_deadline(&w->pump);
+	uint64_t other = gallery_deadline(&w->gallery);
+
+	return at < other ? at : other;
 }
 
 static int
@@ -243,7 +258,7 @@ static void
 turn(struct worker *w)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
-	int wait = timeout(pump_deadline(&w->pump), clock_read().boot_ms);
+	int wait = timeout(deadline(w), clock_read().boot_ms);
 	int count = epoll_wait(w->epoll_fd, events, EVENTS_AT_ONCE, wait);
 	struct clock_now now = clock_read();
 	bool news = false;
@@ -265,6 +280,7 @@ turn(struct worker *w)
 		pump_take_news(&w->pump, now.boot_ms);
 	}
 	audience_timers(&w->audience, now.boot_ms);
+	gallery_timers(&w->gallery, now);
 	pump_pass(&w->pump, now.boot_ms);
 	if (w->next_check_ms <= now.boot_ms && w->audience.count > 0)
 		check_place(w, now.boot_ms);
