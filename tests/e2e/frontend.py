@@ -359,6 +359,24 @@ def a_key_arrives(place, front):
 
 
 @shared
+def the_status_page_and_its_stream_are_there(place, front):
+    site = front.start(place)
+    page = site.get("/events/status", Accept="text/html,*/*;q=0.8")
+    equal(page.status, 200, "the page")
+    equal(page.headers["content-type"], "text/html; charset=utf-8", "its type")
+    check(page.body.startswith(b"<!DOCTYPE html>"), "the page: %r", page.body[:80])
+    check("default-src 'none'" in page.headers["content-security-policy"], "its policy")
+    check("accept" in page.headers["vary"].lower(), "Vary: %r", page.headers)
+
+    stream = site.stream("/events/status").opened()
+    site.publish("a", 1)
+    while json.loads(stream.next().data)["totals"]["published"] == 0:
+        pass
+    equal({e.type for e in stream.events}, {"status"}, "types")
+    equal(site.status()["totals"]["published"], 1, "the JSON, after both")
+
+
+@shared
 def the_status_and_the_metrics_are_there(place, front):
     site = front.start(place)
     site.subscribe("a")

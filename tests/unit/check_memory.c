@@ -588,6 +588,8 @@ put_request(struct buf *out, const char *method, const char *uri,
 	put_variable(&params, "REQUEST_URI", uri);
 	put_variable(&params, "QUERY_STRING", query);
 	put_variable(&params, "CONTENT_TYPE", "text/plain");
+	/* The status goes by it, and looks at no query. */
+	put_variable(&params, "HTTP_ACCEPT", query);
 	put_variable(&params, "PEAL_ROLES", "subscribe publish status");
 	put_record(out, 1, (struct span){ begin, sizeof(begin) });
 	put_record(out, 4, buf_span(&params));
@@ -719,6 +721,9 @@ static const struct body asked[] = {
 	{ "POST", "/e?channel=a&channel=b", "a body" },
 	{ "GET", "/e/status", "" },
 	{ "HEAD", "/e/status", "" },
+	{ "GET", "/e/status?text/html", "" },
+	{ "GET", "/e/status?text/event-stream", "" },
+	{ "HEAD", "/e/status?text/event-stream", "" },
 	{ "GET", "/e/metrics", "" },
 	{ "OPTIONS", "/e", "" },
 	{ "GET", "/e/status/x", "" },

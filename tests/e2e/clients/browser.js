@@ -18,6 +18,7 @@ async function main() {
 			contexts[profile] = contexts[profile] || await browser.newContext(options);
 			tabs[tab] = await contexts[profile].newPage();
 			tabs[tab].on('pageerror', e => console.error(tab + ': ' + e));
+			tabs[tab].on('console', m => m.type() === 'error' && console.error(tab + ': ' + m.text()));
 			await tabs[tab].goto(url, { waitUntil: 'load' });
 		},
 		evaluate: ({ tab, js }) => tabs[tab].evaluate(js),
