@@ -105,18 +105,33 @@ install_clients() {
 	# mod_php and change the machine's Apache.
 	if [ ! -d build/wordpress ]; then
 		say 'taking WordPress out of its package'
-		rm -rf build/package
-		mkdir -p build/package
-		(cd build/package && {
-			# What apt knows of may have been replaced.
-			apt-get -qq download wordpress 2>/dev/null ||
-				{ as_root apt-get -qq update && apt-get -qq download wordpress; }
-		}) || die 'apt-get has not brought wordpress'
-		dpkg-deb -x build/package/wordpress_*.deb build/package/files
+		take_out wordpress ./usr/share/wordpress
 		mv build/package/files/usr/share/wordpress build/wordpress
 		rm -rf build/package
 	fi
 	export PEAL_WORDPRESS="$PWD/build/wordpress"
+
+	# What checks the metrics.  Not installed, as that would bring a server of its own.
+	if [ ! -x build/promtool ]; then
+		say 'taking promtool out of the package of prometheus'
+		take_out prometheus ./usr/bin/promtool
+		mv build/package/files/usr/bin/promtool build/promtool
+		rm -rf build/package
+	fi
+	export PEAL_PROMTOOL="$PWD/build/promtool"
+}
+
+# take_out PACKAGE PATH: into build/package/files, what lies at PATH, and below it, in
+# Debian's package.
+take_out() {
+	rm -rf build/package
+	mkdir -p build/package/files
+	(cd build/package && {
+		# What apt knows of may have been replaced.
+		apt-get -qq download "$1" 2>/dev/null ||
+			{ as_root apt-get -qq update && apt-get -qq download "$1"; }
+	}) || die "apt-get has not brought $1"
+	dpkg-deb --fsys-tarfile build/package/"$1"_*.deb | tar -x -C build/package/files "$2"
 }
 
 with_systemd() {

@@ -218,26 +218,28 @@ put_page(struct answer *a, const struct request *r)
 		a->tail = page_span();
 }
 
-/* Returns the arrival, or NULL with the headers alone put. */
+/* Returns the arrival, or NULL with a refusal or the headers alone put. */
 static struct pump_arrival *
 look_on(struct answer *a, const struct request *r, const struct gate_peer *peer)
 {
-	struct pump_arrival *arrival = NULL;
+	struct pump_arrival *arrival = calloc(1, sizeof(*arrival));
+	int rc = -ENOMEM;
 
-	reply_chosen_stream(&a->reply, &a->options->cors, r->origin);
-	if (r->method == REQUEST_GET)
-		arrival = calloc(1, sizeof(*arrival));
 	if (arrival != NULL) {
 		arrival->looks_on = true;
 		arrival->peer = *peer;
-		buf_put(&arrival->head, buf_span(&a->reply));
+		reply_chosen_stream(&arrival->head, &a->options->cors,
+		    r->origin);
 		/* There is no refusing it once it is sent away. */
 		(void)buf_room(&arrival->head, PUMP_WORDS_MAX);
+		rc = buf_error(&arrival->head);
 	}
-	if (arrival != NULL && buf_error(&arrival->head) == 0)
+	if (rc == 0 && r->method == REQUEST_GET)
 		return arrival;
-	if (r->method == REQUEST_GET)
-		put_trouble(a, r, -ENOMEM);
+	if (rc == 0)
+		buf_put(&a->reply, buf_span(&arrival->head));
+	else
+		put_trouble(a, r, rc);
 	pump_arrival_free(arrival);
 	return NULL;
 }

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <json-c/json.h>
 
+#include "accept.h"
 #include "event.h"
 #include "naive.h"
 #include "grant.h"
@@ -93,7 +94,7 @@ take_header(struct parts *parts, struct span name, struct span value)
 	static const char *const ours[] = { "Cache-Control",
 		"X-Accel-Buffering", "Vary", "Allow", "WWW-Authenticate",
 		"Access-Control-Allow-Methods", "Access-Control-Allow-Headers",
-		"Access-Control-Max-Age" };
+		"Access-Control-Max-Age", "Content-Security-Policy" };
 	bool known = false;
 
 	if (span_equal(name, SPAN("Status"))) {
@@ -352,6 +353,34 @@ publish(const struct request *r, struct span text, const struct site *site)
 	buf_fini(&reply);
 }
 
+/* The status is told in one of its forms, by default as the first. */
+static void
+look_on(const struct request *r, const struct site *site)
+{
+	static const char *const types[] = { "application/json", "text/html",
+		"text/event-stream" };
+	struct buf reply = { 0 };
+
+	if (!may(r, GRANT_STATUS, site))
+		return;
+	size_t chosen = accept_choose(r->accept, types, 3);
+	FUZZ_REQUIRE(chosen < 3);
+	/* What is chosen was named, if not in full. */
+	FUZZ_REQUIRE(chosen == 0 ||
+	    memmem(r->accept.ptr, r->accept.len, "/", 1) != NULL);
+	if (chosen == 2) {
+		reply_chosen_stream(&reply, &site->cors, r->origin);
+	} else {
+		reply_chosen(&reply, types[chosen], 2,
+		    chosen == 1 ? "default-src 'none'" : NULL, &site->cors,
+		    r->origin);
+		if (r->method != REQUEST_HEAD)
+			buf_put(&reply, SPAN("{}"));
+	}
+	judge_reply(&reply, 200, r, site);
+	buf_fini(&reply);
+}
+
 static void
 route(const struct request *r, const struct variables *v, struct span body,
     const struct site *site)
@@ -370,7 +399,7 @@ route(const struct request *r, const struct variables *v, struct span body,
 	} else if (reads && r->path == REQUEST_MOUNT) {
 		subscribe(r, v, site);
 	} else if (reads) {
-		(void)may(r, GRANT_STATUS, site);
+		look_on(r, site);
 	} else if (r->method == REQUEST_POST && r->path == REQUEST_MOUNT) {
 		publish(r, body, site);
 	} else {

@@ -777,6 +777,10 @@ try_answer(void *scene)
 
 	SEAM_STARVE(arrival = answer_request(&answer, &peer, false, &good));
 
+	if (answer.later.len > 0)
+		ck_assert_int_eq(send(pair[0], answer.later.ptr,
+				     answer.later.len, MSG_DONTWAIT),
+		    (ssize_t)answer.later.len);
 	bool ended = take_answer(pair[1], &reply);
 	if (arrival != NULL) {
 		ck_assert(!was_hit());
