@@ -14,6 +14,7 @@
 #include "answer.h"
 #include "audience.h"
 #include "connection.h"
+#include "gallery.h"
 #include "gate.h"
 #include "intake.h"
 #include "listener.h"
@@ -942,6 +943,46 @@ START_TEST(stream_is_admitted_or_refused_politely)
 }
 END_TEST
 
+static void
+try_look_on(void *scene)
+{
+	struct hall h;
+	struct buf got = { 0 };
+	hall_make(&h, scene);
+	struct gallery gallery = { .audience = &h.audience };
+	struct pump_arrival *arrival = arrive(&h);
+	arrival->looks_on = true;
+
+	SEAM_STARVE(gallery_admit(&gallery, arrival, FIXTURE_NOW, false));
+
+	bool ended = take_answer(h.ours, &got);
+	audience_bury(&h.audience);
+	if (got.len > 0) {
+		ck_assert(has(buf_span(&got), "\r\n\r\nretry: "));
+		ck_assert_int_eq(has(buf_span(&got), "event: status"), !ended);
+	}
+	ended = ended || got.len == 0;
+	ck_assert(!ended || was_hit());
+	ck_assert_uint_eq(h.audience.count, ended ? 0 : 1);
+	ck_assert_uint_eq(h.audience.onlookers, ended ? 0 : 1);
+	buf_fini(&got);
+	hall_end(&h);
+}
+
+START_TEST(onlooker_is_told_the_status_or_refused_politely)
+{
+	struct fixture_worker w;
+	char path[FIXTURE_PATH];
+	gate_init_library();
+	fixture_path(path);
+	fixture_join(&w, path);
+
+	seam_starve(try_look_on, &w);
+
+	fixture_leave(&w);
+}
+END_TEST
+
 START_TEST(streams_are_told_to_come_back_without_memory)
 {
 	struct fixture_worker w;
@@ -1205,6 +1246,7 @@ FIXTURE_MAIN("memory", message_that_cannot_be_read_is_a_problem,
     event_is_stored_and_answered_or_neither, gate_and_body_are_there_or_not,
     request_is_answered_whole_or_hung_up_on,
     stream_is_admitted_or_refused_politely,
+    onlooker_is_told_the_status_or_refused_politely,
     streams_are_told_to_come_back_without_memory,
     event_that_does_not_fit_waits_and_comes_once,
     streams_have_their_lists_or_not, intake_starts_or_not)
