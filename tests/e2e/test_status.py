@@ -199,19 +199,40 @@ def metrics_and_json_agree(place):
           "published, evicted, gaps")
 
 
+def promtool(*words, text=""):
+    program = os.environ.get("PEAL_PROMTOOL") or shutil.which("promtool")
+    if not program:
+        raise Skipped("promtool is not installed")
+    return subprocess.run([program, *words], input=text, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, universal_newlines=True, timeout=LIMIT)
+
+
 @case
 def metrics_are_prometheus_text(place):
-    promtool = os.environ.get("PEAL_PROMTOOL") or shutil.which("promtool")
-    if not promtool:
-        raise Skipped("promtool is not installed")
-
-    def judge(text):
-        return subprocess.run([promtool, "check", "metrics"], input=text, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, universal_newlines=True, timeout=LIMIT)
     text = metrics(busy(place))
-    done = judge(text)
+    done = promtool("check", "metrics", text=text)
     equal((done.returncode, done.stdout), (0, ""), "what promtool says")
-    check(judge(text.replace("_total", "")).returncode != 0, "promtool finds nothing wrong at all")
+    done = promtool("check", "metrics", text=text.replace("_total", ""))
+    check(done.returncode != 0, "promtool finds nothing wrong at all")
+
+
+@case
+def dashboard_asks_in_promql(place):
+    with open(os.path.join(EXAMPLES, "grafana-dashboard.json")) as file:
+        asked = re.findall(r'"expr": ("(?:[^"\\]|\\.)*")', file.read())
+    check(len(asked) > 10, "only %d questions", len(asked))
+    # Grafana puts a duration, and words for a pattern, in the place of its variables.
+    words = [re.sub(r"\$\w+", "a", json.loads(e).replace("$__rate_interval", "1m")) for e in asked]
+
+    def judge(expressions):
+        rules = place.path("rules.yml")
+        with open(rules, "w") as file:
+            json.dump({"groups": [{"name": "a", "rules": [
+                {"record": "r%d" % n, "expr": e} for n, e in enumerate(expressions)]}]}, file)
+        return promtool("check", "rules", rules)
+    done = judge(words)
+    check(done.returncode == 0, "promtool says: %s", done.stdout)
+    check(judge(words + ["sum(rate(peal_events)"]).returncode != 0, "promtool takes anything")
 
 
 @case
