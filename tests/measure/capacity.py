@@ -8,15 +8,15 @@ processes have for themselves, and their share of what they have in common.  The
 memory for sockets is not in it.  mod_fcgid gets three hundred streams at most.
 """
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 
-import_from = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e")
-sys.path.insert(0, import_from)
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 
-from harness import HOST, Place, descendants, programs  # noqa: E402
+from harness import HOST, Place, programs  # noqa: E402
 
 IDLE = "5s"
 WORKERS = ("--workers", "2", "--arena-size", "64M")
@@ -33,7 +33,7 @@ SERVERS = {
 def threads(pids):
     total = 0
     for pid in pids:
-        with open("/proc/%d/status" % pid) as file:
+        with contextlib.suppress(OSError), open("/proc/%d/status" % pid) as file:
             total += next(int(line.split()[1]) for line in file if line.startswith("Threads:"))
     return total
 
@@ -51,19 +51,11 @@ def measure(name, streams):
             stdout=subprocess.PIPE, universal_newlines=True)
         most = {"web": 0, "peal": 0}
         while done.poll() is None:
-            try:
-                web = [site.server.pid] + programs(site.server.pid, program)
-                most["web"] = max(most["web"], threads(set(web)))
-                most["peal"] = max(most["peal"], threads(
-                    [p for p in [peal] + descendants(peal) if p in programs(os.getpid(), "peal.fcgi")]))
-            except OSError:
-                pass
-            try:
+            for part, name in (("web", program), ("peal", "peal.fcgi")):
+                most[part] = max(most[part], threads(programs(os.getpid(), name)))
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 done.wait(0.5)
-            except subprocess.TimeoutExpired:
-                pass
-        got = json.loads(done.stdout.read())
-        return got, most
+        return json.loads(done.stdout.read()), most
 
 
 def main():
@@ -71,7 +63,7 @@ def main():
     names = sys.argv[2:] or list(SERVERS)
     print("%-18s %7s  %-34s  %-34s" % ("", "", "web server", "peal.fcgi"))
     print("%-18s %7s %s %s" % ("server", "streams", *[
-        " %9s %9s %6s %7s" % ("before MB", "open MB", "KB/str", "procs") for _ in range(2)]))
+        " %9s %9s %6s %8s" % ("before MB", "open MB", "KB/str", "proc/thr") for _ in range(2)]))
     for name in names:
         count = min(streams, 300) if name == "mod_fcgid" else streams
         got, most = measure(name, count)
