@@ -29,8 +29,8 @@ def a_reload_makes_nobody_wait_where_lighttpd_starts_no_program(place):
         new = site.subscribe("a")
         speaker.say(1)
         equal(new.next().id, speaker.ids[-1], "the event for who came after the reload")
+        # Most times the old process also keeps its streams; lighttpd does not promise it.
         nothing_missed(speaker, watching)
-        equal([v.connections for v in watching], [1, 1], "connections")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 
 import os
 
-from harness import accepts, case, check, equal, run
+from harness import accepts, case, check, equal, run, wait_for
 
 USAGE = 64
 CONFIG = 78
@@ -139,7 +139,9 @@ def the_default_arena_is_in_the_runtime_directory(place):
     process = place.start("peal", [place.peal_fcgi, "--listen", place.socket], env=env,
                           **place.as_service())
     place.ready(process, place.socket)
-    check(os.path.exists(os.path.join(folder, "arena")), "no arena in $RUNTIME_DIRECTORY")
+    # It listens before its workers are there.
+    wait_for(lambda: os.path.exists(os.path.join(folder, "arena")),
+             "an arena in $RUNTIME_DIRECTORY")
 
 
 if __name__ == "__main__":
