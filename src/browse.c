@@ -1,6 +1,7 @@
 #include "browse.h"
 
 #include <errno.h>
+#include <stdlib.h>
 
 #include "history.h"
 #include "pool.h"
@@ -131,6 +132,40 @@ browse_channels(struct store *s, struct browse_page *page)
 	return section_run(&s->arena, channels_work, &browse);
 }
 
+int
+browse_all(struct store *s, uint64_t since, struct browse_channel **channels,
+    size_t *count)
+{
+	struct browse_page page = { .since = since, .more = true };
+	size_t room = 0;
+	size_t least = 256; /* room that a page is given */
+
+	*channels = NULL;
+	*count = 0;
+	while (page.more) {
+		if (room - *count < least) {
+			room = *count + *count / 2 + least;
+			struct browse_channel *more =
+			    reallocarray(*channels, room, sizeof(*more));
+			if (more == NULL)
+				return -ENOMEM;
+			*channels = more;
+		}
+		page.channels = *channels + *count;
+		page.room = room - *count;
+		int rc = browse_channels(s, &page);
+		if (rc == -EMSGSIZE) {
+			least *= 2;
+			page.more = true;
+			continue;
+		}
+		if (rc != 0)
+			return rc;
+		*count += page.count;
+	}
+	return 0;
+}
+
 struct expire {
 	uint64_t boot_ms;
 	bool more;
@@ -173,8 +208,12 @@ find_work(struct arena *a, void *argument)
 
 	if (rc != 0)
 		return rc;
-	if (channel == NULL)
+	if (channel == NULL) {
+		*find->out = (struct browse_channel){
+			.forgotten = history_forgotten_of(a, find->name),
+		};
 		return -ENOENT;
+	}
 	return look_at(a, channel, UINT64_MAX, find->out);
 }
 

@@ -50,12 +50,24 @@ struct browse_page {
 int browse_channels(struct store *s, struct browse_page *page);
 
 /*
+ * Read all pages.  *channels is for the caller to free, also after a failure.
+ *
+ * Returns 0, -ENOMEM, or as section_run().
+ */
+int browse_all(struct store *s, uint64_t since,
+    struct browse_channel **channels, size_t *count);
+
+/*
  * Let go of what is too old and nobody has cleared away yet, so that it is not
  * shown.  Many short critical sections.  Errors as section_run().
  */
 int browse_expire(struct store *s, struct clock_now now);
 
-/* Look at one channel.  Returns 0, -ENOENT, or as section_run(). */
+/*
+ * Look at one channel.
+ *
+ * Returns 0, -ENOENT with only forgotten told, or as section_run().
+ */
 int browse_find(struct store *s, struct span name, struct browse_channel *out);
 
 /* Reads the events of one channel; nobody is counted as a subscriber. */
