@@ -30,6 +30,18 @@ put_version(struct buf *out)
 	buf_put_cstr(out, "pealctl " PACKAGE_VERSION "\n");
 }
 
+static int
+set_header(const struct setting_place *place, const struct setting *s,
+    void *field, const char *value)
+{
+	if (strchr(value, ':') == NULL || span_has_control(span_of(value)))
+		return setting_refuse(place, s,
+		    "\"%s\" is not a header, NAME: VALUE", value);
+	buf_put_cstr(field, value);
+	buf_put(field, SPAN("\r\n"));
+	return 0;
+}
+
 #define AT(member) .offset = offsetof(struct ctl, member)
 
 static const struct setting rows[] = {
@@ -47,6 +59,20 @@ static const struct setting rows[] = {
 	    .help = "top: between two looks" },
 	{ "rounds", "N", setting_number, AT(rounds), .max = UINT32_MAX,
 	    .shown = "no end", .help = "top: so many looks" },
+	{ "publish-url", "URL", setting_name, AT(publish_url),
+	    .shown = "the URL", .help = "doctor: where publishing is open" },
+	{ "key-file", "FILE", setting_name, AT(key_file), .shown = "no key",
+	    .help = "doctor: publish with its first key" },
+	{ "header", "LINE", set_header, AT(headers), .shown = "none",
+	    .help = "doctor: send this header too; may repeat" },
+	{ "streams", "N", setting_number, AT(streams), .min = 1, .max = 500,
+	    .initial = "20", .help = "doctor: hold so many at once" },
+	{ "patience", "TIME", setting_time, AT(patience_ms), .max = AMOUNT_DAY,
+	    .unit = AMOUNT_SECOND, .initial = "5s",
+	    .help = "doctor: leave a stream silent for so long" },
+	{ "timeout", "TIME", setting_time, AT(timeout_ms), .min = 10,
+	    .max = AMOUNT_DAY, .unit = AMOUNT_SECOND, .initial = "5s",
+	    .help = "doctor: what is later is late" },
 	{ "version", NULL, .say = put_version, .help = "say the version" },
 	{ "help", NULL, .say = put_help, .help = "say this" },
 };
@@ -90,12 +116,13 @@ read_option(struct reading *r, const struct setting *row, const char *value)
 		return 0;
 	}
 	for (size_t i = 0; i < r->count; i++) {
-		if (r->first[i] == row) {
+		if (r->first[i] == row && row->set != set_header) {
 			(void)setting_refuse(&r->place, row, "given twice");
 			return EX_USAGE;
 		}
 	}
-	r->first[r->count++] = row;
+	if (r->count < ROWS)
+		r->first[r->count++] = row;
 	return table_set(row, &r->place, r->ctl, value) == 0 ? -1 : EX_USAGE;
 }
 
@@ -145,7 +172,7 @@ check_options(struct reading *r, const struct verb *verb)
 		struct span rest = span_of(verb->options);
 		struct span name = span_of(r->first[i]->name);
 		struct span word;
-		bool takes = span_equal(name, SPAN("arena"));
+		bool takes = !verb->outside && span_equal(name, SPAN("arena"));
 		while (!takes && span_word(&rest, &word))
 			takes = span_equal(word, name);
 		if (!takes)
@@ -193,6 +220,8 @@ open_and_run(struct ctl *ctl, const struct verb *verb)
 	char usual[PATH_MAX];
 	const char *path = ctl->arena;
 
+	if (verb->outside)
+		return verb->run(ctl);
 	if (path == NULL && options_default_arena(usual, sizeof(usual)) != 0)
 		return verb_complain(EX_UNAVAILABLE, "$RUNTIME_DIRECTORY",
 		    "is too long");
@@ -251,6 +280,7 @@ main(int argc, char **argv)
 	for (size_t i = 0; i < ctl.owned_count; i++)
 		free(ctl.owned[i]);
 	free(ctl.owned);
+	buf_fini(&ctl.headers);
 	buf_fini(&text);
 	return fflush(stdout) == 0 || errno == EPIPE ? status : 1;
 }

@@ -10,6 +10,7 @@
 #include "browse.h"
 #include "buf.h"
 #include "clock.h"
+#include "doctor.h"
 #include "event.h"
 #include "file.h"
 #include "follow.h"
@@ -267,26 +268,74 @@ do_purge(struct ctl *ctl)
 	return 0;
 }
 
+/* The first line of a file that holds more than white space. */
+static int
+read_key(const char *path, struct buf *text, struct span *key)
+{
+	const char *fault = NULL;
+
+	*key = (struct span){ NULL, 0 };
+	if (path == NULL)
+		return 0;
+	int rc = file_read_secret(path, 65536, text, &fault);
+	if (rc != 0)
+		return verb_complain(EX_NOINPUT, path,
+		    fault != NULL ? fault : strerror(-rc));
+	struct span rest = buf_span(text);
+	while (key->len == 0 && span_cut(&rest, '\n', key))
+		*key = span_trim(*key);
+	if (key->len == 0 || span_has_control(*key))
+		return verb_complain(EX_NOINPUT, path, "there is no key in it");
+	return 0;
+}
+
+static int
+do_doctor(struct ctl *ctl)
+{
+	struct patient_plan plan = {
+		.url = ctl->argv[0],
+		.publish_url = ctl->publish_url,
+		.headers = buf_span(&ctl->headers),
+		.streams = ctl->streams,
+		.patience_ms = ctl->patience_ms,
+		.limit_ms = ctl->timeout_ms,
+	};
+	struct buf text = { 0 };
+
+	int status = read_key(ctl->key_file, &text, &plan.key);
+	if (status == 0) {
+		int rc = doctor_run(&plan, stdout);
+		status = rc >= 0    ? rc
+		    : rc == -EINVAL ? EX_USAGE
+				    : complain_of("doctor", rc);
+	}
+	buf_fini(&text);
+	return status;
+}
+
 const struct verb verbs[] = {
 	{ "status", "", "how the arena and its workers are", 0, 0, "json",
-	    do_status },
+	    false, do_status },
 	{ "channels", "", "the channels, their streams and events", 0, 0,
-	    "json", do_channels },
-	{ "workers", "", "the workers and their streams", 0, 0, "json",
+	    "json", false, do_channels },
+	{ "workers", "", "the workers and their streams", 0, 0, "json", false,
 	    do_workers },
 	{ "top", "", "what goes on, again and again; q ends", 0, 0,
-	    "interval rounds", do_top },
+	    "interval rounds", false, do_top },
 	{ "tail", "CHANNEL...", "print events as they come", 1, -1, "since",
-	    do_tail },
+	    false, do_tail },
 	{ "history", "CHANNEL", "print the events that are kept", 1, 1,
-	    "since limit json", do_history },
+	    "since limit json", false, do_history },
 	{ "publish", "CHANNEL [TOPIC [DATA]]",
-	    "publish an event; without DATA, standard input", 1, 3, "",
+	    "publish an event; without DATA, standard input", 1, 3, "", false,
 	    do_publish },
 	{ "purge", "CHANNEL", "remove the events that are kept", 1, 1, "",
-	    do_purge },
-	{ "check", "", "verify every invariant of the arena", 0, 0, "",
+	    false, do_purge },
+	{ "check", "", "verify every invariant of the arena", 0, 0, "", false,
 	    do_check },
+	{ "doctor", "URL", "find what is wrong in front of peal", 1, 1,
+	    "publish-url key-file header streams patience timeout", true,
+	    do_doctor },
 };
 
 const size_t verbs_count = sizeof(verbs) / sizeof(verbs[0]);

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buf.h"
 #include "store.h"
 
 /* What the command line says. */
@@ -18,6 +19,12 @@ struct ctl {
 	uint64_t interval_ms;
 	uint32_t rounds;
 	bool json;
+	char *publish_url; /* NULL: the URL itself */
+	char *key_file;	   /* NULL: no key */
+	struct buf headers;
+	uint32_t streams;
+	uint64_t patience_ms;
+	uint64_t timeout_ms;
 	char **owned;
 	size_t owned_count;
 
@@ -33,6 +40,7 @@ struct verb {
 	int least;
 	int most;		     /* words; -1: any number */
 	const char *options;	     /* that it takes, parted by spaces */
+	bool outside;		     /* it wants no arena */
 	int (*run)(struct ctl *ctl); /* returns the exit status */
 };
 
