@@ -278,10 +278,11 @@ print_id(FILE *out, uint64_t id)
 {
 	char text[EVENT_ID_CHARS];
 
+	size_t len = event_id_print(id, text);
 	if (id == 0)
 		(void)fputc('-', out);
 	else
-		(void)fwrite(text, 1, event_id_print(id, text), out);
+		(void)fwrite(text, 1, len, out);
 }
 
 static void

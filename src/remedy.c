@@ -97,9 +97,7 @@ static const struct remedy remedies[] = {
 	[REMEDY_COMPRESSED] = { "compressed",
 	    "The stream is compressed for browsers.  Events may be held back, "
 	    "and each stream costs the web server much memory.",
-	    { [REMEDY_LIGHTTPD] =
-		    "leave text/event-stream out of deflate.mimetypes",
-		[REMEDY_NGINX] = "gzip off;, in the location",
+	    { [REMEDY_NGINX] = "gzip off;, in the location",
 		[REMEDY_APACHE] =
 		    "SetEnv no-gzip 1 and SetEnv no-brotli 1, in the <Location>",
 		[REMEDY_CADDY] = "encode must not match peal's path" } },
@@ -110,7 +108,8 @@ static const struct remedy remedies[] = {
 		    "server.stream-response-body = 2, in lighttpd.conf",
 		[REMEDY_NGINX] =
 		    "fastcgi_buffering off;, in the location, and no "
-		    "fastcgi_ignore_headers X-Accel-Buffering",
+		    "fastcgi_ignore_headers X-Accel-Buffering\n"
+		    "proxy_buffering off;, where it leads to another web server",
 		[REMEDY_APACHE] =
 		    "mod_fcgid: FcgidOutputBufferSize 0\n"
 		    "mod_proxy_fcgi: ProxySet flushpackets=on, in the <Proxy>",

@@ -17,7 +17,7 @@
  *   MS published=N delivered=N streams=N channels=N events=N used=N
  * with the milliseconds of the epoch, rates a second, and bytes.
  *
- * Returns 0 or -errno.
+ * Returns 0; -ESTALE where the arena was removed or made anew; or -errno.
  */
 int top_run(struct store *s, uint64_t interval_ms, uint64_t rounds);
 

@@ -114,6 +114,9 @@ do_top(struct ctl *ctl)
 {
 	int rc = top_run(&ctl->store, ctl->interval_ms, ctl->rounds);
 
+	if (rc == -ESTALE)
+		return verb_complain(EX_UNAVAILABLE,
+		    "the arena was removed, or made anew", "");
 	return rc == 0 ? 0 : complain_of("top", rc);
 }
 

@@ -5,6 +5,7 @@ import re
 
 from frontend import KEY
 from harness import HOST, LIMIT, Place, case, check, equal, free_port, run
+from screen import screen
 
 USAGE = 64
 NO_INPUT = 66
@@ -137,6 +138,25 @@ def nginx_that_compresses_is_found(place):
         "gzip off;": "", "gzip                 off;": "",
         "access_log    off;": "access_log off; gzip on; gzip_types *;"})
     Doctor(place, site, BRIEFLY, FEW).finds("compressed", "gzip off")
+
+
+@case
+def apache_that_compresses_is_found(place):
+    site = place.behind_mod_proxy_fcgi(modules=("filter", "deflate"), edits={
+        "SetEnv no-gzip 1": "", "SetEnv no-brotli 1": "",
+        "TypesConfig ": "AddOutputFilterByType DEFLATE text/event-stream\nTypesConfig "})
+    Doctor(place, site, BRIEFLY, FEW).finds("compressed", "no-gzip")
+
+
+@case
+def nginx_that_proxies_to_another_web_server_and_buffers_is_found(place):
+    inner = place._lighttpd(place.find("lighttpd"), "lighttpd.conf", None)
+    outer = place.behind_nginx(edits={
+        "location ~ ^/events(/|$) {\n            fastcgi_pass peal;":
+        "location ~ ^/events(/|$) {\n            proxy_pass http://%s:%d;" % (HOST, inner.port),
+        "fastcgi_buffering off;\n\n            # Compressed":
+        "proxy_ignore_headers X-Accel-Buffering;\n\n            # Compressed"})
+    Doctor(place, outer, SOON).finds("buffered", "proxy_buffering off")
 
 
 # ---- Limits -----------------------------------------------------------------
@@ -307,6 +327,15 @@ def what_it_cannot_do_is_said(place):
         result = place.command(place.pealctl_path, "doctor", *words)
         equal(result.returncode, status, "exit status of %r (%r)" % (words, result.stderr))
         check(word in result.stderr, "%r is not said: %r", word, result.stderr)
+
+
+@case
+def on_a_terminal_it_says_what_it_does(place):
+    site = place.behind_lighttpd()
+    with screen(place, place.pealctl_path, "doctor", "http://%s:%d/events" % (HOST, site.port),
+                "--publish-url=http://%s:%d/publish" % (HOST, site.port), BRIEFLY, FEW) as shown:
+        equal(shown.ended(), 0, "exit status")
+        shown.shows(r"(?s)opening a stream \.\.\..*publishing \.\.\..*server: lighttpd.*all well")
 
 
 if __name__ == "__main__":

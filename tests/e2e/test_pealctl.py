@@ -1,19 +1,16 @@
 #!/usr/bin/env python3
 """pealctl works on the arena itself: every verb but doctor, for people and for programs."""
 
-import contextlib
 import fcntl
 import json
 import os
-import pty
 import re
-import select
 import signal
 import struct
-import subprocess
 import termios
 
 from harness import case, check, equal, run, wait_for
+from screen import screen
 
 UNAVAILABLE = 69
 USAGE = 64
@@ -22,6 +19,10 @@ USAGE = 64
 def done(result, what):
     equal(result.returncode, 0, "%s: exit status (%r)" % (what, result.stderr))
     return result.stdout
+
+
+def on_terminal(place, *words, **size):
+    return screen(place, place.pealctl_path, "--arena", place.arena, *words, **size)
 
 
 class Tail:
@@ -151,8 +152,8 @@ def check_finds_a_garbled_arena(place):
 def without_an_arena_it_says_so_and_makes_none(place):
     folder = os.path.dirname(place.arena)
     for named in (folder, place.arena):
-        for words in (["status"], ["check"], ["publish", "a", "t", "1"], ["tail", "a"], ["channels"],
-                      ["workers"], ["top"], ["history", "a"], ["purge", "a"]):
+        for words in (["status"], ["check"], ["publish", "a", "t", "1"], ["tail", "a"],
+                      ["channels"], ["workers"], ["top"], ["history", "a"], ["purge", "a"]):
             result = place.pealctl(*words)
             equal(result.returncode, UNAVAILABLE, "exit status of %s" % words[0])
             check(named in result.stderr, "%s is not named: %r", named, result.stderr)
@@ -174,70 +175,6 @@ def a_wrong_verb_or_option_is_an_error(place):
         check("pealctl" in out, "%s says %r", word, out)
 
 
-class Screen:
-    """A program on a terminal of its own: what it shows, and keys for it."""
-
-    def __init__(self, place, *words, columns=80, lines=24):
-        self.master, slave = pty.openpty()
-        self._slave = slave
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-        self.before = termios.tcgetattr(slave)
-        if place.user is not None:
-            os.fchown(slave, place.user, place.group)
-        self.text = ""
-        self.popen = subprocess.Popen(
-            [place.pealctl_path, "--arena", place.arena] + list(words), stdin=slave, stdout=slave,
-            stderr=slave, env=dict(place.environment(0), TERM="xterm"), start_new_session=True,
-            cwd="/", **place.as_service())
-
-    def _read(self):
-        while select.select([self.master], [], [], 0)[0]:
-            self.text += os.read(self.master, 65536).decode("utf-8", "replace")
-
-    def shows(self, pattern):
-        """Wait until the pattern is among what it has printed; returns the match."""
-        def found():
-            self._read()
-            return re.search(pattern, self.text)
-        return wait_for(found, "%r on the screen: %r" % (pattern, self.text[-600:]))
-
-    def press(self, key):
-        os.write(self.master, key)
-
-    def signal(self, number):
-        self.popen.send_signal(number)
-
-    def ended(self):
-        """Wait for its end; returns the exit status."""
-        def over():
-            self._read()
-            return self.popen.poll() is not None
-        wait_for(over, "the end of the program")
-        self._read()
-        return self.popen.returncode
-
-    def is_restored(self):
-        equal(termios.tcgetattr(self._slave), self.before, "the terminal's settings")
-        for on, off in (("\033[?1049h", "\033[?1049l"), ("\033[?25l", "\033[?25h")):
-            check(self.text.rfind(off) > self.text.rfind(on), "%r is missing at the end", off)
-
-    def close(self):
-        if self.popen.poll() is None:
-            self.popen.kill()
-            self.popen.wait()
-        os.close(self.master)
-        os.close(self._slave)
-
-
-@contextlib.contextmanager
-def screen(place, *words, **size):
-    shown = Screen(place, *words, **size)
-    try:
-        yield shown
-    finally:
-        shown.close()
-
-
 @case
 def channels_are_listed_with_streams_and_events(place):
     site = place.behind_lighttpd()
@@ -251,7 +188,7 @@ def channels_are_listed_with_streams_and_events(place):
           [{"channel": "a b", "subscribers": 2, "events": 0, "oldest": None, "newest": None},
            {"channel": "\u00e4", "subscribers": 0, "events": 3, "oldest": ids[0],
             "newest": ids[2]}], "JSON")
-    with screen(place, "channels", columns=40) as shown:
+    with on_terminal(place, "channels", columns=40) as shown:
         equal(shown.ended(), 0, "exit status")
         shown.shows(r"\033\[1m +STREAMS +EVENTS .*CHANNEL\033\[0m")
         shown.shows(r"\n +2 +0 +- +-  a b\r\n +0 +3 +\d+s +\d+s  \u00e4\r\n")
@@ -268,7 +205,8 @@ def ten_thousand_channels_are_all_listed(place):
                           PEAL_ROLES="publish")
         equal(answer.status, 200, "publishing")
     lines = done(place.pealctl("channels"), "channels").splitlines()
-    equal(sorted(line.split("\t")[0] for line in lines), sorted("c%d" % n for n in range(count)), "channels")
+    equal(sorted(line.split("\t")[0] for line in lines),
+          sorted("c%d" % n for n in range(count)), "channels")
 
 
 @case
@@ -284,7 +222,7 @@ def workers_are_listed_with_their_streams(place):
     equal(sum(w["published"] for w in workers), 1, "published")
     for worker in workers:
         os.kill(worker["pid"], 0)
-    with screen(place, "workers") as shown:
+    with on_terminal(place, "workers") as shown:
         equal(shown.ended(), 0, "exit status")
         shown.shows(r"PID +STREAMS +PUBLISHED")
 
@@ -301,7 +239,7 @@ def status_is_lines_of_names_and_numbers(place):
             group, _, member = name.partition(".")
             equal(int(value), status[group][member], name)
     equal((facts["streams"], facts["workers"], facts["arena.events"]), ("1", "1", "1"), "numbers")
-    with screen(place, "status") as shown:
+    with on_terminal(place, "status") as shown:
         equal(shown.ended(), 0, "exit status")
         shown.shows(r"arena +64\.0M\r\n")
 
@@ -311,7 +249,7 @@ def colours_are_for_who_wants_them(place):
     place.direct()
     for more, wanted in (({}, True), ({"NO_COLOR": "1"}, False)):
         place.more_environment = more
-        with screen(place, "channels") as shown:
+        with on_terminal(place, "channels") as shown:
             equal(shown.ended(), 0, "exit status")
             shown.shows("CHANNEL")
             equal("\033" in shown.text, wanted, "colours with %r" % more)
@@ -349,7 +287,7 @@ def history_prints_what_is_kept(place):
 def history_on_a_terminal_is_a_table_that_cannot_command_it(place):
     site = place.behind_lighttpd()
     site.post("one\x1b[2J two", "text/plain", "/publish?channel=a&topic=greeting")
-    with screen(place, "history", "a", columns=100) as shown:
+    with on_terminal(place, "history", "a", columns=100) as shown:
         equal(shown.ended(), 0, "exit status")
         shown.shows(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +greeting +one\.\[2J two\r\n")
 
@@ -365,7 +303,8 @@ def long_history_comes_whole_in_pages(place):
         equal(answer.status, 200, "publishing")
     peal.publish("a", "y" * 60000)
     events = json.loads(done(place.pealctl("history", "a", "--json"), "history"))
-    equal([e["data"].split(" ")[0] for e in events[:-1]], ['"%d' % n for n in range(3000)], "events")
+    equal([e["data"].split(" ")[0] for e in events[:-1]],
+          ['"%d' % n for n in range(3000)], "events")
     equal(len(events[-1]["data"]), 60002, "the large one")
 
 
@@ -413,14 +352,14 @@ def top_shows_rates_and_the_busiest_channel_first(place):
     for _ in range(2):
         site.subscribe("quiet")
     site.subscribe("busy")
-    with screen(place, "top", "--interval=200ms") as shown:
+    with on_terminal(place, "top", "--interval=200ms") as shown:
         shown.shows(r"3 streams")
         # Subscribers count where nothing moves.
         shown.shows(r"(?s)CHANNEL.*quiet.*busy.*q ends")
 
         def is_busy():
             site.publish("busy", 1)
-            shown._read()
+            shown.read()
             last = shown.text.rpartition("\033[H")[0].rpartition("\033[H")[2]
             return re.search(r"(?s)[1-9]\d* published/s +[1-9]\d* delivered/s.*"
                              r"\n +[1-9]\d* +1 .*busy.*quiet", last)
@@ -435,7 +374,7 @@ def top_gives_the_terminal_back_however_it_ends(place):
     site = place.behind_lighttpd()
     site.subscribe("a")
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        with screen(place, "top") as shown:
+        with on_terminal(place, "top") as shown:
             shown.shows("q ends")
             shown.signal(number)
             equal(shown.ended(), 0, "exit status")
@@ -447,13 +386,24 @@ def top_follows_the_size_of_its_terminal(place):
     peal = place.direct()
     for n in range(40):
         peal.publish("channel-%02d" % n, 1)
-    with screen(place, "top", "--interval=1h", lines=12) as shown:
+    with on_terminal(place, "top", "--interval=1h", lines=12) as shown:
         shown.shows("q ends")
         equal(len(set(re.findall(r"channel-\d\d", shown.text))), 5, "channels in 12 lines")
         fcntl.ioctl(shown.master, termios.TIOCSWINSZ, struct.pack("HHHH", 20, 80, 0, 0))
         shown.signal(signal.SIGWINCH)
         shown.shows(r"(?s)q ends.*q ends")
         equal(len(set(re.findall(r"channel-\d\d", shown.text))), 13, "channels in 20 lines")
+
+
+@case
+def top_ends_when_its_arena_is_removed(place):
+    place.direct()
+    with on_terminal(place, "top", "--interval=50ms") as shown:
+        shown.shows("q ends")
+        os.unlink(place.arena)
+        equal(shown.ended(), UNAVAILABLE, "exit status")
+        shown.shows("the arena was removed")
+        shown.is_restored()
 
 
 @case
