@@ -172,8 +172,7 @@ static const struct remedy remedies[] = {
 	    "limit is --max-body, 1 MiB, and it says in JSON what is too large.",
 	    { [REMEDY_LIGHTTPD] = "server.max-request-size = 2048 (kilobytes)",
 		[REMEDY_NGINX] = "client_max_body_size 2m;, in the location",
-		[REMEDY_APACHE] = "mod_fcgid: FcgidMaxRequestLen 2097152\n"
-				  "LimitRequestBody 2097152",
+		[REMEDY_APACHE] = "mod_fcgid: FcgidMaxRequestLen 2097152",
 		[REMEDY_CADDY] = "no smaller max_size in request_body" } },
 	[REMEDY_ELSEWHERE] = { "elsewhere",
 	    "What is published does not go where we subscribe: another --arena, "

@@ -136,14 +136,15 @@ draw(struct top *t, const struct status *s, const struct rates *rates,
 	/* From the top left; each line clears what is behind it. */
 	(void)fprintf(t->l.out,
 	    "\033[Hpeal  arena %s, %s of it used, made %s ago\033[K\n"
-	    "%llu published/s  %llu delivered/s  %llu streams  %zu workers"
+	    "%llu published/s  %llu delivered/s  %llu streams  %zu worker%s"
 	    "\033[K\n"
 	    "%u channels, %u events; %llu gaps, %llu stalled, %llu refused"
 	    "\033[K\n\033[K\n",
 	    all, used, age, (unsigned long long)rates->published,
 	    (unsigned long long)rates->delivered,
-	    (unsigned long long)rates->streams, s->worker_count, s->channels,
-	    s->events, (unsigned long long)s->totals[LAYOUT_GAPS],
+	    (unsigned long long)rates->streams, s->worker_count,
+	    s->worker_count == 1 ? "" : "s", s->channels, s->events,
+	    (unsigned long long)s->totals[LAYOUT_GAPS],
 	    (unsigned long long)s->totals[LAYOUT_STALLED],
 	    (unsigned long long)s->totals[LAYOUT_REFUSED]);
 	listing_head(&t->l,

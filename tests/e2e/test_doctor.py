@@ -176,6 +176,28 @@ def mod_fcgid_whose_patience_is_shorter_than_the_heartbeat_is_found(place):
 
 
 @case
+def mod_proxy_fcgi_whose_patience_is_shorter_than_the_heartbeat_is_found(place):
+    site = place.behind_mod_proxy_fcgi("--heartbeat=60s", edits={
+        "ProxyTimeout 60": "ProxyTimeout 3"})
+    Doctor(place, site, FEW, "--patience=%ds" % LIMIT).finds("idle-cut", "ProxyTimeout")
+
+
+@case
+def lighttpd_whose_patience_is_shorter_than_the_heartbeat_is_found(place):
+    site = place.behind_lighttpd("--heartbeat=60s", edits={
+        "server.max-fds ": "server.max-write-idle = 3\nserver.max-fds "})
+    Doctor(place, site, FEW, "--patience=%ds" % LIMIT).finds("idle-cut", "server.max-write-idle")
+
+
+@case
+def caddy_whose_patience_is_shorter_than_the_heartbeat_is_found(place):
+    site = place.behind_caddy("--heartbeat=60s", edits={
+        "transport fastcgi {\n\t\t\tenv PEAL_ROLES {args.0}":
+        "transport fastcgi {\n\t\t\tread_timeout 3s\n\t\t\tenv PEAL_ROLES {args.0}"})
+    Doctor(place, site, FEW, "--patience=%ds" % LIMIT).finds("idle-cut", "read_timeout")
+
+
+@case
 def nginx_that_refuses_a_large_body_is_found(place):
     site = place.behind_nginx(edits={"client_max_body_size 2m": "client_max_body_size 100k"})
     Doctor(place, site, BRIEFLY, FEW).finds("body-limit", "200000 bytes", "413",
@@ -194,6 +216,42 @@ def a_limit_between_the_two_bodies_is_found(place):
                                         "server.max-request-size = 512"})
     Doctor(place, site, BRIEFLY, FEW).finds("body-limit", "1000000 bytes", "413",
                                             "server.max-request-size")
+
+
+@case
+def caddy_that_refuses_a_large_body_is_found(place):
+    site = place.behind_caddy(edits={
+        "import peal publish": "request_body {\n\t\t\t\tmax_size 100KB\n\t\t\t}\n"
+                               "\t\t\timport peal publish"})
+    Doctor(place, site, BRIEFLY, FEW).finds("body-limit", "200000 bytes", "max_size")
+
+
+@case
+def peal_s_own_limit_of_bodies_is_no_fault_of_the_web_server(place):
+    site = place.behind_nginx("--max-body=100K", "--max-event-size=50K")
+    doctor = Doctor(place, site, BRIEFLY, FEW)
+    doctor.well()
+    check("--max-body" in doctor.text, "%r", doctor.text)
+
+
+@case
+def apache_that_has_few_threads_is_found(place):
+    site = place.behind_mod_proxy_fcgi(edits={
+        "ThreadsPerChild      64": "ThreadsPerChild      4",
+        "ServerLimit          32": "ServerLimit          1",
+        "MaxRequestWorkers    2048": "MaxRequestWorkers    4"})
+    doctor = Doctor(place, site, SOON, BRIEFLY, "--streams=8")
+    equal(sorted(doctor.findings), ["ceiling", "starved"], "findings: %s" % doctor.text)
+    check("MaxRequestWorkers" in "\n".join(doctor.findings["ceiling"]), "%r", doctor.text)
+
+
+@case
+def lighttpd_that_has_few_connections_is_found(place):
+    site = place.behind_lighttpd(edits={"server.max-connections = 4000":
+                                        "server.max-connections = 5"})
+    doctor = Doctor(place, site, SOON, BRIEFLY, "--streams=8")
+    equal(sorted(doctor.findings), ["ceiling", "starved"], "findings: %s" % doctor.text)
+    check("server.max-connections" in "\n".join(doctor.findings["ceiling"]), "%r", doctor.text)
 
 
 @case
@@ -220,6 +278,13 @@ def publishing_that_starves_in_the_streams_class_is_found(place):
 def apache_that_drops_the_key_is_found(place):
     key = place.write("keys", KEY + "\n")
     site = place.behind_mod_proxy_fcgi("--publish-key-file=" + key, edits={"CGIPassAuth On": ""})
+    Doctor(place, site, "--key-file=" + key, publish=None).finds("key-lost", "CGIPassAuth On")
+
+
+@case
+def mod_fcgid_that_drops_the_key_is_found(place):
+    key = place.write("keys", KEY + "\n")
+    site = place.behind_apache("--publish-key-file=" + key, edits={"CGIPassAuth On": ""})
     Doctor(place, site, "--key-file=" + key, publish=None).finds("key-lost", "CGIPassAuth On")
 
 
