@@ -96,6 +96,20 @@ terminal_print(FILE *out, struct span text, size_t columns)
 	return printed;
 }
 
+void
+terminal_print_lines(FILE *out, struct span text)
+{
+	while (text.len > 0) {
+		struct span one = { text.ptr, character_len(text) };
+		if (is_control(one) && one.ptr[0] != '\n')
+			(void)fputc('.', out);
+		else
+			(void)fwrite(one.ptr, 1, one.len, out);
+		text.ptr += one.len;
+		text.len -= one.len;
+	}
+}
+
 int
 terminal_begin(struct terminal *t, int fd, FILE *out)
 {

@@ -40,6 +40,9 @@ struct span terminal_fit(struct span text, size_t columns, bool *cut);
  */
 size_t terminal_print(FILE *out, struct span text, size_t columns);
 
+/* As terminal_print(), with the lines that the text, which is UTF-8, has. */
+void terminal_print_lines(FILE *out, struct span text);
+
 /* A screen of one's own, from terminal_begin() to terminal_end(). */
 struct terminal {
 	int fd; /* keys are read from it; -1: none was begun */

@@ -293,6 +293,16 @@ def history_on_a_terminal_is_a_table_that_cannot_command_it(place):
 
 
 @case
+def tail_on_a_terminal_cannot_command_it_either(place):
+    site = place.behind_lighttpd()
+    site.post("one\x1b[2J two", "text/plain", "/publish?channel=a")
+    with on_terminal(place, "tail", "--since=earliest", "a") as shown:
+        shown.shows(r"data: one\.\[2J two\r\n\r\n")
+        shown.signal(signal.SIGINT)
+        equal(shown.ended(), 0, "exit status")
+
+
+@case
 def long_history_comes_whole_in_pages(place):
     peal = place.direct("--max-events", "5000")
     for n in range(0, 3000, 500):

@@ -54,6 +54,19 @@ START_TEST(nothing_that_is_printed_commands_the_terminal)
 }
 END_TEST
 
+START_TEST(lines_are_kept_and_command_nothing_either)
+{
+	char out[64] = "";
+	FILE *file = fmemopen(out, sizeof(out), "w");
+	ck_assert_ptr_nonnull(file);
+
+	terminal_print_lines(file, SPAN("a\n\nb\033[2J\t\xc2\x9b\xc3\xa4\n"));
+	ck_assert_int_eq(fclose(file), 0);
+
+	ck_assert_str_eq(out, "a\n\nb.[2J..\xc3\xa4\n");
+}
+END_TEST
+
 START_TEST(text_that_is_no_utf8_ends_before_it)
 {
 	size_t taken;
@@ -103,6 +116,7 @@ END_TEST
 UNIT_MAIN("terminal", text_that_fits_is_printed_as_it_is,
     text_that_is_cut_ends_with_a_tilde_and_not_within_a_character,
     nothing_that_is_printed_commands_the_terminal,
+    lines_are_kept_and_command_nothing_either,
     text_that_is_no_utf8_ends_before_it,
     what_is_no_terminal_has_the_usual_size_and_no_colours,
     no_color_and_a_dumb_terminal_are_respected)
