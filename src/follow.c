@@ -276,8 +276,8 @@ oldest_next(const struct reading *r)
 	return oldest;
 }
 
-static int
-copy_event(const struct arena *a, struct follow_page *page,
+int
+follow_copy_event(const struct arena *a, struct follow_page *page,
     const struct layout_block *event)
 {
 	size_t len = event->event.len;
@@ -310,7 +310,7 @@ read_work(struct arena *a, void *argument)
 		if (i == r->reader->count)
 			return 0;
 		struct layout_block *event = r->next[i];
-		rc = copy_event(a, page, event);
+		rc = follow_copy_event(a, page, event);
 		if (rc == -EMSGSIZE) {
 			page->more = true;
 			page->wanted = event->event.len;

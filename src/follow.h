@@ -91,6 +91,16 @@ int follow_read(struct store *s, struct follow_reader *reader,
     struct follow_page *page);
 
 /*
+ * Append one event to page, for who reads in a section of their own: the caller
+ * holds the lock.
+ *
+ * Returns 0, -EMSGSIZE where it is larger than what is left of the page, or
+ * -EUCLEAN.
+ */
+int follow_copy_event(const struct arena *a, struct follow_page *page,
+    const struct layout_block *event);
+
+/*
  * Take up to room cookies of registrations that have news.
  *
  * Returns their number, or -errno.

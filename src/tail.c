@@ -11,12 +11,14 @@
 
 #include "clock.h"
 #include "follow.h"
+#include "terminal.h"
 #include "wake.h"
 
 /* Follows channels for tail: joined, and how far it has read. */
 struct tail {
 	struct store *store;
 	FILE *out;
+	bool people; /* out is a terminal, which events must not command */
 	uint32_t listeners[FOLLOW_READER_MAX];
 	struct follow_reader reader;
 	struct follow_page page;
@@ -55,7 +57,11 @@ tail_read(struct tail *t)
 		}
 		if (rc != 0)
 			return rc;
-		(void)fwrite(t->page.bytes, 1, t->page.len, t->out);
+		if (t->people)
+			terminal_print_lines(t->out,
+			    (struct span){ t->page.bytes, t->page.len });
+		else
+			(void)fwrite(t->page.bytes, 1, t->page.len, t->out);
 	} while (t->page.more);
 	return fflush(t->out) == 0 ? 0 : -errno;
 }
@@ -122,7 +128,9 @@ int
 tail_run(struct store *store, const struct span *names, size_t count,
     struct span since, FILE *out, struct buf *why)
 {
-	struct tail t = { .store = store, .out = out };
+	struct tail t = { .store = store,
+		.out = out,
+		.people = isatty(fileno(out)) != 0 };
 	struct follow_mark marks[256];
 	int inbox;
 

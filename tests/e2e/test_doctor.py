@@ -1,0 +1,407 @@
+#!/usr/bin/env python3
+"""pealctl doctor finds what is really wrong in front of peal, and nothing else."""
+
+import re
+
+from frontend import KEY
+from harness import HOST, LIMIT, Place, case, check, equal, free_port, run
+from screen import screen
+
+USAGE = 64
+NO_INPUT = 66
+
+
+class Doctor:
+    """What it says: the exit status, and the findings' codes with their lines."""
+
+    def __init__(self, place, site, *options, path="/events", publish="/publish"):
+        words = [place.pealctl_path, "doctor", "http://%s:%d%s" % (HOST, site.port, path)]
+        if publish:
+            words.append("--publish-url=http://%s:%d%s" % (HOST, site.port, publish))
+        result = place.command(*words, *options, seconds=8 * LIMIT)
+        self.status = result.returncode
+        self.text = result.stdout
+        self.errors = result.stderr
+        self.findings = {}
+        for line in self.text.splitlines():
+            found = re.match(r"([a-z-]+): (.*)", line)
+            if found and found.group(1) not in ("server", "note"):
+                self.findings[found.group(1)] = last = [found.group(2)]
+            elif line.startswith("    "):
+                last.append(line.strip())
+
+    def well(self):
+        equal((self.status, self.findings), (0, {}), "doctor, who says:\n%s%s"
+              % (self.text, self.errors))
+        check("all well\n" in self.text, "not all well: %r", self.text)
+
+    def finds(self, code, *words):
+        """This and nothing else, with these words in what is said of it."""
+        equal((self.status, sorted(self.findings)), (1, [code]), "doctor, who says:\n%s%s"
+              % (self.text, self.errors))
+        said = "\n".join(self.findings[code])
+        for word in words:
+            check(word in said, "%r is not said: %s", word, said)
+
+
+# Late is what has not come by then; where nothing ever comes, that may be soon.
+SOON = "--timeout=2s"
+BRIEFLY = "--patience=100ms"
+FEW = "--streams=3"
+
+
+# ---- The examples -----------------------------------------------------------
+
+def well(name, start, **more):
+    def all_is_well(place):
+        site = start(place, "--heartbeat=1s", **more)
+        Doctor(place, site, "--timeout=%ds" % LIMIT, "--patience=%ds" % LIMIT).well()
+    all_is_well.__name__ = "all_is_well_behind_" + name
+    case(all_is_well)
+
+
+well("lighttpd", Place.behind_lighttpd)
+well("lighttpd_that_spawns", Place.spawned_by_lighttpd)
+well("nginx", Place.behind_nginx)
+well("mod_proxy_fcgi", Place.behind_mod_proxy_fcgi)
+well("mod_fcgid", Place.behind_apache)
+well("caddy", Place.behind_caddy)
+
+
+@case
+def all_is_well_with_a_key(place):
+    key = place.write("keys", KEY + "\n")
+    site = place.behind_mod_proxy_fcgi("--publish-key-file=" + key)
+    doctor = Doctor(place, site, "--key-file=" + key, BRIEFLY, FEW, publish=None)
+    doctor.well()
+
+
+@case
+def without_a_place_to_publish_it_says_what_it_left_out(place):
+    site = place.behind_lighttpd()
+    doctor = Doctor(place, site, BRIEFLY, FEW, publish=None)
+    doctor.well()
+    check("nothing was published" in doctor.text, "%r", doctor.text)
+
+
+@case
+def no_channel_but_its_own_hears_of_it(place):
+    site = place.behind_lighttpd()
+    other = site.subscribe("a")
+    Doctor(place, site, BRIEFLY, FEW).well()
+    names = [line.split("\t")[0] for line in place.pealctl("channels").stdout.splitlines()]
+    equal([n for n in names if not n.startswith("peal-doctor-")], ["a"], "channels")
+    events = sum(int(line.split("\t")[2])
+                 for line in place.pealctl("channels").stdout.splitlines())
+    check(events <= 5, "%d events are left behind", events)
+    site.publish("a", "end")
+    equal(other.next().data, '"end"', "the first event")
+
+
+# ---- Buffering --------------------------------------------------------------
+
+@case
+def lighttpd_that_waits_for_the_end_is_found(place):
+    site = place.behind_lighttpd(edits={"server.stream-response-body = 2": ""})
+    Doctor(place, site, SOON).finds("buffered", "server.stream-response-body = 2")
+
+
+@case
+def lighttpd_that_waits_is_found_without_publishing(place):
+    site = place.behind_lighttpd(edits={"server.stream-response-body = 2": ""})
+    Doctor(place, site, SOON, publish=None).finds("buffered", "server.stream-response-body = 2")
+
+
+@case
+def nginx_that_ignores_our_header_is_found(place):
+    site = place.behind_nginx(edits={
+        "fastcgi_buffering off;": "fastcgi_ignore_headers X-Accel-Buffering;"})
+    Doctor(place, site, SOON).finds("buffered", "fastcgi_buffering off",
+                                    "fastcgi_ignore_headers")
+
+
+@case
+def mod_proxy_fcgi_without_flushpackets_is_found(place):
+    site = place.behind_mod_proxy_fcgi(edits={"flushpackets=on ": ""})
+    Doctor(place, site, SOON).finds("buffered", "flushpackets=on")
+
+
+@case
+def mod_fcgid_with_its_own_output_buffer_is_found(place):
+    site = place.behind_apache(edits={"FcgidOutputBufferSize 0": ""})
+    Doctor(place, site, SOON).finds("buffered", "FcgidOutputBufferSize 0")
+
+
+@case
+def nginx_that_compresses_is_found(place):
+    site = place.behind_nginx(edits={
+        "gzip off;": "", "gzip                 off;": "",
+        "access_log    off;": "access_log off; gzip on; gzip_types *;"})
+    Doctor(place, site, BRIEFLY, FEW).finds("compressed", "gzip off")
+
+
+@case
+def apache_that_compresses_is_found(place):
+    site = place.behind_mod_proxy_fcgi(modules=("filter", "deflate"), edits={
+        "SetEnv no-gzip 1": "", "SetEnv no-brotli 1": "",
+        "TypesConfig ": "AddOutputFilterByType DEFLATE text/event-stream\nTypesConfig "})
+    Doctor(place, site, BRIEFLY, FEW).finds("compressed", "no-gzip")
+
+
+@case
+def nginx_that_proxies_to_another_web_server_and_buffers_is_found(place):
+    inner = place._lighttpd(place.find("lighttpd"), "lighttpd.conf", None)
+    outer = place.behind_nginx(edits={
+        "location ~ ^/events(/|$) {\n            fastcgi_pass peal;":
+        "location ~ ^/events(/|$) {\n            proxy_pass http://%s:%d;" % (HOST, inner.port),
+        "fastcgi_buffering off;\n\n            # Compressed":
+        "proxy_ignore_headers X-Accel-Buffering;\n\n            # Compressed"})
+    Doctor(place, outer, SOON).finds("buffered", "proxy_buffering off")
+
+
+# ---- Limits -----------------------------------------------------------------
+
+@case
+def nginx_whose_patience_is_shorter_than_the_heartbeat_is_found(place):
+    site = place.behind_nginx("--heartbeat=60s", edits={
+        "fastcgi_read_timeout 60s": "fastcgi_read_timeout 3s"})
+    Doctor(place, site, FEW, "--patience=%ds" % LIMIT).finds(
+        "idle-cut", "fastcgi_read_timeout")
+
+
+@case
+def mod_fcgid_whose_patience_is_shorter_than_the_heartbeat_is_found(place):
+    site = place.behind_apache("--heartbeat=60s", edits={"FcgidIOTimeout 60": "FcgidIOTimeout 3"})
+    Doctor(place, site, FEW, "--patience=%ds" % LIMIT).finds("idle-cut", "FcgidIOTimeout")
+
+
+@case
+def mod_proxy_fcgi_whose_patience_is_shorter_than_the_heartbeat_is_found(place):
+    site = place.behind_mod_proxy_fcgi("--heartbeat=60s", edits={
+        "ProxyTimeout 60": "ProxyTimeout 3"})
+    Doctor(place, site, FEW, "--patience=%ds" % LIMIT).finds("idle-cut", "ProxyTimeout")
+
+
+@case
+def lighttpd_whose_patience_is_shorter_than_the_heartbeat_is_found(place):
+    site = place.behind_lighttpd("--heartbeat=60s", edits={
+        "server.max-fds ": "server.max-write-idle = 3\nserver.max-fds "})
+    Doctor(place, site, FEW, "--patience=%ds" % LIMIT).finds("idle-cut", "server.max-write-idle")
+
+
+@case
+def caddy_whose_patience_is_shorter_than_the_heartbeat_is_found(place):
+    site = place.behind_caddy("--heartbeat=60s", edits={
+        "transport fastcgi {\n\t\t\tenv PEAL_ROLES {args.0}":
+        "transport fastcgi {\n\t\t\tread_timeout 3s\n\t\t\tenv PEAL_ROLES {args.0}"})
+    Doctor(place, site, FEW, "--patience=%ds" % LIMIT).finds("idle-cut", "read_timeout")
+
+
+@case
+def nginx_that_refuses_a_large_body_is_found(place):
+    site = place.behind_nginx(edits={"client_max_body_size 2m": "client_max_body_size 100k"})
+    Doctor(place, site, BRIEFLY, FEW).finds("body-limit", "200000 bytes", "413",
+                                            "client_max_body_size")
+
+
+@case
+def mod_fcgid_with_its_own_limit_of_bodies_is_found(place):
+    site = place.behind_apache(edits={"FcgidMaxRequestLen 2097152": ""})
+    Doctor(place, site, BRIEFLY, FEW).finds("body-limit", "500", "FcgidMaxRequestLen")
+
+
+@case
+def a_limit_between_the_two_bodies_is_found(place):
+    site = place.behind_lighttpd(edits={"server.max-request-size = 2048":
+                                        "server.max-request-size = 512"})
+    Doctor(place, site, BRIEFLY, FEW).finds("body-limit", "1000000 bytes", "413",
+                                            "server.max-request-size")
+
+
+@case
+def caddy_that_refuses_a_large_body_is_found(place):
+    site = place.behind_caddy(edits={
+        "import peal publish": "request_body {\n\t\t\t\tmax_size 100KB\n\t\t\t}\n"
+                               "\t\t\timport peal publish"})
+    Doctor(place, site, BRIEFLY, FEW).finds("body-limit", "200000 bytes", "max_size")
+
+
+@case
+def peal_s_own_limit_of_bodies_is_no_fault_of_the_web_server(place):
+    site = place.behind_nginx("--max-body=100K", "--max-event-size=50K")
+    doctor = Doctor(place, site, BRIEFLY, FEW)
+    doctor.well()
+    check("--max-body" in doctor.text, "%r", doctor.text)
+
+
+@case
+def apache_that_has_few_threads_is_found(place):
+    site = place.behind_mod_proxy_fcgi(edits={
+        "ThreadsPerChild      64": "ThreadsPerChild      4",
+        "ServerLimit          32": "ServerLimit          1",
+        "MaxRequestWorkers    2048": "MaxRequestWorkers    4"})
+    doctor = Doctor(place, site, SOON, BRIEFLY, "--streams=8")
+    equal(sorted(doctor.findings), ["ceiling", "starved"], "findings: %s" % doctor.text)
+    check("MaxRequestWorkers" in "\n".join(doctor.findings["ceiling"]), "%r", doctor.text)
+
+
+@case
+def lighttpd_that_has_few_connections_is_found(place):
+    site = place.behind_lighttpd(edits={"server.max-connections = 4000":
+                                        "server.max-connections = 5"})
+    doctor = Doctor(place, site, SOON, BRIEFLY, "--streams=8")
+    equal(sorted(doctor.findings), ["ceiling", "starved"], "findings: %s" % doctor.text)
+    check("server.max-connections" in "\n".join(doctor.findings["ceiling"]), "%r", doctor.text)
+
+
+@case
+def a_full_class_of_mod_fcgid_is_found(place):
+    site = place.behind_apache(streams=3)
+    Doctor(place, site, SOON, BRIEFLY, "--streams=5").finds(
+        "ceiling", "of 5 streams 3 are held", "FcgidMaxProcessesPerClass")
+
+
+@case
+def publishing_that_starves_in_the_streams_class_is_found(place):
+    command = '"${PEAL_FCGI} --arena ${PEAL_ARENA} --max-stream-age 280s"'
+    site = place.behind_apache(streams=3, edits={
+        '"${PEAL_FCGI} --arena ${PEAL_ARENA} --roles publish"': command,
+        "<Location \"/publish\">": "<Location \"/publish\">\n    SetEnv PEAL_ROLES publish"})
+    doctor = Doctor(place, site, SOON, BRIEFLY, "--streams=5")
+    equal(sorted(doctor.findings), ["ceiling", "starved"], "findings: %s" % doctor.text)
+    check("--roles publish" in "\n".join(doctor.findings["starved"]), "%r", doctor.text)
+
+
+# ---- Who may do what --------------------------------------------------------
+
+@case
+def apache_that_drops_the_key_is_found(place):
+    key = place.write("keys", KEY + "\n")
+    site = place.behind_mod_proxy_fcgi("--publish-key-file=" + key, edits={"CGIPassAuth On": ""})
+    Doctor(place, site, "--key-file=" + key, publish=None).finds("key-lost", "CGIPassAuth On")
+
+
+@case
+def mod_fcgid_that_drops_the_key_is_found(place):
+    key = place.write("keys", KEY + "\n")
+    site = place.behind_apache("--publish-key-file=" + key, edits={"CGIPassAuth On": ""})
+    Doctor(place, site, "--key-file=" + key, publish=None).finds("key-lost", "CGIPassAuth On")
+
+
+@case
+def a_wrong_key_is_told_from_a_lost_one(place):
+    keys = place.write("keys", KEY + "\n")
+    wrong = place.write("wrong", "x" + KEY + "\n")
+    site = place.behind_lighttpd("--publish-key-file=" + keys)
+    Doctor(place, site, "--key-file=" + wrong, publish=None).finds("key-wrong", "401")
+
+
+@case
+def a_missing_role_is_found(place):
+    site = place.behind_lighttpd(edits={
+        'setenv.add-environment = ( "PEAL_ROLES" => "publish" )': ""})
+    Doctor(place, site).finds("no-role", 'the role "publish"', "setenv.add-environment")
+
+
+@case
+def a_rule_of_the_web_server_is_told_from_a_missing_role(place):
+    site = place.behind_nginx(edits={
+        "location ~ ^/publish(/|$) {\n            allow 127.0.0.1;":
+        "location ~ ^/publish(/|$) {"})
+    Doctor(place, site).finds("forbidden", "403", "allow")
+
+
+@case
+def a_place_that_wants_a_password_is_found(place):
+    place.add_user("somebody", "secret")
+    site = place.behind_lighttpd()
+    Doctor(place, site, path="/mine").finds("locked", "401", "--header")
+
+
+@case
+def an_origin_that_is_not_named_is_found(place):
+    site = place.behind_lighttpd("--cors-origin=https://a.example")
+    Doctor(place, site, BRIEFLY, FEW, "--header=Origin: https://a.example").well()
+    Doctor(place, site, BRIEFLY, FEW, "--header=Origin: https://b.example").finds(
+        "no-cors", "https://b.example", "--cors-origin")
+
+
+# ---- Not there --------------------------------------------------------------
+
+@case
+def two_arenas_are_found(place):
+    site = place.behind_apache(edits={
+        '--arena ${PEAL_ARENA} --roles publish" virtual\n    CGIPassAuth':
+        '--arena ${PEAL_ARENA}2 --roles publish" virtual\n    CGIPassAuth'})
+    Doctor(place, site).finds("elsewhere", '"subscribers":0', "--arena")
+
+
+@case
+def a_url_that_is_not_peal_s_is_found(place):
+    site = place.behind_nginx()
+    Doctor(place, site, path="/nothing").finds("not-mounted", "404", "fastcgi_pass")
+    Doctor(place, site, path="/demo.html").finds("not-mounted", "200, text/html")
+    Doctor(place, site, publish="/demo.html").finds("not-mounted", "POST /demo.html", "405")
+
+
+@case
+def peal_that_is_down_is_found(place):
+    for start, word in ((place.behind_mod_proxy_fcgi, "ProxyPass"),
+                        (place.behind_nginx, "fastcgi_pass")):
+        site = start()
+        site.peal.stop()
+        Doctor(place, site).finds("down", "503" if word == "ProxyPass" else "50", word)
+
+
+@case
+def a_web_server_that_is_down_is_found(place):
+    class Nobody:
+        port = free_port()
+    Doctor(place, Nobody).finds("unreachable", "Connection refused", str(Nobody.port))
+
+
+@case
+def a_full_peal_is_no_fault_of_the_web_server(place):
+    site = place.behind_lighttpd("--max-streams=3")
+    doctor = Doctor(place, site, BRIEFLY, "--streams=5")
+    doctor.well()
+    check("--max-streams" in doctor.text, "%r", doctor.text)
+    for _ in range(3):
+        site.subscribe("a")
+    Doctor(place, site, BRIEFLY).finds("full", "--max-streams")
+
+
+@case
+def a_channel_of_another_name_is_found(place):
+    site = place.behind_lighttpd("--channel-param=user")
+    Doctor(place, site, BRIEFLY, FEW).finds("no-channel", "--channel-param")
+    Doctor(place, site, BRIEFLY, FEW, path="/events?user={}").well()
+
+
+# ---- The command line -------------------------------------------------------
+
+@case
+def what_it_cannot_do_is_said(place):
+    for words, status, word in (
+            (["https://localhost/events"], USAGE, "loopback"),
+            (["localhost/events"], USAGE, "http://"),
+            ([], USAGE, "doctor"),
+            (["http://localhost/", "--header=x"], USAGE, "--header"),
+            (["http://localhost/", "--since=1"], USAGE, "--since"),
+            (["http://localhost/", "--key-file=/nothing"], NO_INPUT, "/nothing")):
+        result = place.command(place.pealctl_path, "doctor", *words)
+        equal(result.returncode, status, "exit status of %r (%r)" % (words, result.stderr))
+        check(word in result.stderr, "%r is not said: %r", word, result.stderr)
+
+
+@case
+def on_a_terminal_it_says_what_it_does(place):
+    site = place.behind_lighttpd()
+    with screen(place, place.pealctl_path, "doctor", "http://%s:%d/events" % (HOST, site.port),
+                "--publish-url=http://%s:%d/publish" % (HOST, site.port), BRIEFLY, FEW) as shown:
+        equal(shown.ended(), 0, "exit status")
+        shown.shows(r"(?s)opening a stream \.\.\..*publishing \.\.\..*server: lighttpd.*all well")
+
+
+if __name__ == "__main__":
+    run(600)
