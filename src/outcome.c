@@ -97,7 +97,7 @@ static void
 put_number(struct buf *out, const char *name, double value)
 {
 	char text[48];
-	int len = snprintf(text, sizeof(text), "%.4f", value);
+	int len = snprintf(text, sizeof(text), "%.6f", value);
 
 	put_name(out, name);
 	buf_put(out, (struct span){ text, (size_t)len });

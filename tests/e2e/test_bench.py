@@ -90,7 +90,7 @@ def the_json_object_has_its_members_and_they_agree(place):
     equal(got["last_ms"]["max"], got["latency_ms"]["max"], "the longest way")
     check(got["last_ms"]["p50"] >= got["latency_ms"]["p50"], "the last came first: %r", got)
     for name, rate in (("published", "published_per_s"), ("deliveries", "deliveries_per_s")):
-        # The seconds are rounded to four digits.
+        # The seconds are rounded to a microsecond.
         wanted = got[name] / got["seconds"]
         check(abs(got[rate] / wanted - 1) < 0.01, "%s: %r, not %r", rate, got[rate], wanted)
     equal(got["processes"], {}, "processes")
