@@ -10,6 +10,8 @@
 #define PAGE_ROOM 65536
 #define PAGE_MARKS 2048
 #define NEWS_AT_ONCE 256
+/* Streams that are behind, of which each is served a page in one pass. */
+#define BEHIND_AT_ONCE 64
 /* How long to leave an arena alone that could not be locked. */
 #define ARENA_PAUSE_MS 200
 
@@ -239,14 +241,19 @@ serve(struct pump *p, struct stream *s, uint64_t boot_ms)
 	}
 }
 
+/*
+ * Serve those who have waited longest.  When thousands come back at once, all of
+ * them in one pass would keep news from everybody else for a tenth of a second.
+ */
 static void
 serve_behind(struct pump *p, uint64_t boot_ms)
 {
 	struct stream *s = p->behind;
+	struct stream **end = p->behind_end;
 
 	p->behind = NULL;
 	p->behind_end = &p->behind;
-	while (s != NULL) {
+	for (int i = 0; i < BEHIND_AT_ONCE && s != NULL; i++) {
 		struct stream *next = s->next_behind;
 		s->is_behind = false;
 		if (s->state == STREAM_READY && p->pause_ms > boot_ms)
@@ -254,6 +261,13 @@ serve_behind(struct pump *p, uint64_t boot_ms)
 		else if (s->state == STREAM_READY)
 			serve(p, s, boot_ms);
 		s = next;
+	}
+	/* The rest stands before those who want another page. */
+	if (s != NULL) {
+		*end = p->behind;
+		if (p->behind == NULL)
+			p->behind_end = end;
+		p->behind = s;
 	}
 	shrink_page(p);
 }

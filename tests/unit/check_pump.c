@@ -7,7 +7,7 @@
 #include "reply.h"
 #include "sse.h"
 
-#define CROWD 40
+#define CROWD 100
 
 /* A worker's streams; the web server's ends of their sockets are ours. */
 struct hall {
@@ -212,7 +212,57 @@ START_TEST(stream_that_does_not_read_keeps_nothing_from_the_others)
 }
 END_TEST
 
+START_TEST(those_who_come_back_are_served_in_turn)
+{
+	struct hall h;
+	size_t served[4] = { 0 };
+	hall_make(&h);
+	publish(&h, "a");
+	seat(&h, "channel=a&lastEventId=earliest", CROWD);
+
+	for (size_t pass_number = 0; pass_number < 4; pass_number++) {
+		pass(&h);
+		for (size_t i = 0; i < CROWD; i++)
+			served[pass_number] += take(h.ours[i]).events;
+	}
+
+	/* Everybody once, a part of them in each pass. */
+	ck_assert_uint_eq(served[0], 64);
+	ck_assert_uint_eq(served[1], CROWD - 64);
+	ck_assert_uint_eq(served[2] + served[3], 0);
+	ck_assert_uint_eq(pump_deadline(&h.pump), UINT64_MAX);
+	hall_end(&h);
+}
+END_TEST
+
+START_TEST(long_replay_goes_on_where_others_wait)
+{
+	struct hall h;
+	size_t events[CROWD] = { 0 };
+	hall_make(&h);
+	for (int i = 0; i < 30; i++)
+		publish_large(&h, "a");
+	seat(&h, "channel=a&lastEventId=earliest", CROWD);
+
+	for (int round = 0; round < 40; round++) {
+		pass(&h);
+		for (size_t i = 0; i < CROWD; i++)
+			events[i] += take(h.ours[i]).events;
+		for (struct stream *s = h.audience.streams; s != NULL;
+		     s = s->next)
+			pump_stream_event(&h.pump, s, EPOLLOUT,
+			    FIXTURE_NOW.boot_ms);
+	}
+
+	for (size_t i = 0; i < CROWD; i++)
+		ck_assert_uint_eq(events[i], 30);
+	hall_end(&h);
+}
+END_TEST
+
 FIXTURE_MAIN("pump", lone_event_leaves_at_once,
     all_that_is_pending_shares_one_write,
     channels_of_one_stream_share_its_write,
-    stream_that_does_not_read_keeps_nothing_from_the_others)
+    stream_that_does_not_read_keeps_nothing_from_the_others,
+    those_who_come_back_are_served_in_turn,
+    long_replay_goes_on_where_others_wait)
