@@ -79,18 +79,6 @@ set_type(const struct setting_place *place, const struct setting *s,
 }
 
 static int
-set_header(const struct setting_place *place, const struct setting *s,
-    void *field, const char *value)
-{
-	if (strchr(value, ':') == NULL || span_has_control(span_of(value)))
-		return setting_refuse(place, s,
-		    "\"%s\" is not a header, NAME: VALUE", value);
-	buf_put_cstr(field, value);
-	buf_put(field, SPAN("\r\n"));
-	return 0;
-}
-
-static int
 set_watch(const struct setting_place *place, const struct setting *s,
     void *field, const char *value)
 {
@@ -135,7 +123,7 @@ static const struct setting rows[] = {
 	    .help = "a POST's body: raw, json, array or ndjson" },
 	{ "batch", "N", setting_number, AT(batch), .min = 1, .max = 100000,
 	    .initial = "1", .help = "events a POST; for array and ndjson" },
-	{ "header", "LINE", set_header, AT(headers), .shown = "none",
+	{ "header", "LINE", setting_header, AT(headers), .shown = "none",
 	    .help = "send this header too; may repeat" },
 	{ "resume", "ID", setting_name, AT(resume), .shown = "none",
 	    .help = "subscribers send it as Last-Event-ID" },

@@ -12,11 +12,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "amount.h"
 #include "buf.h"
 #include "clock.h"
-#include "options.h"
+#include "locate.h"
 #include "setting.h"
 #include "store.h"
 #include "table.h"
@@ -28,18 +29,6 @@ static void
 put_version(struct buf *out)
 {
 	buf_put_cstr(out, "pealctl " PACKAGE_VERSION "\n");
-}
-
-static int
-set_header(const struct setting_place *place, const struct setting *s,
-    void *field, const char *value)
-{
-	if (strchr(value, ':') == NULL || span_has_control(span_of(value)))
-		return setting_refuse(place, s,
-		    "\"%s\" is not a header, NAME: VALUE", value);
-	buf_put_cstr(field, value);
-	buf_put(field, SPAN("\r\n"));
-	return 0;
 }
 
 #define AT(member) .offset = offsetof(struct ctl, member)
@@ -63,7 +52,7 @@ static const struct setting rows[] = {
 	    .shown = "the URL", .help = "doctor: where publishing is open" },
 	{ "key-file", "FILE", setting_name, AT(key_file), .shown = "no key",
 	    .help = "doctor: publish with its first key" },
-	{ "header", "LINE", set_header, AT(headers), .shown = "none",
+	{ "header", "LINE", setting_header, AT(headers), .shown = "none",
 	    .help = "doctor: send this header too; may repeat" },
 	{ "streams", "N", setting_number, AT(streams), .min = 1, .max = 500,
 	    .initial = "20", .help = "doctor: hold so many at once" },
@@ -116,7 +105,7 @@ read_option(struct reading *r, const struct setting *row, const char *value)
 		return 0;
 	}
 	for (size_t i = 0; i < r->count; i++) {
-		if (r->first[i] == row && row->set != set_header) {
+		if (r->first[i] == row && row->set != setting_header) {
 			(void)setting_refuse(&r->place, row, "given twice");
 			return EX_USAGE;
 		}
@@ -213,6 +202,27 @@ read_verb(struct reading *r)
 	return check_options(r, verb) == 0 ? verb : NULL;
 }
 
+/* Say why the arena was not opened, and what to do next.  said ends with a NUL. */
+static int
+complain_of_arena(int rc, const char *said)
+{
+	struct buf next = { 0 };
+
+	if (rc == -ENOENT) {
+		locate_put_others(&next, "others, for --arena: ");
+		if (next.len == 0)
+			buf_put_cstr(&next,
+			    "is peal.fcgi running, and is this its --arena?");
+	} else if ((rc == -EPERM || rc == -EACCES) && geteuid() != 0) {
+		buf_put_cstr(&next, "run pealctl as that user, or as root");
+	}
+	buf_put_char(&next, '\0');
+	(void)verb_complain(EX_UNAVAILABLE, said,
+	    buf_error(&next) == 0 ? next.ptr : "");
+	buf_fini(&next);
+	return EX_UNAVAILABLE;
+}
+
 static int
 open_and_run(struct ctl *ctl, const struct verb *verb)
 {
@@ -222,24 +232,23 @@ open_and_run(struct ctl *ctl, const struct verb *verb)
 
 	if (verb->outside)
 		return verb->run(ctl);
-	if (path == NULL && options_default_arena(usual, sizeof(usual)) != 0)
+	if (path == NULL && locate_arena(usual, sizeof(usual)) != 0)
 		return verb_complain(EX_UNAVAILABLE, "$RUNTIME_DIRECTORY",
 		    "is too long");
 	if (path == NULL)
 		path = usual;
-	int rc = store_open(&ctl->store, path, 0, NULL, clock_read(), &why);
+	int rc = locate_become_owner(path);
+	if (rc != 0)
+		return verb_complain(EX_UNAVAILABLE,
+		    "cannot become the arena's owner", strerror(-rc));
+	rc = store_open(&ctl->store, path, 0, NULL, clock_read(), &why);
 	buf_put_char(&why, '\0');
-	const char *said = buf_error(&why) == 0 ? why.ptr : strerror(-rc);
-	if (rc != 0) {
-		(void)verb_complain(EX_UNAVAILABLE, said,
-		    rc == -ENOENT
-			? "is peal.fcgi running, and is this its --arena?"
-			: "");
-		buf_fini(&why);
-		return EX_UNAVAILABLE;
-	}
-	int status = verb->run(ctl);
-	store_close(&ctl->store);
+	int status = rc != 0
+	    ? complain_of_arena(rc,
+		  buf_error(&why) == 0 ? why.ptr : strerror(-rc))
+	    : verb->run(ctl);
+	if (rc == 0)
+		store_close(&ctl->store);
 	buf_fini(&why);
 	return status;
 }

@@ -251,6 +251,20 @@ setting_origin(const struct setting_place *place, const struct setting *s,
 	return 0;
 }
 
+int
+setting_header(const struct setting_place *place, const struct setting *s,
+    void *field, const char *value)
+{
+	const char *colon = strchr(value, ':');
+
+	if (colon == NULL || colon == value || span_has_control(span_of(value)))
+		return setting_refuse(place, s,
+		    "\"%s\" is not a header, NAME: VALUE", value);
+	buf_put_cstr(field, value);
+	buf_put(field, SPAN("\r\n"));
+	return 0;
+}
+
 /* value is NULL where a flag stands alone on the command line. */
 int
 setting_flag(const struct setting_place *place, const struct setting *s,

@@ -59,6 +59,7 @@ setting_set setting_level;  /* enum log_level */
 setting_set
     setting_listen; /* char *: a path with a '/', or a socket's address */
 setting_set setting_origin; /* struct reply_cors, which gets one more */
+setting_set setting_header; /* struct buf, which gets one more line */
 setting_set setting_flag;   /* bool: yes or no */
 
 /*

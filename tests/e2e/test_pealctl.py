@@ -7,9 +7,10 @@ import os
 import re
 import signal
 import struct
+import subprocess
 import termios
 
-from harness import case, check, equal, run, wait_for
+from harness import LIMIT, Skipped, case, check, equal, run, wait_for
 from screen import screen
 
 UNAVAILABLE = 69
@@ -162,6 +163,43 @@ def without_an_arena_it_says_so_and_makes_none(place):
         if not os.path.exists(folder):
             os.mkdir(folder, 0o700)
             os.chown(folder, place.user or os.getuid(), place.group or os.getgid())
+
+
+def as_tester(place, *words, **more):
+    """pealctl with the rights of who runs this test: root, or the service's user."""
+    return subprocess.run([place.pealctl_path, "--arena", place.arena, *words],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          universal_newlines=True, timeout=LIMIT, **more)
+
+
+@case
+def root_works_on_an_arena_as_its_owner(place):
+    if os.getuid() != 0:
+        raise Skipped("only root can become somebody")
+    site = place.behind_lighttpd()
+    stream = site.subscribe("a")
+
+    done(as_tester(place, "publish", "a", "t", "2"), "publish")
+
+    equal(stream.next().data, "2", "the data")
+    equal(done(as_tester(place, "history", "a"), "history").count("id: "), 1, "events kept")
+    done(as_tester(place, "check"), "check")
+    folder = os.path.dirname(place.arena)
+    equal({os.stat(os.path.join(folder, name)).st_uid for name in os.listdir(folder)},
+          {place.user}, "owners of the files in the arena's folder")
+
+
+@case
+def who_may_not_open_an_arena_is_told_who_may(place):
+    if os.getuid() != 0:
+        raise Skipped("only root can be somebody else")
+    place.behind_lighttpd()
+
+    for verb in (["status"], ["publish", "a", "t", "1"], ["check"]):
+        result = as_tester(place, *verb, user=65533, group=65533, extra_groups=[])
+        equal(result.returncode, UNAVAILABLE, "exit status of %s" % verb[0])
+        check(os.path.dirname(place.arena) in result.stderr and "as root" in result.stderr,
+              "it says %r", result.stderr)
 
 
 @case
