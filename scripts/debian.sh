@@ -16,7 +16,7 @@ die() {
 
 # What building takes.  libc6-dev because nothing recommended is installed.
 # shellcheck disable=SC2034 # its readers use it
-BUILD_PACKAGES='autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libjson-c-dev'
+BUILD_PACKAGES='autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libjson-c-dev libssl-dev'
 
 # Run as root.
 as_root() {

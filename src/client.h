@@ -12,22 +12,28 @@
 #include "buf.h"
 #include "response.h"
 #include "span.h"
+#include "tls.h"
 #include "url.h"
 
 /* Where a URL leads. */
 struct client_target {
 	struct sockaddr_storage address;
 	socklen_t len;
+	bool secure; /* by TLS */
+	char host[URL_HOST_MAX + 1];
 };
 
 /*
- * Look the host of a URL up; the first address counts.
+ * Look the host of a URL up.  Of several addresses, as localhost has, the first
+ * counts at which somebody listens, which is tried for a second each.
  * Returns NULL, or a phrase that says what is wrong.
  */
 const char *client_resolve(struct client_target *target, const struct url *url);
 
 struct client {
-	int fd; /* -1: not connected */
+	int fd;		   /* -1: not connected */
+	struct tls *tls;   /* NULL: none */
+	const char *fault; /* of TLS; NULL: none; stays when it is closed */
 	struct buf out;
 	size_t sent; /* of out */
 	struct response response;
@@ -55,9 +61,18 @@ void client_begin(struct client *c, bool no_body);
 int client_send(struct client *c);
 
 /*
+ * After -EAGAIN: whether sending can only go on when something has arrived, so
+ * that a descriptor that takes more is not worth waking up for.
+ */
+bool client_waits(const struct client *c);
+
+/*
  * Receive bytes, as many as are there and fit.
  * Returns their number, -EAGAIN, 0 at the end of the connection, or -errno.
  */
 ssize_t client_receive(struct client *c, char *to, size_t room);
+
+/* What an error of these functions means, in words. */
+const char *client_error(const struct client *c, int error);
 
 #endif

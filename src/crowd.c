@@ -147,9 +147,10 @@ send_request(struct crowd_member *m)
 	int rc = client_send(&m->client);
 
 	if (rc == -EAGAIN) {
-		event.events |= EPOLLOUT;
+		if (!client_waits(&m->client))
+			event.events |= EPOLLOUT;
 	} else if (rc != 0) {
-		end_member(m, strerror(-rc));
+		end_member(m, client_error(&m->client, rc));
 		return;
 	} else {
 		buf_fini(&m->client.out);
@@ -231,7 +232,9 @@ receive(struct crowd_member *m)
 	if (len == -EAGAIN)
 		return;
 	if (len <= 0) {
-		end_member(m, len == 0 ? "end of file" : strerror((int)-len));
+		end_member(m,
+		    len == 0 ? "end of file"
+			     : client_error(&m->client, (int)len));
 		return;
 	}
 	c->now_ns = clock_measure_ns();
@@ -258,7 +261,7 @@ crowd_event(struct crowd *c, uint32_t index, uint32_t events)
 
 	if (m->client.fd < 0)
 		return;
-	if ((events & EPOLLOUT) != 0)
+	if ((events & EPOLLOUT) != 0 || client_waits(&m->client))
 		send_request(m);
 	if (m->client.fd >= 0 && (events & ~(uint32_t)EPOLLOUT) != 0)
 		receive(m);

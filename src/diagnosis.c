@@ -1,5 +1,6 @@
 #include "diagnosis.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,10 +160,12 @@ diagnosis_refused(struct diagnosis *d, const struct visit *v,
 	struct span where = visit_field(v, "Location");
 
 	if (status == 0)
-		diagnosis_find(d, REMEDY_DOWN,
+		diagnosis_find(d,
+		    v->error == -EKEYREJECTED ? REMEDY_CERTIFICATE
+					      : REMEDY_DOWN,
 		    "%s: the connection is closed without an answer%s%s",
 		    request, v->error != 0 ? ": " : "",
-		    v->error != 0 ? strerror(-v->error) : "");
+		    v->error != 0 ? client_error(&v->client, v->error) : "");
 	else if (diagnosis_is_problem(v))
 		find_problem(d, v, request);
 	else if (where.len > 0)

@@ -1,5 +1,6 @@
 #include "doctor.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "diagnosis.h"
@@ -24,9 +25,11 @@ examine_server(struct patient *p)
 		return false;
 	}
 	if (!v->headed) {
-		diagnosis_find(g, REMEDY_UNREACHABLE, "%s: %s",
-		    p->subscribe.text,
-		    v->error != 0 ? strerror(-v->error)
+		diagnosis_find(g,
+		    v->error == -EKEYREJECTED ? REMEDY_CERTIFICATE
+					      : REMEDY_UNREACHABLE,
+		    "%s: %s", p->subscribe.text,
+		    v->error != 0 ? client_error(&v->client, v->error)
 				  : "the connection is closed at once");
 		return false;
 	}

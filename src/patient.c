@@ -16,10 +16,6 @@ find_mount(struct patient_mount *m, const char *text, const char *method)
 	const char *fault = url_read(&m->url, span_of(text));
 
 	m->text = text;
-	if (fault != NULL &&
-	    span_starts_nocase(span_of(text), SPAN("https://")))
-		fault = "is https, which doctor does not speak: give the "
-			"loopback address at which the web server speaks http";
 	if (fault == NULL)
 		fault = client_resolve(&m->target, &m->url);
 	if (fault != NULL) {

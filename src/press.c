@@ -199,6 +199,14 @@ watch(struct press_one *one, int operation, uint32_t events)
 	    : -errno;
 }
 
+/* Wait for what lets sending go on. */
+static int
+watch_sending(struct press_one *one)
+{
+	return watch(one, EPOLL_CTL_MOD,
+	    client_waits(&one->client) ? EPOLLIN : EPOLLIN | EPOLLOUT);
+}
+
 static int
 post(struct press_one *one)
 {
@@ -212,8 +220,7 @@ post(struct press_one *one)
 	}
 	if (rc == 0)
 		rc = client_send(&one->client);
-	return rc == -EAGAIN ? watch(one, EPOLL_CTL_MOD, EPOLLIN | EPOLLOUT)
-			     : rc;
+	return rc == -EAGAIN ? watch_sending(one) : rc;
 }
 
 /*
@@ -261,10 +268,11 @@ go_on_sending(struct press_one *one)
 {
 	int rc = client_send(&one->client);
 
-	if (rc == 0)
-		rc = watch(one, EPOLL_CTL_MOD, EPOLLIN);
-	if (rc != 0 && rc != -EAGAIN)
-		failed(one, strerror(-rc));
+	rc = rc == -EAGAIN ? watch_sending(one)
+	    : rc == 0	   ? watch(one, EPOLL_CTL_MOD, EPOLLIN)
+			   : rc;
+	if (rc != 0)
+		failed(one, client_error(&one->client, rc));
 }
 
 static void
@@ -286,7 +294,7 @@ receive(struct press_one *one)
 		return;
 	}
 	if (len < 0) {
-		failed(one, strerror((int)-len));
+		failed(one, client_error(&one->client, (int)len));
 		return;
 	}
 	struct span in = { bytes, (size_t)len };
@@ -308,7 +316,8 @@ press_event(struct press *p, uint32_t index, uint32_t events)
 {
 	struct press_one *one = &p->all[index];
 
-	if (one->client.fd >= 0 && one->busy && (events & EPOLLOUT) != 0)
+	if (one->client.fd >= 0 && one->busy &&
+	    ((events & EPOLLOUT) != 0 || client_waits(&one->client)))
 		go_on_sending(one);
 	if (one->client.fd >= 0 && (events & ~(uint32_t)EPOLLOUT) != 0)
 		receive(one);

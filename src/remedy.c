@@ -26,9 +26,14 @@ static const struct remedy remedies[] = {
 		    "MaxRequestWorkers, in the MPM's configuration\n"
 		    "mod_fcgid: FcgidMaxProcessesPerClass and "
 		    "FcgidMaxProcesses" } },
+	[REMEDY_CERTIFICATE] = { "certificate",
+	    "Browsers refuse this certificate, too: is it for this host, still "
+	    "valid, and sent with all that lie between it and its root?  Where "
+	    "the root is your own, name its file in SSL_CERT_FILE.",
+	    { 0 } },
 	[REMEDY_REDIRECTED] = { "redirected",
-	    "Another address is meant.  For https, which doctor does not speak, "
-	    "give the loopback address at which the web server speaks http.",
+	    "Another address is meant; browsers may follow, and what publishes "
+	    "mostly does not.  Examine that one.",
 	    { 0 } },
 	[REMEDY_LOCKED] = { "locked",
 	    "The web server wants a password here: give it with --header "

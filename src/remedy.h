@@ -18,6 +18,7 @@ enum remedy_server {
 enum remedy_ailment {
 	REMEDY_UNREACHABLE, /* nobody answers at the address */
 	REMEDY_SILENT,	    /* somebody does, and says nothing */
+	REMEDY_CERTIFICATE, /* it shows one that browsers refuse */
 	REMEDY_REDIRECTED,
 	REMEDY_LOCKED,	    /* the web server wants a password */
 	REMEDY_FORBIDDEN,   /* the web server refuses */

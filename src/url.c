@@ -9,7 +9,7 @@ read_origin(struct url *url, struct span rest)
 	uint64_t port;
 
 	url->origin = rest;
-	url->port = SPAN("80");
+	url->port = url->secure ? SPAN("443") : SPAN("80");
 	url->host = rest;
 	if (rest.len > 0 && rest.ptr[0] == '[') {
 		const char *end = memchr(rest.ptr, ']', rest.len);
@@ -40,16 +40,17 @@ read_origin(struct url *url, struct span rest)
 const char *
 url_read(struct url *url, struct span text)
 {
-	const struct span scheme = SPAN("http://");
 
 	if (span_has_control(text) ||
 	    (text.len > 0 && memchr(text.ptr, ' ', text.len) != NULL))
 		return "has a space or a control character in it";
-	if (!span_starts_nocase(text, scheme))
-		return "does not begin with http://";
+	url->secure = span_starts_nocase(text, SPAN("https://"));
+	if (!url->secure && !span_starts_nocase(text, SPAN("http://")))
+		return "does not begin with http:// or https://";
 	if (memchr(text.ptr, '#', text.len) != NULL)
 		return "has a fragment, which is not sent";
-	struct span rest = { text.ptr + scheme.len, text.len - scheme.len };
+	size_t scheme = url->secure ? 8 : 7;
+	struct span rest = { text.ptr + scheme, text.len - scheme };
 	struct span origin = rest;
 	size_t at = 0;
 	while (at < rest.len && rest.ptr[at] != '/' && rest.ptr[at] != '?')

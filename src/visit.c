@@ -212,8 +212,10 @@ poll_once(struct visit *const *visits, size_t count, struct pollfd *fds,
 	for (size_t i = 0; i < count; i++) {
 		fds[i] = (struct pollfd){
 			.fd = visits[i]->client.fd,
-			.events =
-			    visits[i]->sending ? POLLIN | POLLOUT : POLLIN,
+			.events = visits[i]->sending &&
+				!client_waits(&visits[i]->client)
+			    ? POLLIN | POLLOUT
+			    : POLLIN,
 		};
 	}
 	if (poll(fds, count, limit_ms) <= 0)
@@ -221,7 +223,8 @@ poll_once(struct visit *const *visits, size_t count, struct pollfd *fds,
 	for (size_t i = 0; i < count; i++) {
 		struct visit *v = visits[i];
 		if (v->state == VISIT_UNDER_WAY && v->sending &&
-		    (fds[i].revents & (POLLOUT | POLLERR | POLLHUP)) != 0)
+		    ((fds[i].revents & (POLLOUT | POLLERR | POLLHUP)) != 0 ||
+			client_waits(&v->client)))
 			go_on_sending(v);
 		if (v->state == VISIT_UNDER_WAY &&
 		    (fds[i].revents & ~POLLOUT) != 0)

@@ -22,13 +22,13 @@ PROCESS = {"cpu_s", "cpu_us_per_delivery", "cpu_us_per_event", "processes", "pss
 FAULTS = ("lost", "duplicated", "disordered", "ended", "not_opened", "failed_posts")
 
 
-def bench(place, *options):
+def bench(place, *options, env=None):
     """Run peal-bench as whoever runs the test, who may look into the servers' memory."""
     try:
         return subprocess.run([place.bench_path] + [str(o) for o in options],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, universal_newlines=True,
-                              timeout=4 * LIMIT, env=place.environment(0), cwd="/")
+                              timeout=4 * LIMIT, env=dict(place.environment(0), **(env or {})), cwd="/")
     except subprocess.TimeoutExpired:
         raise Failed("peal-bench does not end: %r" % (options,)) from None
 
@@ -224,6 +224,23 @@ def people_get_a_table(place):
         check(line in result.stdout, "%r is not in %r", line, result.stdout)
 
 
+@case
+def it_speaks_tls(place):
+    site = place.behind_nginx(tls=True)
+    origin = "https://localhost:%d" % site.port
+    words = ["--json", "--type", "json", "--subscribers", "20", "--channels", "2", "--events", "100", "--publish",
+             origin + "/publish", origin + "/events?channel={}"]
+
+    result = bench(place, *words, env={"SSL_CERT_FILE": os.path.join(place.run, "cert.pem")})
+    equal((result.returncode, result.stderr), (0, ""), "exit status and standard error")
+    got = read(result)
+    equal((got["streams"], got["published"], got["deliveries"]), (20, 100, 1000), "what came")
+
+    result = bench(place, *words)
+    check("self-signed certificate" in result.stderr, "it says %r", result.stderr)
+    check(result.returncode != 0, "status %d", result.returncode)
+
+
 # ---- What is wrong is told --------------------------------------------------
 
 @case
@@ -232,7 +249,7 @@ def a_wrong_command_line_is_one_line_and_starts_nothing(place):
     for options, word in (
             ([], "URL"), (["--no-such", url], "--no-such"), ([url, url], "one URL"),
             ([url], "--publish"), (["--publish", url, "a"], "\"a\""),
-            (["--publish", "https://a", url], "https://a"),
+            (["--publish", "ftp://a", url], "ftp://a"),
             (["--publish", url, "http://a/#b"], "fragment"),
             (["--subscribers", "x", "--publish", url, url], "--subscribers"),
             (["--channels", "0", "--publish", url, url], "--channels"),

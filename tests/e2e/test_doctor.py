@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """pealctl doctor finds what is really wrong in front of peal, and nothing else."""
 
+import os
 import re
 
 from frontend import KEY
@@ -14,11 +15,13 @@ NO_INPUT = 66
 class Doctor:
     """What it says: the exit status, and the findings' codes with their lines."""
 
-    def __init__(self, place, site, *options, path="/events", publish="/publish"):
-        words = [place.pealctl_path, "doctor", "http://%s:%d%s" % (HOST, site.port, path)]
+    def __init__(self, place, site, *options, path="/events", publish="/publish", origin=None,
+                 env=None):
+        origin = origin or "http://%s:%d" % (HOST, site.port)
+        words = [place.pealctl_path, "doctor", origin + path]
         if publish:
-            words.append("--publish-url=http://%s:%d%s" % (HOST, site.port, publish))
-        result = place.command(*words, *options, seconds=8 * LIMIT)
+            words.append("--publish-url=" + origin + publish)
+        result = place.command(*words, *options, seconds=8 * LIMIT, env=env)
         self.status = result.returncode
         self.text = result.stdout
         self.errors = result.stderr
@@ -378,12 +381,50 @@ def a_channel_of_another_name_is_found(place):
     Doctor(place, site, BRIEFLY, FEW, path="/events?user={}").well()
 
 
+# ---- TLS --------------------------------------------------------------------
+
+def by_tls(name, start):
+    def all_is_well(place):
+        site = start(place, "--heartbeat=1s", tls=True)
+        trust = {"SSL_CERT_FILE": os.path.join(place.run, "cert.pem")}
+        origin = "https://localhost:%d" % site.port
+        Doctor(place, site, "--timeout=%ds" % LIMIT, "--patience=%ds" % LIMIT, origin=origin,
+               env=trust).well()
+        Doctor(place, site, origin=origin).finds("certificate", "self-signed certificate",
+                                                 "SSL_CERT_FILE")
+    all_is_well.__name__ = "all_is_well_by_tls_behind_" + name
+    case(all_is_well)
+
+
+by_tls("nginx", Place.behind_nginx)
+by_tls("caddy", Place.behind_caddy)
+
+
+@case
+def a_certificate_for_another_host_is_found(place):
+    site = place.behind_nginx(tls=True)
+    trust = {"SSL_CERT_FILE": os.path.join(place.run, "cert.pem")}
+    Doctor(place, site, origin="https://%s:%d" % (HOST, site.port), env=trust).finds(
+        "certificate", "IP address mismatch")
+
+
+@case
+def what_speaks_no_tls_is_unreachable_by_it(place):
+    site = place.behind_lighttpd()
+    Doctor(place, site, origin="https://%s:%d" % (HOST, site.port)).finds("unreachable", "https://")
+
+
+@case
+def a_host_that_listens_at_one_of_its_addresses_is_found(place):
+    site = place.behind_lighttpd()
+    Doctor(place, site, BRIEFLY, FEW, origin="http://localhost:%d" % site.port).well()
+
+
 # ---- The command line -------------------------------------------------------
 
 @case
 def what_it_cannot_do_is_said(place):
     for words, status, word in (
-            (["https://localhost/events"], USAGE, "loopback"),
             (["localhost/events"], USAGE, "http://"),
             ([], USAGE, "doctor"),
             (["http://localhost/", "--header=x"], USAGE, "--header"),

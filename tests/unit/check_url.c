@@ -51,6 +51,20 @@ START_TEST(without_a_path_it_is_the_root)
 }
 END_TEST
 
+START_TEST(with_https_it_is_443)
+{
+	struct url url;
+
+	assert_url("https://a/b", "a", "443", "a", "/b");
+	assert_url("HTTPS://[::1]", "::1", "443", "[::1]", "/");
+	assert_url("https://a:80", "a", "80", "a:80", "/");
+	ck_assert_ptr_null(url_read(&url, SPAN("https://a")));
+	ck_assert(url.secure);
+	ck_assert_ptr_null(url_read(&url, SPAN("http://a:443")));
+	ck_assert(!url.secure);
+}
+END_TEST
+
 START_TEST(the_scheme_is_taken_in_any_case)
 {
 	assert_url("HtTp://A/", "A", "80", "A", "/");
@@ -86,10 +100,11 @@ END_TEST
 START_TEST(only_http_is_spoken)
 {
 	static const char *const texts[] = { "", "http", "http:/a", "//a",
-		"https://a", "a", "/a", "-h" };
+		"httpss://a", "ftp://a", "a", "/a", "-h" };
 
 	for (size_t i = 0; i < UNIT_COUNT(texts); i++)
-		assert_fault(span_of(texts[i]), "does not begin with http://");
+		assert_fault(span_of(texts[i]),
+		    "does not begin with http:// or https://");
 }
 END_TEST
 
@@ -137,8 +152,8 @@ START_TEST(what_would_not_be_sent_is_refused)
 END_TEST
 
 UNIT_MAIN("url", a_url_is_host_port_and_target, without_a_port_it_is_80,
-    without_a_path_it_is_the_root, the_scheme_is_taken_in_any_case,
-    an_address_of_ipv6_stands_in_brackets, a_channels_place_stays_in_the_target,
-    ports_have_16_bits_and_are_not_0, only_http_is_spoken, a_host_must_be_there,
-    a_host_has_255_bytes_at_most, nothing_gets_into_the_request_by_the_url,
-    what_would_not_be_sent_is_refused)
+    without_a_path_it_is_the_root, with_https_it_is_443,
+    the_scheme_is_taken_in_any_case, an_address_of_ipv6_stands_in_brackets,
+    a_channels_place_stays_in_the_target, ports_have_16_bits_and_are_not_0,
+    only_http_is_spoken, a_host_must_be_there, a_host_has_255_bytes_at_most,
+    nothing_gets_into_the_request_by_the_url, what_would_not_be_sent_is_refused)
