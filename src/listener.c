@@ -91,16 +91,24 @@ listen_unix(struct listener *l, const char *path, unsigned mode,
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (l->fd < 0)
 		return fail(why, errno, path, NULL);
-	/* Nobody gets in before the mode is right. */
-	mode_t old = umask(0777);
+	char *copy = strdup(path);
+	if (copy == NULL)
+		return fail(why, errno, path, NULL);
+	/*
+	 * It comes with its mode: nobody gets in before, and whenever we are
+	 * killed, clear_path() can tell that nobody listens.
+	 */
+	mode_t old = umask((mode_t)~mode & 0777);
 	rc = bind(l->fd, (struct sockaddr *)&address, sizeof(address));
 	int error = errno;
 	(void)umask(old);
-	if (rc != 0)
+	if (rc != 0) {
+		free(copy);
 		return fail(why, error, path, NULL);
-	l->path = strdup(path);
-	if (l->path == NULL || chmod(path, mode) != 0 ||
-	    listen(l->fd, BACKLOG) != 0)
+	}
+	l->path = copy;
+	/* A folder's default ACL counts for more than umask(). */
+	if (chmod(path, mode) != 0 || listen(l->fd, BACKLOG) != 0)
 		return fail(why, errno, path, NULL);
 	return 0;
 }
