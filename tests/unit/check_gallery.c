@@ -263,7 +263,7 @@ START_TEST(stopping_worker_refuses_onlookers)
 }
 END_TEST
 
-UNIT_MAIN("gallery", onlooker_is_told_the_status_at_once,
+FIXTURE_MAIN("gallery", onlooker_is_told_the_status_at_once,
     nobody_in_the_gallery_costs_nothing, all_are_told_again_each_second,
     onlookers_count_as_streams_and_are_refused_as_such,
     onlooker_that_does_not_read_is_passed_over_and_then_ended,
