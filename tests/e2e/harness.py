@@ -988,15 +988,17 @@ class Place:
             equal(done.returncode, 0, "openssl: " + done.stderr)
 
     def example(self, name, edits=None):
-        """The path of a file in examples/, or of a copy with each key replaced by its value.
+        """The path of a copy of a file in examples/, with each key replaced by its value.
 
-        A key that is not there is an error, else an edit could come to do nothing.
+        Copied, since lighttpd reads it again as www-data.  A key that is not there is an error,
+        else an edit could come to do nothing.  What is no example stays where it is.
         """
-        source = os.path.join(EXAMPLES, name)
-        if not edits:
-            return source
-        with open(source) as file:
+        if os.path.isabs(name):
+            check(not edits, "%s is no example", name)
+            return name
+        with open(os.path.join(EXAMPLES, name)) as file:
             text = file.read()
+        edits = edits or {}
         # The longest first: one place may be the beginning of another.
         for old in sorted(edits, key=len, reverse=True):
             check(old in text, "examples/%s has no %r", name, old)

@@ -12,7 +12,7 @@ import sys
 import time
 
 from fastcgi import FastcgiBody, request as fastcgi_request
-from harness import (EXAMPLES, Direct, Failed, accepts, alive, case, check, connect, equal, programs,
+from harness import (Direct, Failed, accepts, alive, case, check, connect, equal, programs,
                      run, wait_for)
 from steady import nothing_is_lost_over
 
@@ -92,7 +92,7 @@ def restart_lighttpd(place):
     """Ends it, and starts it again at the same port."""
     def again(site):
         site.server.stop()
-        argv = [place.find("lighttpd"), "-D", "-f", os.path.join(EXAMPLES, "lighttpd.conf")]
+        argv = [place.find("lighttpd"), "-D", "-f", place.example("lighttpd.conf")]
         site.server = place.start("lighttpd-again", argv, env=place.environment(site.port))
         wait_for(lambda: accepts(site.port), "lighttpd to listen again")
     return again

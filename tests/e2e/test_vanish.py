@@ -7,11 +7,10 @@ say, so that it all fits into the socket, the kernel gives up after tcp_retries2
 """
 
 import contextlib
-import os
 import socket
 import struct
 
-from harness import (EXAMPLES, LIMIT, Stream, case, check, equal, programs, query, run,
+from harness import (LIMIT, Stream, case, check, equal, programs, query, run,
                      wait_for)
 from network import CLIENT, ELSEWHERE, SERVER, Cable, separate, set_here
 from sse import HttpBody
@@ -30,8 +29,8 @@ def two_ends(place, *options, config=""):
     cable = Cable(place)
     try:
         place.bind = "0.0.0.0"
-        path = place.write("lighttpd.conf", 'include "%s"\n%s\n' % (
-            os.path.join(EXAMPLES, "lighttpd.conf"), config))
+        path = place.write("vanish.conf", 'include "%s"\n%s\n' % (
+            place.example("lighttpd.conf"), config))
         yield place.behind_lighttpd(*options, config=path), cable
     finally:
         for stream in place.streams:
