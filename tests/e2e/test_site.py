@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 
-from harness import EXAMPLES, HOST, SOURCE, Skipped, case, check, equal, run
+from harness import EXAMPLES, HOST, SOURCE, Skipped, case, check, equal, free_port, run
 
 # What Debian enables when it installs Apache.
 APACHE_MODULES = ("access_compat alias auth_basic authn_core authn_file authz_core authz_host "
@@ -123,13 +123,13 @@ def lighttpd_site(place, heading, config):
     shutil.copytree("/etc/lighttpd/conf-available", os.path.join(etc, "conf-available"))
     os.mkdir(os.path.join(etc, "conf-enabled"))
     script = commands("lighttpd, which starts peal")
+    places = {"/etc/lighttpd": etc, "/var/cache/lighttpd/peal": place.run,
+              "/dev/shm/peal-33/arena": place.arena, "/usr/local/sbin/peal.fcgi": place.peal_fcgi}
     if config != "lighttpd-spawned.conf":
+        places = {"/etc/lighttpd": etc, "/run/peal/peal.sock": place.socket}
         script = script.replace("lighttpd-spawned.conf", config).replace(
             "\n".join(line for line in script.split("\n") if line.startswith("  echo 'var")),
             "\n".join(line for line in commands(heading).split("\n") if line.startswith("  echo 'var")))
-    places = {"/etc/lighttpd": etc, "/var/cache/lighttpd/peal": place.run}
-    places["/usr/local/sbin/peal.fcgi" if "peal_fcgi" in script else "/run/peal/peal.sock"] = \
-        place.peal_fcgi if "peal_fcgi" in script else place.socket
     script = re.sub(r"^lighttpd -tt.*$", "", in_its_place(script, **places), flags=re.M)
     shell(place, script)
     for name in ("05-auth", "05-setenv", "10-fastcgi", "50-peal"):
@@ -164,6 +164,65 @@ def lighttpd_that_starts_peal(place):
 def lighttpd_beside_peal(place):
     place.start_peal()
     works(lighttpd_site(place, "lighttpd, and peal by itself", "lighttpd.conf"))
+
+
+@case
+def nginx_beside_peal(place):
+    program = place.find("nginx")
+    place.start_peal()
+    etc = place.path("nginx")
+    for folder in ("conf.d", "snippets", "sites-enabled"):
+        os.makedirs(os.path.join(etc, folder))
+    shell(place, in_its_place(commands("nginx"), **{"/etc/nginx/conf.d": etc + "/conf.d",
+                                                    "/etc/nginx/snippets": etc + "/snippets",
+                                                    "/etc/nginx/peal.users": etc + "/peal.users"}))
+    with open(os.path.join(etc, "conf.d", "peal.conf"), "r+") as file:
+        text = file.read()
+        check("unix:/run/peal/peal.sock" in text, "no socket in peal.conf")
+        file.seek(0)
+        file.write(text.replace("/run/peal/peal.sock", place.socket))
+        file.truncate()
+
+    def start(port):
+        # What Debian has enabled, with other places.
+        with open("/etc/nginx/nginx.conf") as file:
+            text = re.sub("/etc/nginx/(conf.d|sites-enabled|modules-enabled)", etc + r"/\1", file.read())
+        for old, new in (("/run/nginx.pid", place.path("nginx.pid")), ("/var/log/nginx", place.run),
+                         ("http {", "http {\n" + "".join("%s_temp_path %s/%s;\n" % (name, place.run, name)
+                          for name in "client_body fastcgi proxy uwsgi scgi".split()))):
+            check(old in text, "no %s in nginx.conf", old)
+            text = text.replace(old, new)
+        path = os.path.join(etc, "nginx.conf")
+        with open(path, "w") as file:
+            file.write(text)
+        with open(os.path.join(etc, "sites-enabled", "default"), "w") as file:
+            file.write("server {\n\tlisten %s:%d;\n\troot %s;\n\tinclude %s/snippets/peal.conf;\n}\n"
+                       % (HOST, port, place.www, etc))
+        return place.start("nginx", [program, "-e", place.path("nginx-start.log"), "-c", path,
+                                     "-g", "daemon off;"], env=place.environment(port))
+    works(place._serve(start))
+
+
+@case
+def caddy_beside_peal(place):
+    place.find("caddy")
+    place.start_peal()
+    etc = place.path("caddy")
+    os.mkdir(etc)
+    os.chmod(etc, 0o755)
+    shell(place, in_its_place(commands("Caddy"), **{"/etc/caddy": etc}), HOME=place.run)
+    path = os.path.join(etc, "Caddyfile")
+
+    def start(port):
+        with open(path, "w") as file:
+            file.write("{\n\tadmin off\n\tgrace_period 3s\n\thttp_port %d\n}\nimport peal.conf\n"
+                       "http://:%d {\n\tbind %s\n\troot * %s\n\timport peal_mounts\n\tfile_server\n}\n"
+                       % (free_port(), port, HOST, place.www))
+        return place.start("caddy", [place.find("caddy"), "run", "--config", path, "--adapter",
+                                     "caddyfile"], **place.as_service(),
+                           env=dict(place.environment(port), XDG_DATA_HOME=place.run,
+                                    XDG_CONFIG_HOME=place.run))
+    works(place._serve(start))
 
 
 if __name__ == "__main__":
