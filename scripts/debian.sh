@@ -41,7 +41,8 @@ missing() {
 #
 # Debian starts a server as soon as it is installed, and would have it on port 80
 # from then on.  We only want the programs: the services stay off, those that
-# run already are not touched, and no policy of the machine is changed.
+# run already are not touched, and no policy of the machine is changed.  Nothing is
+# asked: a configuration file that somebody has changed stays as it is.
 install_packages() {
 	command -v dpkg-query >/dev/null || die 'this is for Debian; elsewhere see README.md'
 	wanted=$(missing "$@")
@@ -61,16 +62,22 @@ install_packages() {
 	done
 	# shellcheck disable=SC2086 # lists
 	keep_still $services $hold
-	trap 'let_go' EXIT
+	log=$(mktemp)
+	trap 'let_go; rm -f "$log"' EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 	# RUNLEVEL=1: scripts of init take it that no service is to be started.
 	as_root env DEBIAN_FRONTEND=noninteractive apt-get update -qq
 	# shellcheck disable=SC2086 # a list
-	as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
-		apt-get -o DPkg::Lock::Timeout=120 \
-		install -qq -y --no-install-recommends $wanted >/dev/null
+	if ! as_root env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 \
+		apt-get -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confdef \
+		-o Dpkg::Options::=--force-confold \
+		install -qq -y --no-install-recommends $wanted >"$log" 2>&1; then
+		cat "$log" >&2
+		die 'apt-get has not installed them'
+	fi
 	let_go
+	rm -f "$log"
 	trap - EXIT INT TERM HUP
 	# shellcheck disable=SC2086 # a list
 	leave_off $services
