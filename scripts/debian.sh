@@ -120,8 +120,11 @@ install_clients() {
 
 	# What checks the metrics.  Not installed, as that would bring a server of its own.
 	if [ ! -x build/promtool ]; then
-		say 'taking promtool out of the package of prometheus'
-		take_out prometheus ./usr/bin/promtool
+		# In Debian 12 it is in the package of prometheus, later in one of its own.
+		package=promtool
+		apt-cache show promtool >/dev/null 2>&1 || package=prometheus
+		say "taking promtool out of the package of $package"
+		take_out "$package" ./usr/bin/promtool
 		mv build/package/files/usr/bin/promtool build/promtool
 		rm -rf build/package
 	fi
