@@ -120,7 +120,7 @@ def lighttpd(ground, workers=1, options=(), **_):
         file.write('include "%s"\n' % os.path.join(harness.EXAMPLES, "lighttpd.conf"))
         file.write("server.max-fds := %d\n" % ground.descriptors)
         file.write("server.max-connections := %d\n" % (ground.descriptors // 2 - 200))
-        file.write("server.max-keep-alive-requests = 1000000000\n")
+        file.write("server.max-keep-alive-requests = 65535\n")
     peal = _peal(ground, workers, options)
     site = ground._lighttpd(ground.find("lighttpd"), config, None)
     return Running(_base(site.port), {"web": site.server.pid, "peal": peal.pid},

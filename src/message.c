@@ -16,7 +16,12 @@
  * of json-c, which therefore sees valid strings only.
  */
 
-/* Decode a string with its quotes.  Returns NULL when memory ran out. */
+/*
+ * Decode a string with its quotes.  Returns NULL when memory ran out.
+ *
+ * json-c need not be strict any more, and must not: version 0.18 then takes
+ * bytes from 0x80 for control characters.
+ */
 static struct json_object *
 decode_string(struct span text)
 {
@@ -24,8 +29,6 @@ decode_string(struct span text)
 
 	if (tokener == NULL)
 		return NULL;
-	json_tokener_set_flags(tokener,
-	    JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	struct json_object *string =
 	    json_tokener_parse_ex(tokener, text.ptr, (int)text.len);
 	json_tokener_free(tokener);

@@ -7,6 +7,7 @@
 #ifndef PEAL_TESTS_FUZZ_H
 #define PEAL_TESTS_FUZZ_H
 
+#include <json-c/json.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,6 +51,18 @@ fuzz_copy(const uint8_t *data, size_t size)
 	if (size > 0)
 		memcpy(ptr, data, size);
 	return (struct span){ ptr, size };
+}
+
+/*
+ * For json-c, which judges: as strict as it can be.  In version 0.18 a strict
+ * tokener refuses bytes from 0x80 in strings, and numbers over 64 bits.
+ */
+static inline int
+fuzz_json_flags(void)
+{
+	return json_c_version_num() < 18 << 8
+	    ? JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8
+	    : JSON_TOKENER_VALIDATE_UTF8;
 }
 
 /*

@@ -26,8 +26,7 @@ parse(struct span text)
 	char *copy = strndup(text.ptr, text.len);
 
 	FUZZ_REQUIRE(tokener != NULL && copy != NULL);
-	json_tokener_set_flags(tokener,
-	    JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tokener, fuzz_json_flags());
 	/* With its terminator, which ends a number. */
 	struct json_object *object =
 	    json_tokener_parse_ex(tokener, copy, (int)text.len + 1);

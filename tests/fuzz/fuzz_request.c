@@ -150,8 +150,7 @@ require_json(struct span body, int status)
 	struct json_tokener *tokener = json_tokener_new();
 	struct json_object *member;
 
-	json_tokener_set_flags(tokener,
-	    JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tokener, fuzz_json_flags());
 	struct json_object *object =
 	    json_tokener_parse_ex(tokener, body.ptr, (int)body.len);
 	FUZZ_REQUIRE(json_object_is_type(object, json_type_object));

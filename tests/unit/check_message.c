@@ -183,6 +183,15 @@ START_TEST(escapes_in_channel_and_topic_are_decoded)
 }
 END_TEST
 
+START_TEST(characters_may_stand_beside_escapes)
+{
+	assert_single(read_json(
+			  "{\"channel\":\"\xc3\xa9\\/\xf0\x9f\x98\x80\","
+			  "\"topic\":\"\\u20ac\xe2\x82\xac\",\"data\":1}"),
+	    "\xc3\xa9/\xf0\x9f\x98\x80", "\xe2\x82\xac\xe2\x82\xac", "1");
+}
+END_TEST
+
 START_TEST(names_spelled_with_escapes_are_the_same_names)
 {
 	assert_single(read_json("{\"ch\\u0061nnel\":\"a\","
@@ -672,6 +681,7 @@ UNIT_MAIN("message", content_types_are_told_apart_without_parameters_and_case,
     an_object_is_one_event, data_goes_byte_for_byte_less_white_space,
     a_missing_null_or_empty_topic_is_none,
     escapes_in_channel_and_topic_are_decoded,
+    characters_may_stand_beside_escapes,
     names_spelled_with_escapes_are_the_same_names,
     a_name_with_a_nul_behind_it_is_another_name, unknown_members_are_ignored,
     of_duplicate_members_the_last_counts,
