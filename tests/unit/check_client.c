@@ -25,6 +25,7 @@ listen_somewhere(struct client_target *target)
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, len), 0);
 	ck_assert_int_eq(listen(fd, 8), 0);
 	ck_assert_int_eq(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	memset(target, 0, sizeof(*target));
 	memcpy(&target->address, &address, len);
 	target->len = len;
 	return fd;
