@@ -247,7 +247,12 @@ audience_seat_onlooker(struct audience *a, const struct gate_peer *peer,
 	return s;
 }
 
-/* The peer has sent something: nothing but an abort, or its end, is expected. */
+/*
+ * The peer has sent something: nothing but an abort, or its end, is expected.
+ * Its end is that of one direction alone where a web server says so that the
+ * client has gone, as lighttpd does.  It reads on, and without FCGI_END_REQUEST
+ * it takes the worker for dead and complains in its log of each client that leaves.
+ */
 static void
 read_peer(struct audience *a, struct stream *s, uint64_t boot_ms)
 {
@@ -256,10 +261,10 @@ read_peer(struct audience *a, struct stream *s, uint64_t boot_ms)
 
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (len <= 0) {
+	if (len < 0) {
 		s->state = STREAM_GONE;
-	} else if (record_is_abort((struct span){ bytes, (size_t)len },
-		       s->peer.id)) {
+	} else if (len == 0 ||
+	    record_is_abort((struct span){ bytes, (size_t)len }, s->peer.id)) {
 		s->peer.keep = false;
 		stream_end(s, a->gate, (struct span){ NULL, 0 }, boot_ms);
 	}
@@ -327,7 +332,7 @@ audience_event(struct audience *a, struct stream *s, uint32_t events,
 	 * has ended; it is freed only after the batch. */
 	if (s->state == STREAM_GONE)
 		return false;
-	if ((events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP)) != 0)
+	if ((events & (EPOLLHUP | EPOLLERR)) != 0)
 		s->state = STREAM_GONE;
 	else if ((events & EPOLLIN) != 0)
 		read_peer(a, s, boot_ms);

@@ -403,6 +403,19 @@ def answers_that_are_not_read_hold_up_nobody_and_wait(place):
 
 
 @case
+def a_peer_that_says_no_more_is_told_the_end(place):
+    """lighttpd shuts its direction down when a client has gone, and listens on."""
+    peal = place.direct("--workers", "1")
+    stream = peal.subscribe("a")
+
+    stream._sock.shutdown(socket.SHUT_WR)
+
+    stream.wait(lambda: stream.closed, "the end of the stream")
+    check(stream.complete, "the connection was cut before FCGI_END_REQUEST")
+    wait_for(lambda: peal.publish("a", 1)["subscribers"] == 0, "the stream to be forgotten")
+
+
+@case
 def silent_and_half_sent_connections_keep_nobody_out(place):
     peal = place.direct("--workers", "1")
     stream = peal.subscribe("a")
