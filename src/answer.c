@@ -316,7 +316,8 @@ route(struct answer *a, const struct request *r, const struct gate_peer *peer,
 		    "metrics");
 		put_problem(a, r, &problem);
 	} else if (r->method == REQUEST_OPTIONS) {
-		reply_options(&a->reply, &a->options->cors, r->origin);
+		reply_options(&a->reply, &a->options->cors, r->origin,
+		    r->path != REQUEST_MOUNT);
 	} else if (reads && r->path == REQUEST_MOUNT) {
 		return subscribe(a, r, peer);
 	} else if (reads) {
@@ -328,6 +329,7 @@ route(struct answer *a, const struct request *r, const struct gate_peer *peer,
 		    r->method == REQUEST_POST
 			? "POST is for the address above this one"
 			: "the method is none of GET, HEAD, POST and OPTIONS");
+		problem.reads_only = r->path != REQUEST_MOUNT;
 		put_problem(a, r, &problem);
 	}
 	return NULL;

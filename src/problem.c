@@ -12,6 +12,7 @@ problem_set(struct problem *p, int status, const char *detail, ...)
 	va_list arguments;
 
 	p->status = status;
+	p->reads_only = false;
 	va_start(arguments, detail);
 	(void)vsnprintf(p->detail, sizeof(p->detail), detail, arguments);
 	va_end(arguments);

@@ -5,11 +5,14 @@
 #ifndef PEAL_PROBLEM_H
 #define PEAL_PROBLEM_H
 
+#include <stdbool.h>
+
 #define PROBLEM_DETAIL_MAX 320
 
 struct problem {
 	int status;			 /* the HTTP status code; 0: none */
 	char detail[PROBLEM_DETAIL_MAX]; /* one clear sentence, UTF-8 */
+	bool reads_only; /* of 405: below the mount, where nobody can POST */
 };
 
 /*

@@ -4,7 +4,9 @@
 
 #include "event.h"
 
+/* RFC 9110, section 10.2.1: what this address takes, not what another does. */
 #define METHODS "GET, HEAD, POST, OPTIONS"
+#define METHODS_BELOW "GET, HEAD, OPTIONS"
 
 static void
 put_status(struct buf *out, int status, const char *title)
@@ -104,13 +106,15 @@ reply_chosen_stream(struct buf *out, const struct reply_cors *cors,
 
 void
 reply_options(struct buf *out, const struct reply_cors *cors,
-    struct span origin)
+    struct span origin, bool reads_only)
 {
+	struct span methods = reads_only ? SPAN(METHODS_BELOW) : SPAN(METHODS);
+
 	put_status(out, 204, "No Content");
-	put_header(out, "Allow", SPAN(METHODS));
+	put_header(out, "Allow", methods);
 	reply_cors(out, cors, origin);
 	if (match_origin(cors, origin) != CORS_NONE) {
-		put_header(out, "Access-Control-Allow-Methods", SPAN(METHODS));
+		put_header(out, "Access-Control-Allow-Methods", methods);
 		put_header(out, "Access-Control-Allow-Headers",
 		    SPAN("Last-Event-ID, Authorization, Content-Type"));
 		/* Seconds; Chromium keeps a preflight no longer than this. */
@@ -179,7 +183,8 @@ reply_problem(struct buf *out, const struct problem *problem,
 	if (problem->status == 401)
 		put_header(out, "WWW-Authenticate", SPAN("Bearer"));
 	if (problem->status == 405)
-		put_header(out, "Allow", SPAN(METHODS));
+		put_header(out, "Allow",
+		    problem->reads_only ? SPAN(METHODS_BELOW) : SPAN(METHODS));
 	buf_put(out, SPAN("\r\n"));
 	if (!head_only)
 		buf_put(out, buf_span(&body));

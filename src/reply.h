@@ -43,9 +43,12 @@ void reply_stream(struct buf *out, const struct reply_cors *cors,
 void reply_chosen_stream(struct buf *out, const struct reply_cors *cors,
     struct span origin);
 
-/* 204 with Allow; with an allowed Origin, the preflight's answer. */
+/*
+ * 204 with Allow, in which POST is missing where it reads_only; with an allowed
+ * Origin, the preflight's answer.
+ */
 void reply_options(struct buf *out, const struct reply_cors *cors,
-    struct span origin);
+    struct span origin, bool reads_only);
 
 /*
  * A whole reply with a body.  Without it, and with status 200, it takes at most
@@ -64,7 +67,8 @@ void reply_chosen(struct buf *out, const char *type, size_t len,
 
 /*
  * A whole application/problem+json reply.  401 carries WWW-Authenticate:
- * Bearer, 405 carries Allow: GET, HEAD, POST, OPTIONS.
+ * Bearer, 405 carries Allow: GET, HEAD, POST, OPTIONS, without POST where the
+ * problem says reads_only.
  */
 void reply_problem(struct buf *out, const struct problem *problem,
     const struct reply_cors *cors, struct span origin, bool head_only);

@@ -171,6 +171,16 @@ def an_unknown_method_is_405_and_says_what_is_allowed(place):
 
 
 @case
+def below_the_mount_nobody_is_told_to_post(place):
+    site = place.behind_lighttpd()
+    for path in ("/publish/status", "/publish/metrics"):
+        refused = site.ask("POST", path, b"x")
+        is_problem(refused, 405, path)
+        for answer in (refused, site.ask("OPTIONS", path)):
+            equal(answer.headers.get("allow"), "GET, HEAD, OPTIONS", "Allow of " + path)
+
+
+@case
 def a_post_to_the_status_is_not_published(place):
     site = place.behind_lighttpd()
     answer = site.post('{"channel":"a","data":1}', path="/publish/status")

@@ -393,7 +393,8 @@ route(const struct request *r, const struct variables *v, struct span body,
 		problem_set(&problem, 404, "there is nothing here");
 		refuse(&problem, r, site);
 	} else if (r->method == REQUEST_OPTIONS) {
-		reply_options(&reply, &site->cors, r->origin);
+		reply_options(&reply, &site->cors, r->origin,
+		    r->path != REQUEST_MOUNT);
 		judge_reply(&reply, 204, r, site);
 	} else if (reads && r->path == REQUEST_MOUNT) {
 		subscribe(r, v, site);
@@ -403,6 +404,7 @@ route(const struct request *r, const struct variables *v, struct span body,
 		publish(r, body, site);
 	} else {
 		problem_set(&problem, 405, "not this way");
+		problem.reads_only = r->path != REQUEST_MOUNT;
 		refuse(&problem, r, site);
 	}
 	buf_fini(&reply);

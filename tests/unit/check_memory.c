@@ -167,13 +167,13 @@ put_reply(struct buf *out, int which)
 {
 	const struct reply_cors cors = { { SPAN("https://a.example") }, 1 };
 	const struct span origin = SPAN("https://a.example");
-	const struct problem problem = { 503, "out of memory" };
+	const struct problem problem = { 503, "out of memory", false };
 	const struct reply_published event = { SPAN("a"), 1, 1 };
 
 	if (which == 0)
 		reply_stream(out, &cors, origin);
 	else if (which == 1)
-		reply_options(out, &cors, origin);
+		reply_options(out, &cors, origin, false);
 	else if (which == 2)
 		reply_problem(out, &problem, &cors, origin, false);
 	else if (which == 3)

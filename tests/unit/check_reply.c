@@ -142,7 +142,7 @@ START_TEST(options_without_an_allowed_origin_tells_methods_only)
 {
 	struct buf out = { 0 };
 
-	reply_options(&out, &nobody, SPAN(HERE));
+	reply_options(&out, &nobody, SPAN(HERE), false);
 
 	unit_assert_span(buf_span(&out),
 	    "Status: 204 No Content\r\n"
@@ -156,7 +156,7 @@ START_TEST(preflight_of_a_stranger_is_not_granted)
 {
 	struct buf out = { 0 };
 
-	reply_options(&out, &named, SPAN("https://evil.example"));
+	reply_options(&out, &named, SPAN("https://evil.example"), false);
 
 	ck_assert(has_line(&out, "Status: 204 No Content"));
 	ck_assert(!has_text(&out, "Access-Control-"));
@@ -171,7 +171,7 @@ START_TEST(preflight_of_an_allowed_origin_is_granted)
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
 		struct buf out = { 0 };
 
-		reply_options(&out, rows[i], SPAN(HERE));
+		reply_options(&out, rows[i], SPAN(HERE), false);
 
 		ck_assert(has_line(&out, "Allow: GET, HEAD, POST, OPTIONS"));
 		ck_assert(has_line(&out,
