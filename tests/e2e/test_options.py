@@ -31,6 +31,15 @@ def a_wrong_option_is_64(place):
 
 
 @case
+def without_a_socket_is_64_and_says_what_to_do(place):
+    result = place.peal("--arena", place.arena)
+    equal(result.returncode, USAGE, "exit status (%r)" % result.stderr)
+    equal(result.stderr, "peal.fcgi: descriptor 0: is no listening socket; "
+          "say --listen, or let a web server start it\n", "what is said")
+    check(not os.path.exists(place.arena), "there is an arena")
+
+
+@case
 def a_wrong_value_is_78(place):
     for option, values in {
             "--workers": ["0", "-1", "x", "", "1x"],
