@@ -187,10 +187,13 @@ open_once(struct listener *l, const struct options *o, struct buf *why)
 	*l = (struct listener){ .fd = -1 };
 	if (o->listen == NULL && was_activated())
 		return take_descriptor(l, LISTEN_FDS_START,
-		    "descriptor 3 (LISTEN_FDS)", why);
+		    "descriptor 3, named by LISTEN_FDS", why);
+	if (o->listen == NULL && !is_listening(STDIN_FILENO))
+		return fail(why, EINVAL, "descriptor 0",
+		    "is no listening socket; say --listen, or let a web server "
+		    "start it");
 	if (o->listen == NULL)
-		return take_descriptor(l, STDIN_FILENO,
-		    "descriptor 0 (without --listen)", why);
+		return take_descriptor(l, STDIN_FILENO, "descriptor 0", why);
 	/* address_is_socket() has seen that the number fits. */
 	if (strncmp(o->listen, "fd:", 3) == 0)
 		return take_descriptor(l, (int)strtol(o->listen + 3, NULL, 10),

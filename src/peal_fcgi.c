@@ -29,10 +29,10 @@ say(FILE *to, const struct buf *text)
 }
 
 static int
-complain(const struct buf *why, int status)
+complain(const char *about, const struct buf *why, int status)
 {
 	if (buf_error(why) == 0)
-		(void)fputs("peal.fcgi: ", stderr);
+		(void)fprintf(stderr, "peal.fcgi: %s", about);
 	say(stderr, why);
 	return status;
 }
@@ -77,13 +77,14 @@ run(struct options *o)
 
 	log_open("peal.fcgi", o->log, o->syslog);
 	if (listener_open(&listener, o, &why) != 0) {
-		status =
-		    complain(&why, o->listen == NULL ? EX_USAGE : EX_CONFIG);
+		status = o->listen == NULL
+		    ? complain("", &why, EX_USAGE)
+		    : complain("--listen: ", &why, EX_CONFIG);
 	} else if (o->listen == NULL && o->workers == 0) {
 		/* Spawned by a web server, which looks after its processes. */
 		status = worker_run(o, listener.fd, NULL);
 	} else if (try_arena(o, &why) != 0) {
-		status = complain(&why, EX_CONFIG);
+		status = complain("--arena: ", &why, EX_CONFIG);
 	} else {
 		status = supervisor_run(o, listener.fd,
 		    o->workers == 0 ? 1 : o->workers);

@@ -31,6 +31,15 @@ def a_wrong_option_is_64(place):
 
 
 @case
+def without_a_socket_is_64_and_says_what_to_do(place):
+    result = place.peal("--arena", place.arena)
+    equal(result.returncode, USAGE, "exit status (%r)" % result.stderr)
+    equal(result.stderr, "peal.fcgi: descriptor 0: is no listening socket; "
+          "say --listen, or let a web server start it\n", "what is said")
+    check(not os.path.exists(place.arena), "there is an arena")
+
+
+@case
 def a_wrong_value_is_78(place):
     for option, values in {
             "--workers": ["0", "-1", "x", "", "1x"],
@@ -58,6 +67,16 @@ def a_wrong_address_is_78(place):
     for address in ("nonsense:port", "127.0.0.1:99999", "fd:x", "fd:-1", "127.0.0.1:",
                     "/nowhere/at/all.sock", "/" + "x" * 200):
         refuses(place, CONFIG, address, "--listen", address)
+        refuses(place, CONFIG, "--listen: ", "--listen", address)
+
+
+@case
+def a_folder_for_an_arena_is_78_and_names_the_option(place):
+    folder = place.path("run", "folder")
+    os.mkdir(folder, 0o755)
+    result = place.peal("--listen", place.socket, "--arena", folder)
+    equal((result.returncode, result.stderr),
+          (CONFIG, "peal.fcgi: --arena: %s: Is a directory\n" % folder), "what is said")
 
 
 @case
