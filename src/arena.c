@@ -341,7 +341,8 @@ int
 arena_open(struct arena *a, const char *path, uint64_t size,
     enum arena_state *state, struct buf *why)
 {
-	struct geometry g;
+	struct geometry g = { 0 };
+	struct stat st;
 	int opening = -1;
 	int rc;
 
@@ -353,8 +354,11 @@ arena_open(struct arena *a, const char *path, uint64_t size,
 	if (a->path == NULL)
 		return fail(why, ENOMEM, path, "");
 	rc = check_folder(path, size != 0, why);
-	/* Who only looks makes nothing, not even the lock's file. */
-	if (rc == 0 && size == 0 && access(path, F_OK) != 0)
+	/* Beside what is no arena of ours not even the lock's file is made; and
+	 * who only looks makes none at all. */
+	if (rc == 0 && lstat(path, &st) == 0)
+		rc = check_owned(&st, S_IFREG, path, why);
+	else if (rc == 0 && size == 0)
 		rc = fail(why, errno, path,
 		    errno == ENOENT ? "there is no arena" : "");
 	if (rc == 0)

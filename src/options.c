@@ -206,6 +206,17 @@ set_from_line(struct reader *r, const struct setting *row, struct span value)
 	return error;
 }
 
+/* What may have been meant by a line that names no option. */
+static const char *
+advice_on(struct span name)
+{
+	if (name.len > 0 && name.ptr[0] == '-')
+		return "in a file a name has no dashes";
+	if (memchr(name.ptr, '=', name.len) != NULL)
+		return "a line is a name, a space and a value, without \"=\"";
+	return "peal.fcgi --help lists them";
+}
+
 static int
 read_line(struct reader *r, struct span line)
 {
@@ -220,7 +231,8 @@ read_line(struct reader *r, struct span line)
 	const struct setting *row = table_find(&table, name);
 	if (row == NULL)
 		return setting_refuse(&r->place, NULL,
-		    "unknown option \"%.*s\"", (int)name.len, name.ptr);
+		    "unknown option \"%.*s\"; %s", (int)name.len, name.ptr,
+		    advice_on(name));
 	return set_from_line(r, row, value);
 }
 
@@ -230,6 +242,9 @@ read_lines(struct reader *r, struct span text)
 	struct span line;
 	int error = 0;
 
+	/* Some editors begin a file with a byte order mark. */
+	if (span_starts_nocase(text, SPAN("\xef\xbb\xbf")))
+		text = (struct span){ text.ptr + 3, text.len - 3 };
 	r->place.file = r->o->config;
 	r->place.line = 0;
 	while (error == 0 && span_cut(&text, '\n', &line)) {

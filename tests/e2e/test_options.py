@@ -76,7 +76,8 @@ def a_folder_for_an_arena_is_78_and_names_the_option(place):
     os.mkdir(folder, 0o755)
     result = place.peal("--listen", place.socket, "--arena", folder)
     equal((result.returncode, result.stderr),
-          (CONFIG, "peal.fcgi: --arena: %s: Is a directory\n" % folder), "what is said")
+          (CONFIG, "peal.fcgi: --arena: %s: is not a file\n" % folder), "what is said")
+    check(not os.path.exists(folder + ".lock"), "a lock's file was made")
 
 
 @case
@@ -98,6 +99,22 @@ def a_fault_in_the_file_is_named_with_its_line(place):
         path = place.write("peal.conf", text)
         refuses(place, CONFIG, named, "--config", path)
         refuses(place, CONFIG, str(len(text.splitlines())), "--config", path)
+
+
+@case
+def a_line_of_another_kind_of_file_is_told_how_ours_are(place):
+    for text, advice in (("workers=2\n", 'without "="'), ("--workers 2\n", "no dashes"),
+                         ("nonsense 1\n", "--help")):
+        path = place.write("peal.conf", text)
+        refuses(place, CONFIG, advice, "--config", path)
+
+
+@case
+def a_byte_order_mark_does_not_matter(place):
+    path = place.write("peal.conf", "\ufeffmax-age 5m\r\nretry 1s\r\n")
+    equal(place.peal("--check", "--config", path).returncode, 0, "exit status")
+    path = place.write("peal.conf", "\ufeffnonsense 1\n")
+    refuses(place, CONFIG, "nonsense", "--config", path)
 
 
 @case

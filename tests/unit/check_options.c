@@ -471,8 +471,9 @@ END_TEST
 START_TEST(a_faulty_line_is_told_with_file_and_number)
 {
 	assert_config_bad("max-age 1h\n\n# x\nfoo 1\n",
-	    "4: unknown option \"foo\"");
-	assert_config_bad("--max-age 1h\n", "1: unknown option \"--max-age\"");
+	    "4: unknown option \"foo\"; peal.fcgi --help lists them");
+	assert_config_bad("--max-age 1h\n",
+	    "1: unknown option \"--max-age\"; in a file a name has no dashes");
 	assert_config_bad("\nmax-age 1y\n",
 	    "2: max-age: \"1y\" is not a time (a number and ms, s, m, h or "
 	    "d)");
