@@ -119,6 +119,8 @@ ailment_of_problem(int status)
 		return REMEDY_NO_ROLE;
 	if (status == 400)
 		return REMEDY_NO_CHANNEL;
+	if (status == 405)
+		return REMEDY_NO_VARIABLES;
 	return status >= 500 ? REMEDY_DOWN : REMEDY_NOT_MOUNTED;
 }
 

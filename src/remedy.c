@@ -88,6 +88,12 @@ static const struct remedy remedies[] = {
 		    "SetEnv PEAL_ROLES publish, in the <Location>",
 		[REMEDY_CADDY] =
 		    "env PEAL_ROLES publish, in transport fastcgi" } },
+	[REMEDY_NO_VARIABLES] = { "no-variables",
+	    "peal does not see the method that was sent: the web server hands "
+	    "the variables of the request not on, or this address is below the "
+	    "mount.",
+	    { [REMEDY_NGINX] = "include /etc/nginx/fastcgi_params;, in the "
+			       "location or above it" } },
 	[REMEDY_NO_CHANNEL] = { "no-channel",
 	    "peal does not find the channel in the query: it may have been given "
 	    "another --channel-param.  Write {} into the URL where the channel "

@@ -20,13 +20,14 @@ enum remedy_ailment {
 	REMEDY_SILENT,	    /* somebody does, and says nothing */
 	REMEDY_CERTIFICATE, /* it shows one that browsers refuse */
 	REMEDY_REDIRECTED,
-	REMEDY_LOCKED,	    /* the web server wants a password */
-	REMEDY_FORBIDDEN,   /* the web server refuses */
-	REMEDY_NOT_MOUNTED, /* somebody else answers than peal */
-	REMEDY_DOWN,	    /* the web server does not reach peal */
-	REMEDY_NO_ROLE,	    /* peal refuses */
-	REMEDY_NO_CHANNEL,  /* peal finds no channel in the query */
-	REMEDY_FULL,	    /* peal sends streams away */
+	REMEDY_LOCKED,	     /* the web server wants a password */
+	REMEDY_FORBIDDEN,    /* the web server refuses */
+	REMEDY_NOT_MOUNTED,  /* somebody else answers than peal */
+	REMEDY_DOWN,	     /* the web server does not reach peal */
+	REMEDY_NO_ROLE,	     /* peal refuses */
+	REMEDY_NO_VARIABLES, /* peal does not see what was asked */
+	REMEDY_NO_CHANNEL,   /* peal finds no channel in the query */
+	REMEDY_FULL,	     /* peal sends streams away */
 	REMEDY_COMPRESSED,
 	REMEDY_BUFFERED,
 	REMEDY_CEILING, /* the web server holds no more streams */

@@ -340,6 +340,12 @@ def two_arenas_are_found(place):
 
 
 @case
+def nginx_that_hands_no_variables_on_is_found(place):
+    site = place.behind_nginx(edits={"\n        include /etc/nginx/fastcgi_params;": ""})
+    Doctor(place, site, SOON).finds("no-variables", "405", "include /etc/nginx/fastcgi_params")
+
+
+@case
 def a_url_that_is_not_peal_s_is_found(place):
     site = place.behind_nginx()
     Doctor(place, site, path="/nothing").finds("not-mounted", "404", "fastcgi_pass")
