@@ -246,9 +246,9 @@ judge_file(int fd, struct geometry *g)
 static int
 map_file(struct arena *a, const struct geometry *g, struct buf *why)
 {
-	/* The analyzer thinks that find_file() fails by fail() and returns 0.
-	 * NOLINTNEXTLINE(clang-analyzer-core.uninitialized.Assign) */
 	a->map_len = (size_t)g->file_size;
+	/* The analyzer thinks that find_file() fails by fail() and returns 0.
+	 * NOLINTNEXTLINE(clang-analyzer-unix.StdCLibraryFunctions) */
 	a->map = mmap(NULL, a->map_len, PROT_READ | PROT_WRITE, MAP_SHARED,
 	    a->fd, 0);
 	if (a->map == MAP_FAILED) {
