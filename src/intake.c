@@ -479,6 +479,7 @@ intake_give(struct intake *in, int fd)
 	}
 	back->fd = fd;
 	mailbox_send(&in->returns, &back->letter);
+	/* cppcheck-suppress memleak ; it is the mailbox's now */
 }
 
 void

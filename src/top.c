@@ -230,8 +230,10 @@ rounds(struct top *t, uint64_t interval_ms, uint64_t left)
 		if (rc <= 0)
 			return rc;
 		rc = show(t, false);
-		if (left > 0 && --left == 0)
+		if (left == 1)
 			break;
+		if (left > 1)
+			left--;
 	}
 	return rc;
 }

@@ -93,10 +93,11 @@ sweep_folder(const struct store *s)
 	size_t stem = keep - 1;
 	while (stem > 0 && base[stem - 1] != '.')
 		stem--;
-	while ((entry = readdir(dir)) != NULL) {
+	int fd = dirfd(dir);
+	while (fd >= 0 && (entry = readdir(dir)) != NULL) {
 		if (strncmp(entry->d_name, base, stem) == 0 &&
 		    strncmp(entry->d_name, base, keep) != 0)
-			(void)unlinkat(dirfd(dir), entry->d_name, 0);
+			(void)unlinkat(fd, entry->d_name, 0);
 	}
 	closedir(dir);
 }
