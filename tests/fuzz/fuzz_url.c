@@ -52,7 +52,8 @@ require_origin(const struct url *u)
 		buf_put_char(&origin, ':');
 		buf_put(&origin, u->port);
 	} else {
-		FUZZ_REQUIRE(span_equal(u->port, SPAN("80")));
+		FUZZ_REQUIRE(
+		    span_equal(u->port, u->secure ? SPAN("443") : SPAN("80")));
 	}
 	FUZZ_REQUIRE(span_equal(buf_span(&origin), u->origin));
 	buf_fini(&origin);
@@ -64,13 +65,17 @@ require_same(const struct url *u, struct span text)
 	struct buf whole = { 0 };
 	struct url again;
 
-	buf_put(&whole, SPAN("http://"));
+	size_t scheme = u->secure ? strlen("https://") : strlen("http://");
+
+	buf_put_cstr(&whole, u->secure ? "https://" : "http://");
 	buf_put(&whole, u->origin);
 	buf_put(&whole, u->target);
 	/* A path that is not there is "/". */
 	FUZZ_REQUIRE(whole.len == text.len || whole.len == text.len + 1);
-	FUZZ_REQUIRE(memcmp(whole.ptr + 7, text.ptr + 7, text.len - 7) == 0);
+	FUZZ_REQUIRE(memcmp(whole.ptr + scheme, text.ptr + scheme,
+			 text.len - scheme) == 0);
 	FUZZ_REQUIRE(url_read(&again, buf_span(&whole)) == NULL);
+	FUZZ_REQUIRE(again.secure == u->secure);
 	FUZZ_REQUIRE(span_equal(again.host, u->host));
 	FUZZ_REQUIRE(span_equal(again.port, u->port));
 	FUZZ_REQUIRE(span_equal(again.origin, u->origin));
