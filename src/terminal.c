@@ -28,6 +28,15 @@ terminal_has_colours(int fd)
 	return isatty(fd) && term != NULL && strcmp(term, "dumb") != 0;
 }
 
+bool
+terminal_shows_progress(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDERR_FILENO) && term != NULL &&
+	    strcmp(term, "dumb") != 0;
+}
+
 /* The bytes of the character that text begins with, which is not empty. */
 static size_t
 character_len(struct span text)
@@ -108,6 +117,16 @@ terminal_print_lines(FILE *out, struct span text)
 		text.ptr += one.len;
 		text.len -= one.len;
 	}
+}
+
+void
+terminal_progress(struct span text)
+{
+	/* In the last column some terminals would begin another line. */
+	(void)fputc('\r', stderr);
+	(void)terminal_print(stderr, text,
+	    (size_t)terminal_size(STDERR_FILENO).columns - 1);
+	(void)fputs("\033[K", stderr);
 }
 
 int
