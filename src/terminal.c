@@ -143,8 +143,11 @@ terminal_begin(struct terminal *t, int fd, FILE *out)
 	if (tcsetattr(fd, TCSADRAIN, &now) != 0)
 		return -errno;
 	t->fd = fd;
-	/* xterm's control sequences: the alternate screen, the cursor hidden. */
-	(void)fputs("\033[?1049h\033[?25l\033[H\033[2J", out);
+	/*
+	 * xterm's control sequences: the alternate screen, the cursor hidden, and
+	 * what is too wide cut off, or it would push the rest down.
+	 */
+	(void)fputs("\033[?1049h\033[?25l\033[?7l\033[H\033[2J", out);
 	return 0;
 }
 
@@ -153,7 +156,7 @@ terminal_end(struct terminal *t)
 {
 	if (t->fd < 0)
 		return;
-	(void)fputs("\033[?25h\033[?1049l", t->out);
+	(void)fputs("\033[?7h\033[?25h\033[?1049l", t->out);
 	(void)fflush(t->out);
 	(void)tcsetattr(t->fd, TCSADRAIN, &t->before);
 	t->fd = -1;
