@@ -455,5 +455,9 @@ main(int argc, char **argv)
 	free(bench.owned);
 	buf_fini(&bench.headers);
 	buf_fini(&text);
-	return fflush(stdout) == 0 ? status : 1;
+	if (fflush(stdout) == 0)
+		return status;
+	(void)fprintf(stderr, "peal-bench: standard output: %s\n",
+	    strerror(errno));
+	return 1;
 }

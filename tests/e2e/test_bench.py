@@ -285,9 +285,15 @@ def a_wrong_path_or_process_is_told(place):
     one_line(bench(place, "--publish", here + "/nowhere", here + "/events?channel={}"),
              UNAVAILABLE, "status 404")
     one_line(bench(place, "--publish", here + "/events", here + "/events?channel={}"),
-             UNAVAILABLE, "status 403")
+             UNAVAILABLE, "status 403: {", 'the role \\"publish\\" is not granted here"}')
     one_line(bench(place, "--watch", "gone=%d:nobody" % site.peal.pid, *urls(site.port)),
-             UNAVAILABLE, "gone")
+             UNAVAILABLE, "--watch gone: ")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        result = subprocess.run([place.bench_path, "--idle", "100ms", here + "/events?channel={}"],
+                                stdout=full, stderr=subprocess.PIPE, universal_newlines=True,
+                                timeout=LIMIT)
+    equal((result.returncode, result.stderr),
+          (1, "peal-bench: standard output: No space left on device\n"), "of a full device")
 
 
 # ---- Against services that do wrong -----------------------------------------
