@@ -348,14 +348,16 @@ show_progress(void *context, const struct load *l)
 
 	(void)context;
 	setting_say(&text, "%s", phases[l->phase]);
-	if (l->phase != LOAD_DRAINING && done > 0 && done <= all)
+	if (done > all)
+		done = all;
+	if (l->phase != LOAD_DRAINING && done > 0)
 		setting_say(&text, ", %.0f s left",
 		    seconds * (double)(all - done) / (double)done);
 	setting_say(&text, ": %u streams, %llu published, %llu delivered",
 	    l->crowd.open - l->crowd.ended,
 	    (unsigned long long)l->tally.published,
 	    (unsigned long long)l->tally.deliveries);
-	if (l->phase == LOAD_RUNNING && seconds > 0)
+	if (l->phase == LOAD_RUNNING && l->plan->idle_ms == 0)
 		setting_say(&text, ", %.0f/s",
 		    (double)l->tally.deliveries / seconds);
 	terminal_progress(buf_span(&text));
