@@ -187,6 +187,19 @@ def check_finds_a_garbled_arena(place):
 
 
 @case
+def an_arena_that_was_cut_is_told_with_what_to_do(place):
+    peal = place.direct()
+    equal(peal.process.stop(), [], "left behind")
+    os.truncate(place.arena, 0)
+    result = place.pealctl("status")
+    equal(result.returncode, UNAVAILABLE, "exit status")
+    check("peal.fcgi makes it anew when it starts" in result.stderr, "said: %r", result.stderr)
+    # Which is true.
+    place.direct()
+    done(place.pealctl("check"), "check")
+
+
+@case
 def without_an_arena_it_says_so_and_makes_none(place):
     folder = os.path.dirname(place.arena)
     for named in (folder, place.arena):
