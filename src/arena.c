@@ -304,7 +304,8 @@ find_file(struct arena *a, uint64_t size, struct geometry *g,
 			return 0;
 		if (size == 0)
 			return fail(why, ENOTSUP, a->path,
-			    "has another format, or was cut");
+			    "has another format, or was cut; peal.fcgi makes "
+			    "it anew when it starts");
 		close(a->fd);
 		a->fd = -1;
 	}

@@ -4,16 +4,16 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "setting.h"
+#include "terminal.h"
 
 void
 diagnosis_init(struct diagnosis *d)
 {
 	*d = (struct diagnosis){
 		.server = REMEDY_UNKNOWN,
-		.progress = isatty(STDERR_FILENO),
+		.progress = terminal_shows_progress(),
 	};
 }
 
@@ -28,8 +28,22 @@ diagnosis_fini(struct diagnosis *d)
 void
 diagnosis_step(const struct diagnosis *d, const char *what)
 {
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "%s ...", what);
 	if (d->progress)
-		(void)fprintf(stderr, "%s ...\n", what);
+		terminal_progress(span_of(text));
+}
+
+void
+diagnosis_wait(const struct diagnosis *d, const char *what, uint64_t left_ms)
+{
+	char text[64];
+
+	(void)snprintf(text, sizeof(text), "%s ... %llu s left", what,
+	    (unsigned long long)((left_ms + 999) / 1000));
+	if (d->progress)
+		terminal_progress(span_of(text));
 }
 
 __attribute__((format(printf, 2, 0))) static void
@@ -60,8 +74,6 @@ diagnosis_find(struct diagnosis *d, enum remedy_ailment ailment,
 	buf_put_char(out, '\n');
 	remedy_put(out, ailment, d->server, "    ");
 	d->count++;
-	if (d->progress)
-		(void)fprintf(stderr, "    %s\n", remedy_code(ailment));
 }
 
 void
@@ -186,6 +198,8 @@ diagnosis_print(struct diagnosis *d, FILE *out)
 {
 	int rc = buf_error(&d->findings);
 
+	if (d->progress)
+		terminal_progress(span_of(""));
 	if (rc == 0)
 		rc = buf_error(&d->notes);
 	if (rc != 0)

@@ -6,6 +6,7 @@
 #define PEAL_DIAGNOSIS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "buf.h"
@@ -25,8 +26,10 @@ struct diagnosis {
 void diagnosis_init(struct diagnosis *d);
 void diagnosis_fini(struct diagnosis *d);
 
-/* Say what is looked at next. */
+/* Say what is looked at next; and how long it takes at most, where that is long. */
 void diagnosis_step(const struct diagnosis *d, const char *what);
+void diagnosis_wait(const struct diagnosis *d, const char *what,
+    uint64_t left_ms);
 
 /* Add a finding: what was seen, as printf() would, on one line. */
 void diagnosis_find(struct diagnosis *d, enum remedy_ailment ailment,

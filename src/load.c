@@ -87,6 +87,7 @@ watch(struct load *l, size_t offset, bool memory, struct buf *why)
 		if (rc != 0 &&
 		    !(rc == -ESRCH &&
 			offset == offsetof(struct load_watch, before))) {
+			buf_put_cstr(why, "--watch ");
 			buf_put_cstr(why, w->name);
 			buf_put(why, SPAN(": "));
 			buf_put_cstr(why, strerror(-rc));

@@ -21,6 +21,7 @@
 #include "outcome.h"
 #include "setting.h"
 #include "table.h"
+#include "terminal.h"
 #include "url.h"
 
 #define WATCHES_MAX 8
@@ -302,6 +303,34 @@ make_plan(struct bench *b, struct load_plan *plan)
 	plan->watch_count = b->watch_count;
 }
 
+/* How much of the phase is done, of how much: streams, events or nanoseconds. */
+static uint64_t
+done_of(const struct load *l, uint64_t elapsed_ns, uint64_t *all)
+{
+	const struct load_plan *plan = l->plan;
+	uint64_t readers = plan->crowd.subscribers - plan->crowd.stalled;
+
+	if (l->phase == LOAD_FILLING) {
+		*all = (uint64_t)plan->replay * plan->crowd.channels;
+		return l->sent;
+	}
+	if (l->phase == LOAD_OPENING) {
+		*all = plan->crowd.subscribers;
+		return l->crowd.open;
+	}
+	if (plan->replay > 0) {
+		*all = readers * plan->replay;
+		return l->tally.deliveries;
+	}
+	if (plan->idle_ms == 0 && plan->events > 0) {
+		*all = plan->events;
+		return l->sent;
+	}
+	*all =
+	    (plan->idle_ms > 0 ? plan->idle_ms : plan->duration_ms) * 1000000;
+	return elapsed_ns;
+}
+
 static void
 show_progress(void *context, const struct load *l)
 {
@@ -311,19 +340,28 @@ show_progress(void *context, const struct load *l)
 		[LOAD_RUNNING] = "running",
 		[LOAD_DRAINING] = "waiting for the rest",
 	};
+	uint64_t elapsed_ns = clock_measure_ns() - l->begun_ns;
+	double seconds = (double)elapsed_ns / 1e9;
+	uint64_t all;
+	uint64_t done = done_of(l, elapsed_ns, &all);
+	struct buf text = { 0 };
 
 	(void)context;
-	(void)fprintf(stderr,
-	    "\r%s: %u streams, %llu published, %llu delivered\033[K",
-	    phases[l->phase], l->crowd.open - l->crowd.ended,
+	setting_say(&text, "%s", phases[l->phase]);
+	if (done > all)
+		done = all;
+	if (l->phase != LOAD_DRAINING && done > 0)
+		setting_say(&text, ", %.0f s left",
+		    seconds * (double)(all - done) / (double)done);
+	setting_say(&text, ": %u streams, %llu published, %llu delivered",
+	    l->crowd.open - l->crowd.ended,
 	    (unsigned long long)l->tally.published,
 	    (unsigned long long)l->tally.deliveries);
-}
-
-static void
-end_progress(void)
-{
-	(void)fputs("\r\033[K", stderr);
+	if (l->phase == LOAD_RUNNING && l->plan->idle_ms == 0)
+		setting_say(&text, ", %.0f/s",
+		    (double)l->tally.deliveries / seconds);
+	terminal_progress(buf_span(&text));
+	buf_fini(&text);
 }
 
 static int
@@ -370,11 +408,11 @@ run(struct bench *b)
 	if (read_urls(b, &plan) != 0)
 		return EX_USAGE;
 	make_plan(b, &plan);
-	bool progress = !b->quiet && isatty(STDERR_FILENO);
+	bool progress = !b->quiet && terminal_shows_progress();
 	plan.progress = progress ? show_progress : NULL;
 	int rc = load_run(&load, &plan, &why);
 	if (progress)
-		end_progress();
+		terminal_progress(span_of(""));
 	if (rc == 0 && b->json)
 		rc = print_json(&load);
 	else if (rc == 0)
@@ -419,5 +457,9 @@ main(int argc, char **argv)
 	free(bench.owned);
 	buf_fini(&bench.headers);
 	buf_fini(&text);
-	return fflush(stdout) == 0 ? status : 1;
+	if (fflush(stdout) == 0)
+		return status;
+	(void)fprintf(stderr, "peal-bench: standard output: %s\n",
+	    strerror(errno));
+	return 1;
 }

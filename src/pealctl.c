@@ -195,8 +195,9 @@ read_verb(struct reading *r)
 	ctl->argc--;
 	if (ctl->argc < verb->least ||
 	    (verb->most >= 0 && ctl->argc > verb->most)) {
-		(void)setting_refuse(&r->place, NULL, "usage: pealctl %s %s",
-		    verb->name, verb->arguments);
+		(void)setting_refuse(&r->place, NULL,
+		    "usage: pealctl %s%s%s; try --help", verb->name,
+		    verb->arguments[0] != '\0' ? " " : "", verb->arguments);
 		return NULL;
 	}
 	return check_options(r, verb) == 0 ? verb : NULL;

@@ -256,6 +256,7 @@ press_send(struct press *p, uint32_t count, uint64_t due_ns)
 	one->busy = true;
 	p->busy++;
 	client_begin(&one->client, false);
+	one->said_len = 0;
 	put_request(p, one, count, due_ns);
 	int rc = post(one);
 	if (rc != 0)
@@ -275,12 +276,45 @@ go_on_sending(struct press_one *one)
 		failed(one, client_error(&one->client, rc));
 }
 
+/* Keep what an answer says of a failure. */
+static void
+keep(struct press_one *one, struct span piece)
+{
+	size_t room = sizeof(one->said) - one->said_len;
+	size_t len = piece.len < room ? piece.len : room;
+
+	if (len > 0 && one->client.response.status >= 300) {
+		memcpy(one->said + one->said_len, piece.ptr, len);
+		one->said_len += len;
+	}
+}
+
+/* The answer is whole.  JSON and plain text tell in words what is wrong. */
+static void
+complete(struct press_one *one)
+{
+	const struct response *r = &one->client.response;
+	struct span type = response_field(r, SPAN("Content-Type"));
+	bool told =
+	    span_starts_nocase(type, SPAN("application/problem+json")) ||
+	    span_starts_nocase(type, SPAN("text/plain"));
+	char why[32 + sizeof(one->said)];
+	int len = snprintf(why, sizeof(why), "status %d%s", r->status,
+	    told && one->said_len > 0 ? ": " : "");
+
+	for (size_t i = 0; told && i < one->said_len; i++) {
+		unsigned char c = (unsigned char)one->said[i];
+		why[len++] = c >= 0x20 && c < 0x7f ? (char)c : '.';
+	}
+	why[len] = '\0';
+	answered(one, r->status >= 200 && r->status < 300, why);
+}
+
 static void
 receive(struct press_one *one)
 {
 	struct response *r = &one->client.response;
 	char bytes[ROOM];
-	char status[32];
 	ssize_t len = client_receive(&one->client, bytes, sizeof(bytes));
 
 	if (len == -EAGAIN)
@@ -300,15 +334,13 @@ receive(struct press_one *one)
 	struct span in = { bytes, (size_t)len };
 	struct span piece;
 	while (response_read(r, &in, &piece))
-		continue;
+		keep(one, piece);
 	if (len == 0)
 		response_end(r);
-	if (r->state == RESPONSE_DONE) {
-		(void)snprintf(status, sizeof(status), "status %d", r->status);
-		answered(one, r->status >= 200 && r->status < 300, status);
-	} else if (r->state == RESPONSE_BROKEN) {
+	if (r->state == RESPONSE_DONE)
+		complete(one);
+	else if (r->state == RESPONSE_BROKEN)
 		failed(one, "the connection was closed");
-	}
 }
 
 void

@@ -40,6 +40,8 @@ struct press_one {
 	bool kept;	   /* its connection has had an answer before */
 	uint64_t *numbers; /* of the events under way */
 	uint32_t count;
+	char said[200]; /* how the answer's body begins, if it is no 200 */
+	size_t said_len;
 	struct press_one *next_idle;
 };
 

@@ -142,6 +142,21 @@ has_beaten(void *context)
 	    s->stream->state != VISIT_UNDER_WAY;
 }
 
+/* Until it has beaten or patience ends, telling each second how much is left. */
+static void
+listen_to(struct patient *p, struct visit *v, struct silence *silence)
+{
+	uint64_t left_ms = p->plan->patience_ms;
+	bool over = false;
+
+	do {
+		uint64_t slice_ms = left_ms < 1000 ? left_ms : 1000;
+		diagnosis_wait(&p->diagnosis, "listening to silence", left_ms);
+		over = visit_wait(&v, 1, has_beaten, silence, slice_ms);
+		left_ms -= slice_ms;
+	} while (!over && left_ms > 0);
+}
+
 void
 strain_silence(struct patient *p)
 {
@@ -149,10 +164,8 @@ strain_silence(struct patient *p)
 	struct diagnosis *g = &p->diagnosis;
 	struct silence silence = { v, v->events.comments };
 
-	diagnosis_step(g, "listening to silence");
 	if (v->state == VISIT_UNDER_WAY)
-		(void)visit_wait(&v, 1, has_beaten, &silence,
-		    p->plan->patience_ms);
+		listen_to(p, v, &silence);
 	if (v->state == VISIT_UNDER_WAY) {
 		if (v->events.comments == silence.comments)
 			diagnosis_note(g,

@@ -68,7 +68,7 @@ tail_read(struct tail *t)
 
 static int
 tail_join(struct tail *t, const struct span *names, size_t count,
-    struct span since)
+    struct event_resume since)
 {
 	struct follow_join joins[FOLLOW_READER_MAX];
 	struct follow_joined joined;
@@ -78,8 +78,8 @@ tail_join(struct tail *t, const struct span *names, size_t count,
 			.name = names[i],
 			.cookie = (uint32_t)i,
 		};
-	int rc = follow_join(t->store, clock_read(), joins, count,
-	    event_resume_parse(since), &joined);
+	int rc =
+	    follow_join(t->store, clock_read(), joins, count, since, &joined);
 	if (rc != 0)
 		return rc;
 	if (joined.gap)
@@ -110,10 +110,12 @@ tail_loop(struct tail *t, int inbox)
 	struct pollfd fds[] = {
 		{ .fd = inbox, .events = POLLIN },
 		{ .fd = signalfd(-1, &signals, SFD_CLOEXEC), .events = POLLIN },
+		/* POLLERR when the other end of a pipe is closed. */
+		{ .fd = fileno(t->out), .events = 0 },
 	};
 	int rc = tail_read(t);
-	while (rc == 0 && fds[1].revents == 0) {
-		if (poll(fds, 2, -1) < 0 && errno != EINTR)
+	while (rc == 0 && fds[1].revents == 0 && fds[2].revents == 0) {
+		if (poll(fds, 3, -1) < 0 && errno != EINTR)
 			rc = -errno;
 		if (fds[0].revents != 0) {
 			wake_drain(t->store, inbox);
@@ -126,7 +128,7 @@ tail_loop(struct tail *t, int inbox)
 
 int
 tail_run(struct store *store, const struct span *names, size_t count,
-    struct span since, FILE *out, struct buf *why)
+    struct event_resume since, FILE *out, struct buf *why)
 {
 	struct tail t = { .store = store,
 		.out = out,
@@ -147,6 +149,8 @@ tail_run(struct store *store, const struct span *names, size_t count,
 		rc = tail_loop(&t, inbox);
 	free(t.page.bytes);
 	wake_detach(store, inbox);
+	if (rc != 0 && ferror(out) != 0)
+		buf_put_cstr(why, "standard output: ");
 	if (rc != 0)
 		buf_put_cstr(why, strerror(-rc));
 	return rc;

@@ -8,17 +8,17 @@
 #include <stdio.h>
 
 #include "buf.h"
+#include "event.h"
 #include "span.h"
 #include "store.h"
 
 /*
  * Print the events of up to FOLLOW_READER_MAX channels to out, as they go on the
- * wire, until SIGINT or SIGTERM or until nobody reads out.  since is a resume
- * point, or empty.  What is lost is told on standard error.
+ * wire, until SIGINT or SIGTERM or until nobody reads out.  since is readable.  What is lost is told on standard error.
  *
  * Returns 0, or -errno with why telling.
  */
 int tail_run(struct store *store, const struct span *names, size_t count,
-    struct span since, FILE *out, struct buf *why);
+    struct event_resume since, FILE *out, struct buf *why);
 
 #endif

@@ -28,6 +28,15 @@ terminal_has_colours(int fd)
 	return isatty(fd) && term != NULL && strcmp(term, "dumb") != 0;
 }
 
+bool
+terminal_shows_progress(void)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(STDERR_FILENO) && term != NULL &&
+	    strcmp(term, "dumb") != 0;
+}
+
 /* The bytes of the character that text begins with, which is not empty. */
 static size_t
 character_len(struct span text)
@@ -110,6 +119,16 @@ terminal_print_lines(FILE *out, struct span text)
 	}
 }
 
+void
+terminal_progress(struct span text)
+{
+	/* In the last column some terminals would begin another line. */
+	(void)fputc('\r', stderr);
+	(void)terminal_print(stderr, text,
+	    (size_t)terminal_size(STDERR_FILENO).columns - 1);
+	(void)fputs("\033[K", stderr);
+}
+
 int
 terminal_begin(struct terminal *t, int fd, FILE *out)
 {
@@ -124,8 +143,11 @@ terminal_begin(struct terminal *t, int fd, FILE *out)
 	if (tcsetattr(fd, TCSADRAIN, &now) != 0)
 		return -errno;
 	t->fd = fd;
-	/* xterm's control sequences: the alternate screen, the cursor hidden. */
-	(void)fputs("\033[?1049h\033[?25l\033[H\033[2J", out);
+	/*
+	 * xterm's control sequences: the alternate screen, the cursor hidden, and
+	 * what is too wide cut off, or it would push the rest down.
+	 */
+	(void)fputs("\033[?1049h\033[?25l\033[?7l\033[H\033[2J", out);
 	return 0;
 }
 
@@ -134,7 +156,7 @@ terminal_end(struct terminal *t)
 {
 	if (t->fd < 0)
 		return;
-	(void)fputs("\033[?25h\033[?1049l", t->out);
+	(void)fputs("\033[?7h\033[?25h\033[?1049l", t->out);
 	(void)fflush(t->out);
 	(void)tcsetattr(t->fd, TCSADRAIN, &t->before);
 	t->fd = -1;

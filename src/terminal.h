@@ -43,6 +43,15 @@ size_t terminal_print(FILE *out, struct span text, size_t columns);
 /* As terminal_print(), with the lines that the text, which is UTF-8, has. */
 void terminal_print_lines(FILE *out, struct span text);
 
+/* Whether standard error is a terminal that can show how far a program is. */
+bool terminal_shows_progress(void);
+
+/*
+ * Show how far it is, on one line of standard error, in place of what was shown
+ * last; with an empty text it is wiped.
+ */
+void terminal_progress(struct span text);
+
 /* A screen of one's own, from terminal_begin() to terminal_end(). */
 struct terminal {
 	int fd; /* keys are read from it; -1: none was begun */

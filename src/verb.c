@@ -144,6 +144,18 @@ do_check(struct ctl *ctl)
 	return count == 0 && ctl->store.damaged == 0 ? 0 : 1;
 }
 
+/* What --since says.  Returns 0 or EX_USAGE. */
+static int
+read_since(const struct ctl *ctl, struct event_resume *since)
+{
+	*since = event_resume_parse(span_of(ctl->since));
+	return since->kind != EVENT_RESUME_UNREADABLE
+	    ? 0
+	    : verb_complain(EX_USAGE, "--since",
+		  "neither an event's ID nor milliseconds since 1970, nor "
+		  "\"earliest\"");
+}
+
 static int
 append(struct ctl *ctl, struct span channel, struct span body)
 {
@@ -182,8 +194,10 @@ do_publish(struct ctl *ctl)
 		buf_put_cstr(&data, ctl->argv[2]);
 	else
 		rc = file_read_open(STDIN_FILENO, DATA_MAX, &data);
-	if (rc == 0 && !span_is_utf8(buf_span(&data)))
-		rc = -EILSEQ;
+	if (rc == 0 && !span_is_utf8(buf_span(&data))) {
+		buf_fini(&data);
+		return verb_complain(1, "the data", "is not UTF-8");
+	}
 	sse_event(&body, topic, buf_span(&data));
 	if (rc == 0)
 		rc = buf_error(&body);
@@ -198,9 +212,12 @@ static int
 do_tail(struct ctl *ctl)
 {
 	struct span names[FOLLOW_READER_MAX];
+	struct event_resume since;
 	struct buf why = { 0 };
 	size_t count = 0;
 
+	if (read_since(ctl, &since) != 0)
+		return EX_USAGE;
 	if (ctl->argc > FOLLOW_READER_MAX)
 		return verb_complain(EX_USAGE, "tail",
 		    "takes 64 channels at most");
@@ -216,8 +233,7 @@ do_tail(struct ctl *ctl)
 		if (same == count)
 			names[count++] = name;
 	}
-	int rc = tail_run(&ctl->store, names, count, span_of(ctl->since),
-	    stdout, &why);
+	int rc = tail_run(&ctl->store, names, count, since, stdout, &why);
 	buf_put_char(&why, '\0');
 	int status = rc == 0 || buf_error(&why) != 0
 	    ? (rc == 0 ? 0 : 1)
@@ -229,16 +245,13 @@ do_tail(struct ctl *ctl)
 static int
 do_history(struct ctl *ctl)
 {
-	struct event_resume since = event_resume_parse(span_of(ctl->since));
+	struct event_resume since;
 	struct span channel;
 	struct listing l;
 	bool lost;
 
-	if (read_channel(ctl, &channel) != 0)
+	if (read_channel(ctl, &channel) != 0 || read_since(ctl, &since) != 0)
 		return EX_USAGE;
-	if (since.kind == EVENT_RESUME_UNREADABLE)
-		return verb_complain(EX_USAGE, "--since",
-		    "neither an event's ID nor milliseconds since 1970");
 	listing_init(&l, stdout, ctl->json);
 	int rc = browse_expire(&ctl->store, clock_read());
 	if (rc == 0)

@@ -58,7 +58,9 @@ class Screen:
 
     def is_restored(self):
         equal(termios.tcgetattr(self._slave), self.before, "the terminal's settings")
-        for on, off in (("\033[?1049h", "\033[?1049l"), ("\033[?25l", "\033[?25h")):
+        for on, off in (("\033[?1049h", "\033[?1049l"), ("\033[?25l", "\033[?25h"),
+                        ("\033[?7l", "\033[?7h")):
+            check(on in self.text, "%r is not shown", on)
             check(self.text.rfind(off) > self.text.rfind(on), "%r is missing at the end", off)
 
     def close(self):

@@ -4,11 +4,13 @@
 import contextlib
 import json
 import os
+import re
 import socket
 import subprocess
 import threading
 
 from harness import HOST, LIMIT, Failed, case, check, equal, free_port, run
+from screen import screen
 
 USAGE = 64
 UNAVAILABLE = 69
@@ -283,9 +285,15 @@ def a_wrong_path_or_process_is_told(place):
     one_line(bench(place, "--publish", here + "/nowhere", here + "/events?channel={}"),
              UNAVAILABLE, "status 404")
     one_line(bench(place, "--publish", here + "/events", here + "/events?channel={}"),
-             UNAVAILABLE, "status 403")
+             UNAVAILABLE, "status 403: {", 'the role \\"publish\\" is not granted here"}')
     one_line(bench(place, "--watch", "gone=%d:nobody" % site.peal.pid, *urls(site.port)),
-             UNAVAILABLE, "gone")
+             UNAVAILABLE, "--watch gone: ")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        result = subprocess.run([place.bench_path, "--idle", "100ms", here + "/events?channel={}"],
+                                stdout=full, stderr=subprocess.PIPE, universal_newlines=True,
+                                timeout=LIMIT)
+    equal((result.returncode, result.stderr),
+          (1, "peal-bench: standard output: No space left on device\n"), "of a full device")
 
 
 # ---- Against services that do wrong -----------------------------------------
@@ -456,6 +464,43 @@ def a_post_that_fails_is_told_and_its_event_missed(place):
     got = fails(place, service, ["a POST failed: status 500"], failed_posts=1, lost=2,
                 deliveries=38)
     equal(got["published"], 19, "published")
+
+
+def progress(shown):
+    """What was shown of it, each time; all on one line, which is wiped before the table."""
+    before, wiped, _ = shown.text.rpartition("\r\x1b[K")
+    check(wiped and "\n" not in before, "progress is not wiped: %r", shown.text)
+    return [line.replace("\x1b[K", "") for line in before.split("\r")[1:]]
+
+
+@case
+def on_a_terminal_progress_tells_rate_and_time_left(place):
+    site = place.behind_lighttpd()
+    with screen(place, place.bench_path, "--subscribers", "3", "--rate", "50", "--duration", "3s",
+                *urls(site.port)) as shown:
+        equal(shown.ended(), 0, "exit status")
+        check(any(re.match(r"running, [0-3] s left: 3 streams, \d+ published, \d+ delivered, \d+/s$",
+                           line) for line in progress(shown)), "progress: %r", shown.text)
+
+
+@case
+def progress_stays_on_one_line_of_a_narrow_terminal(place):
+    site = place.behind_lighttpd()
+    with screen(place, place.bench_path, "--subscribers", "3", "--idle", "2s",
+                "http://%s:%d/events?channel={}" % (HOST, site.port), columns=30) as shown:
+        equal(shown.ended(), 0, "exit status")
+        lines = progress(shown)
+        check(any(line.startswith("running, ") for line in lines), "progress: %r", shown.text)
+        check(all(len(line) < 30 for line in lines), "too wide: %r", lines)
+
+
+@case
+def quiet_shows_no_progress(place):
+    site = place.behind_lighttpd()
+    with screen(place, place.bench_path, "--quiet", "--subscribers", "3", "--idle", "2s",
+                "http://%s:%d/events?channel={}" % (HOST, site.port)) as shown:
+        equal(shown.ended(), 0, "exit status")
+        check("\x1b" not in shown.text, "shown: %r", shown.text)
 
 
 if __name__ == "__main__":

@@ -448,6 +448,9 @@ def on_a_terminal_it_says_what_it_does(place):
                 "--publish-url=http://%s:%d/publish" % (HOST, site.port), BRIEFLY, FEW) as shown:
         equal(shown.ended(), 0, "exit status")
         shown.shows(r"(?s)opening a stream \.\.\..*publishing \.\.\..*server: lighttpd.*all well")
+        shown.shows(r"\rlistening to silence \.\.\. 1 s left\x1b\[K")
+        # What was shown meanwhile is wiped: it was one line, and the report begins on it.
+        check(re.match(r"[^\n]*\r\x1b\[Kserver: ", shown.text), "left behind: %r", shown.text)
 
 
 if __name__ == "__main__":

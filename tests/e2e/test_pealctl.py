@@ -109,6 +109,43 @@ def tail_since_begins_in_the_past(place):
 
 
 @case
+def tail_ends_when_nobody_reads_it(place):
+    site = place.behind_lighttpd()
+    site.publish("a", 1)
+    tail = subprocess.Popen([place.pealctl_path, "--arena", place.arena, "tail", "--since",
+                             "earliest", "a"], stdout=subprocess.PIPE, **place.as_service())
+    try:
+        check(tail.stdout.readline().startswith(b"id: "), "no event")
+        tail.stdout.close()
+        # Without another event that it could not print.
+        wait_for(lambda: tail.poll() is not None, "the end of tail")
+        equal(tail.returncode, 0, "exit status")
+    finally:
+        tail.kill()
+        tail.wait()
+
+
+@case
+def what_is_wrong_is_named(place):
+    site = place.behind_lighttpd()
+    site.publish("a", 1)
+    for words, text, status, said in (
+            (["tail", "--since", "yesterday", "a"], None, USAGE, "--since: "),
+            (["history", "--since", "yesterday", "a"], None, USAGE, "--since: "),
+            (["channels", "a"], None, USAGE, "usage: pealctl channels; try --help"),
+            (["publish", "a", "t", b"\xff"], None, 1, "the data: is not UTF-8")):
+        result = place.pealctl(*words, text=text)
+        equal((result.returncode, result.stdout), (status, ""), "%r" % (words,))
+        check(said in result.stderr, "%r is not said: %r", said, result.stderr)
+    with open("/dev/full", "w", encoding="ascii") as full:
+        result = subprocess.run([place.pealctl_path, "--arena", place.arena, "tail", "--since",
+                                 "earliest", "a"], stdout=full, stderr=subprocess.PIPE,
+                                timeout=LIMIT, **place.as_service())
+    equal((result.returncode, result.stderr),
+          (1, b"pealctl: standard output: No space left on device\n"), "tail of a full device")
+
+
+@case
 def status_is_json_when_asked(place):
     site = place.behind_lighttpd("--workers", "2")
     for _ in range(3):
@@ -147,6 +184,19 @@ def check_finds_a_garbled_arena(place):
     result = place.pealctl("check")
     check(result.returncode > 0, "exit status %d", result.returncode)
     check((result.stdout + result.stderr).strip(), "nothing is said")
+
+
+@case
+def an_arena_that_was_cut_is_told_with_what_to_do(place):
+    peal = place.direct()
+    equal(peal.process.stop(), [], "left behind")
+    os.truncate(place.arena, 0)
+    result = place.pealctl("status")
+    equal(result.returncode, UNAVAILABLE, "exit status")
+    check("peal.fcgi makes it anew when it starts" in result.stderr, "said: %r", result.stderr)
+    # Which is true.
+    place.direct()
+    done(place.pealctl("check"), "check")
 
 
 @case
