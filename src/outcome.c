@@ -57,9 +57,14 @@ outcome_print(FILE *out, const struct load *l)
 
 	(void)fprintf(out, "%u streams, opened in %.2f s\n", l->crowd.open,
 	    seconds(l->open_ns));
-	(void)fprintf(out, "%llu events published in %.2f s: %.0f/s\n",
-	    (unsigned long long)t->published, seconds(l->ran_ns),
-	    ratio((double)t->published * 1e9, l->ran_ns));
+	if (l->plan->replay > 0)
+		(void)fprintf(out,
+		    "%u events of each channel replayed in %.2f s\n",
+		    l->plan->replay, seconds(l->ran_ns));
+	else
+		(void)fprintf(out, "%llu events published in %.2f s: %.0f/s\n",
+		    (unsigned long long)t->published, seconds(l->ran_ns),
+		    ratio((double)t->published * 1e9, l->ran_ns));
 	(void)fprintf(out, "%llu deliveries: %.0f/s\n",
 	    (unsigned long long)t->deliveries,
 	    ratio((double)t->deliveries * 1e9, l->ran_ns));

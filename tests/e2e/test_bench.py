@@ -162,6 +162,16 @@ def a_replay_gives_everybody_all_there_is(place):
 
 
 @case
+def a_replay_s_table_says_what_was_replayed(place):
+    site = place.behind_lighttpd()
+    result = bench(place, "--subscribers", 3, "--replay", 20, "--resume", "earliest",
+                   *urls(site.port))
+    equal((result.returncode, result.stderr), (0, ""), "exit status and standard error")
+    check("20 events of each channel replayed in " in result.stdout
+          and "published in" not in result.stdout, "it says %r", result.stdout)
+
+
+@case
 def stalled_readers_are_not_waited_for(place):
     site = place.behind_lighttpd()
     got = passes(place, site.port, "--subscribers", 10, "--stalled", 4, "--events", 50)
