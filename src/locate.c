@@ -18,21 +18,20 @@
 #define USUAL_ARENAS "/dev/shm/peal-*/arena"
 
 static bool
-is_there(const char *path)
+is_there(const char *path, struct stat *st)
 {
-	struct stat st;
-
-	return lstat(path, &st) == 0 && S_ISREG(st.st_mode);
+	return lstat(path, st) == 0 && S_ISREG(st->st_mode);
 }
 
 int
 locate_arena(char *path, size_t room)
 {
+	struct stat st;
 	int rc = options_default_arena(path, room);
 
 	if (rc == 0 && getenv("RUNTIME_DIRECTORY") == NULL &&
-	    sizeof(SERVICE_ARENA) <= room && !is_there(path) &&
-	    is_there(SERVICE_ARENA))
+	    sizeof(SERVICE_ARENA) <= room && !is_there(path, &st) &&
+	    is_there(SERVICE_ARENA, &st))
 		memcpy(path, SERVICE_ARENA, sizeof(SERVICE_ARENA));
 	return rc;
 }
@@ -55,7 +54,7 @@ put_arena(struct buf *text, const char *before, const char *path)
 {
 	struct stat st;
 
-	if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode))
+	if (!is_there(path, &st))
 		return;
 	const struct passwd *owner = getpwuid(st.st_uid);
 	setting_say(text, "%s%s (%s)", text->len > 0 ? ", " : before, path,

@@ -17,24 +17,27 @@ terminal_size(int fd)
 	return (struct terminal_size){ size.ws_col, size.ws_row };
 }
 
+/* A terminal that knows control sequences. */
+static bool
+is_capable(int fd)
+{
+	const char *term = getenv("TERM");
+
+	return isatty(fd) && term != NULL && strcmp(term, "dumb") != 0;
+}
+
 bool
 terminal_has_colours(int fd)
 {
 	const char *no_color = getenv("NO_COLOR");
-	const char *term = getenv("TERM");
 
-	if (no_color != NULL && no_color[0] != '\0')
-		return false;
-	return isatty(fd) && term != NULL && strcmp(term, "dumb") != 0;
+	return (no_color == NULL || no_color[0] == '\0') && is_capable(fd);
 }
 
 bool
 terminal_shows_progress(void)
 {
-	const char *term = getenv("TERM");
-
-	return isatty(STDERR_FILENO) && term != NULL &&
-	    strcmp(term, "dumb") != 0;
+	return is_capable(STDERR_FILENO);
 }
 
 /* The bytes of the character that text begins with, which is not empty. */
