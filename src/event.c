@@ -1,5 +1,7 @@
 #include "event.h"
 
+#include <string.h>
+
 #include <errno.h>
 
 uint64_t
@@ -47,6 +49,15 @@ event_id_print(uint64_t id, char out[EVENT_ID_CHARS])
 
 	out[len++] = '-';
 	return len + print_u64(id & EVENT_COUNTER_MAX, out + len);
+}
+
+size_t
+event_id_line(uint64_t id, char out[EVENT_ID_LINE_MAX])
+{
+	memcpy(out, "id: ", 4);
+	size_t len = 4 + event_id_print(id, out + 4);
+	out[len++] = '\n';
+	return len;
 }
 
 /* Read a number as print_u64() writes it: no leading zero. */

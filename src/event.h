@@ -41,6 +41,16 @@ uint64_t event_id_next(uint64_t last, uint64_t now_ms);
 /* Print id.  Returns the number of bytes written; no NUL is added. */
 size_t event_id_print(uint64_t id, char out[EVENT_ID_CHARS]);
 
+/* Bytes of the longest id line, "id: <id>\n". */
+#define EVENT_ID_LINE_MAX (4 + EVENT_ID_CHARS + 1)
+
+/*
+ * Write "id: <id>\n", with which the event's block begins on the wire.  Returns
+ * the number of bytes.
+ * Source: WHATWG HTML, "Server-sent events", "Parsing an event stream".
+ */
+size_t event_id_line(uint64_t id, char out[EVENT_ID_LINE_MAX]);
+
 /*
  * Read "<ms>-<n>" as event_id_print() writes it.
  *

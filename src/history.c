@@ -5,7 +5,6 @@
 
 #include "event.h"
 #include "pool.h"
-#include "sse.h"
 
 static void
 raise_mark(_Atomic uint64_t *mark, uint64_t id)
@@ -211,8 +210,8 @@ history_add(struct arena *a, struct layout_block *channel, uint64_t id,
 bool
 history_is_framed(const struct arena *a, const struct layout_block *event)
 {
-	char line[SSE_ID_LINE_MAX];
-	size_t line_len = sse_id_line(event->event.id, line);
+	char line[EVENT_ID_LINE_MAX];
+	size_t line_len = event_id_line(event->event.id, line);
 	char end[2];
 
 	return event->event.len >= line_len + sizeof(end) &&

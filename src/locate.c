@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "options.h"
+#include "path.h"
 #include "setting.h"
 
 /* RuntimeDirectory= of peal.service. */
@@ -27,7 +27,7 @@ int
 locate_arena(char *path, size_t room)
 {
 	struct stat st;
-	int rc = options_default_arena(path, room);
+	int rc = path_default(path, room);
 
 	if (rc == 0 && getenv("RUNTIME_DIRECTORY") == NULL &&
 	    sizeof(SERVICE_ARENA) <= room && !is_there(path, &st) &&

@@ -9,7 +9,7 @@
 #include "buf.h"
 
 /*
- * The arena when nobody names one: options_default_arena(), or that of
+ * The arena when nobody names one: path_default(), or that of
  * peal.service, /run/peal/arena, where $RUNTIME_DIRECTORY is not set and only
  * the latter is there.  path has room bytes.
  *

@@ -11,9 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "amount.h"
 #include "conf.h"
 #include "file.h"
+#include "path.h"
 #include "setting.h"
 #include "table.h"
 
@@ -26,6 +28,48 @@
 
 static void put_help(struct buf *out);
 static void put_version(struct buf *out);
+
+/* Into an unsigned, a set of enum grant_role. */
+static int
+set_roles(const struct setting_place *place, const struct setting *s,
+    void *field, const char *value)
+{
+	struct span bad;
+
+	if (grant_roles_parse(span_of(value), field, &bad) != 0)
+		return setting_refuse(place, s,
+		    "\"%.*s\" is not a role (subscribe, publish or status)",
+		    (int)bad.len, bad.ptr);
+	return 0;
+}
+
+/* Into a struct reply_cors, which gets one more. */
+static int
+set_origin(const struct setting_place *place, const struct setting *s,
+    void *field, const char *value)
+{
+	struct reply_cors *cors = field;
+
+	if (strcmp(value, "*") != 0 && !address_is_origin(value))
+		return setting_refuse(place, s,
+		    "\"%s\" is not an origin (* or SCHEME://HOST[:PORT], "
+		    "without a path)",
+		    value);
+	if (cors->count == REPLY_ORIGINS_MAX)
+		return setting_refuse(place, s, "there are more than %d",
+		    REPLY_ORIGINS_MAX);
+	char *copy;
+	int rc = setting_string(place, s, &copy, value);
+	if (rc != 0)
+		return rc;
+	/* A browser sends the scheme and the host in lower case. */
+	for (char *c = copy; *c != '\0'; c++) {
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	}
+	cors->origins[cors->count++] = span_of(copy);
+	return 0;
+}
 
 #define AT(member) .offset = offsetof(struct options, member)
 
@@ -78,11 +122,11 @@ static const struct setting rows[] = {
 	{ "channel-param", "NAME", setting_name, AT(channel_param),
 	    .initial = "channel",
 	    .help = "the query parameter that names channels" },
-	{ "roles", "LIST", setting_roles, AT(roles), .initial = "subscribe",
+	{ "roles", "LIST", set_roles, AT(roles), .initial = "subscribe",
 	    .help = "what all may do: subscribe, publish, status" },
 	{ "publish-key-file", "FILE", setting_name, AT(publish_key_file),
 	    .shown = "none", .help = "keys that may publish, one a line" },
-	{ "cors-origin", "ORIGIN", setting_origin, AT(cors), .shown = "none",
+	{ "cors-origin", "ORIGIN", set_origin, AT(cors), .shown = "none",
 	    .help = "a web origin that may read, or *; may repeat" },
 	{ "log", "LEVEL", setting_level, AT(log), .initial = "notice",
 	    .help = "error, warning, notice, info or debug" },
@@ -174,7 +218,7 @@ read_command_line(struct reader *r)
 		if (row->local)
 			continue;
 		/* The command line's origins replace the file's. */
-		if (row->set == setting_origin && !origins) {
+		if (row->set == set_origin && !origins) {
 			r->o->cors.count = 0;
 			origins = true;
 		}
@@ -274,22 +318,6 @@ read_config(struct reader *r)
 	return error;
 }
 
-int
-options_default_arena(char *path, size_t room)
-{
-	const char *folder = getenv("RUNTIME_DIRECTORY");
-	int len;
-
-	/* systemd.exec(5): several folders are parted by colons. */
-	if (folder != NULL && folder[0] != '\0')
-		len = snprintf(path, room, "%.*s/arena",
-		    (int)strcspn(folder, ":"), folder);
-	else
-		len = snprintf(path, room, "/dev/shm/peal-%lu/arena",
-		    (unsigned long)geteuid());
-	return len < 0 || (size_t)len >= room ? -ENAMETOOLONG : 0;
-}
-
 static int
 set_arena(struct reader *r)
 {
@@ -298,7 +326,7 @@ set_arena(struct reader *r)
 
 	if (r->o->arena != NULL)
 		return 0;
-	if (options_default_arena(path, sizeof(path)) != 0)
+	if (path_default(path, sizeof(path)) != 0)
 		return setting_refuse(&r->place, row,
 		    "$RUNTIME_DIRECTORY is too long");
 	return set(r, row, path);

@@ -88,12 +88,4 @@ int options_reload_keys(struct options *o, struct buf *text);
 
 void options_fini(struct options *o);
 
-/*
- * Where the arena is when nobody says: $RUNTIME_DIRECTORY/arena, else
- * /dev/shm/peal-UID/arena.  path has room bytes.
- *
- * Returns 0 or -ENAMETOOLONG.
- */
-int options_default_arena(char *path, size_t room);
-
 #endif

@@ -9,9 +9,7 @@
 
 #include "address.h"
 #include "amount.h"
-#include "grant.h"
 #include "log.h"
-#include "reply.h"
 
 /* Append to the text, on one line whatever the arguments hold. */
 __attribute__((format(printf, 2, 0))) static void
@@ -180,19 +178,6 @@ setting_mode(const struct setting_place *place, const struct setting *s,
 }
 
 int
-setting_roles(const struct setting_place *place, const struct setting *s,
-    void *field, const char *value)
-{
-	struct span bad;
-
-	if (grant_roles_parse(span_of(value), field, &bad) != 0)
-		return setting_refuse(place, s,
-		    "\"%.*s\" is not a role (subscribe, publish or status)",
-		    (int)bad.len, bad.ptr);
-	return 0;
-}
-
-int
 setting_level(const struct setting_place *place, const struct setting *s,
     void *field, const char *value)
 {
@@ -223,32 +208,6 @@ setting_listen(const struct setting_place *place, const struct setting *s,
 		    value);
 	}
 	return setting_string(place, s, field, value);
-}
-
-int
-setting_origin(const struct setting_place *place, const struct setting *s,
-    void *field, const char *value)
-{
-	struct reply_cors *cors = field;
-
-	if (strcmp(value, "*") != 0 && !address_is_origin(value))
-		return setting_refuse(place, s,
-		    "\"%s\" is not an origin (* or SCHEME://HOST[:PORT], "
-		    "without a path)",
-		    value);
-	if (cors->count == REPLY_ORIGINS_MAX)
-		return setting_refuse(place, s, "there are more than %d",
-		    REPLY_ORIGINS_MAX);
-	char *copy = own(place, value);
-	if (copy == NULL)
-		return setting_refuse(place, s, "out of memory");
-	/* A browser sends the scheme and the host in lower case. */
-	for (char *c = copy; *c != '\0'; c++) {
-		if (*c >= 'A' && *c <= 'Z')
-			*c = (char)(*c - 'A' + 'a');
-	}
-	cors->origins[cors->count++] = span_of(copy);
-	return 0;
 }
 
 int

@@ -54,11 +54,9 @@ setting_set setting_size;   /* uint64_t, bytes */
 setting_set setting_time;   /* uint64_t, milliseconds */
 setting_set setting_number; /* uint32_t or unsigned */
 setting_set setting_mode;   /* unsigned: octal, at most 0777 */
-setting_set setting_roles;  /* unsigned, a set of enum grant_role */
 setting_set setting_level;  /* enum log_level */
 setting_set
     setting_listen; /* char *: a path with a '/', or a socket's address */
-setting_set setting_origin; /* struct reply_cors, which gets one more */
 setting_set setting_header; /* struct buf, which gets one more line */
 setting_set setting_flag;   /* bool: yes or no */
 

@@ -5,21 +5,12 @@
 /* Bytes of an unreadable resume point that the gap event repeats. */
 #define ASKED_MAX 64
 
-size_t
-sse_id_line(uint64_t id, char out[SSE_ID_LINE_MAX])
-{
-	memcpy(out, "id: ", 4);
-	size_t len = 4 + event_id_print(id, out + 4);
-	out[len++] = '\n';
-	return len;
-}
-
 static void
 put_id_line(struct buf *out, uint64_t id)
 {
-	char line[SSE_ID_LINE_MAX];
+	char line[EVENT_ID_LINE_MAX];
 
-	buf_put(out, (struct span){ line, sse_id_line(id, line) });
+	buf_put(out, (struct span){ line, event_id_line(id, line) });
 }
 
 static bool

@@ -12,12 +12,6 @@
 #include "event.h"
 #include "span.h"
 
-/* Bytes of the longest id line, "id: <id>\n". */
-#define SSE_ID_LINE_MAX (4 + EVENT_ID_CHARS + 1)
-
-/* Write "id: <id>\n".  Returns the number of bytes. */
-size_t sse_id_line(uint64_t id, char out[SSE_ID_LINE_MAX]);
-
 /*
  * Append the rest of an event's block: "event: <topic>\n" unless topic is
  * empty, a "data: " line for each line of data (CR, LF and CRLF end a line;

@@ -10,7 +10,6 @@
 #include "registry.h"
 #include "repair.h"
 #include "section.h"
-#include "sse.h"
 
 /* Expired events an append clears away for each it adds, so that the work is
  * spread and an idle channel's history goes all the same. */
@@ -218,7 +217,7 @@ check_size(const struct arena *a, const struct append *append)
 
 	for (size_t i = 0; i < append->count; i++)
 		blocks += 2 +
-		    pool_chain_len(append->events[i].body.len + SSE_ID_LINE_MAX,
+		    pool_chain_len(append->events[i].body.len + EVENT_ID_LINE_MAX,
 			LAYOUT_EVENT_BYTES);
 	return blocks > a->block_count / 2 ? -EMSGSIZE : 0;
 }
@@ -229,8 +228,8 @@ append_one(struct arena *a, struct clock_now now,
     const struct store_event *event, uint64_t id)
 {
 	struct layout_block *channel;
-	char line[SSE_ID_LINE_MAX];
-	struct span id_line = { line, sse_id_line(id, line) };
+	char line[EVENT_ID_LINE_MAX];
+	struct span id_line = { line, event_id_line(id, line) };
 	uint64_t stamp = atomic_load(&a->header->stamp_ms);
 
 	/* A channel with the longest name takes two blocks. */

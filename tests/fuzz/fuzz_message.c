@@ -29,7 +29,7 @@ judge_event(const struct message_event *event, enum message_type type)
 	struct naive e = { 0 };
 	struct span rest = event->data;
 	struct span value;
-	char line[SSE_ID_LINE_MAX];
+	char line[EVENT_ID_LINE_MAX];
 
 	FUZZ_REQUIRE(event_channel_fault(event->channel) == NULL);
 	FUZZ_REQUIRE(event_topic_fault(event->topic) == NULL);
@@ -41,7 +41,7 @@ judge_event(const struct message_event *event, enum message_type type)
 		FUZZ_REQUIRE(memchr(value.ptr, '\n', value.len) == NULL);
 	}
 	buf_put(&out,
-	    (struct span){ line, sse_id_line(event_id_make(1, 2), line) });
+	    (struct span){ line, event_id_line(event_id_make(1, 2), line) });
 	sse_event(&out, event->topic, event->data);
 	naive_read(&e, buf_span(&out));
 	FUZZ_REQUIRE(e.dispatched == 1 && !e.retry);

@@ -172,9 +172,9 @@ do_append(struct model *m, struct wake *w)
 			.stamp_ms = m->stamp_ms,
 			.channel = channels[i],
 		};
-		char line[SSE_ID_LINE_MAX];
+		char line[EVENT_ID_LINE_MAX];
 		buf_put(&e->bytes,
-		    (struct span){ line, sse_id_line(last, line) });
+		    (struct span){ line, event_id_line(last, line) });
 		buf_put(&e->bytes, buf_span(&bodies[i]));
 		buf_fini(&bodies[i]);
 	}

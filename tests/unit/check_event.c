@@ -319,6 +319,17 @@ START_TEST(topic_has_at_most_255_bytes)
 }
 END_TEST
 
+START_TEST(id_line_is_the_printed_id)
+{
+	char out[EVENT_ID_LINE_MAX];
+
+	size_t len = event_id_line(event_id_make(1779525621000, 7), out);
+
+	unit_assert_span(((struct span){ out, len }), "id: 1779525621000-7\n");
+	ck_assert_uint_eq(event_id_line(UINT64_MAX, out), EVENT_ID_LINE_MAX);
+}
+END_TEST
+
 UNIT_MAIN("event", id_orders_by_millisecond_then_counter,
     next_id_takes_the_clock_when_it_moved_on,
     next_id_counts_within_a_millisecond,
@@ -328,8 +339,8 @@ UNIT_MAIN("event", id_orders_by_millisecond_then_counter,
     clock_beyond_the_range_still_gives_rising_ids,
     last_number_of_all_does_not_wrap,
     id_is_printed_as_milliseconds_hyphen_counter, longest_id_fills_its_room,
-    what_is_printed_can_be_read, other_forms_of_an_id_are_refused,
-    resume_point_is_read_in_every_form,
+    id_line_is_the_printed_id, what_is_printed_can_be_read,
+    other_forms_of_an_id_are_refused, resume_point_is_read_in_every_form,
     bare_time_of_a_seen_event_does_not_bring_it_again, channel_name_is_checked,
     channel_name_has_at_most_255_bytes, topic_is_checked,
     topic_has_at_most_255_bytes)

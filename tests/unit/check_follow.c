@@ -372,13 +372,13 @@ START_TEST(bytes_are_the_events_as_they_go_on_the_wire)
 	struct fixture_worker w;
 	struct listening l;
 	struct buf wire = { 0 };
-	char line[SSE_ID_LINE_MAX];
+	char line[EVENT_ID_LINE_MAX];
 	make_worker(&w);
 	join(&w, &l, "a", NULL, live);
 	for (uint64_t n = 1; n <= 2; n++) {
 		uint64_t id = append_at(&w, "a", n);
 		/* cppcheck-suppress legacyUninitvar ; it is filled in here */
-		buf_put(&wire, (struct span){ line, sse_id_line(id, line) });
+		buf_put(&wire, (struct span){ line, event_id_line(id, line) });
 		buf_put(&wire, FIXTURE_BODY);
 	}
 

@@ -24,8 +24,8 @@ make_channel(struct store *s, const char *name)
 static void
 add_stamped(struct store *s, const char *name, uint64_t id, uint64_t stamp_ms)
 {
-	char line[SSE_ID_LINE_MAX];
-	size_t len = sse_id_line(id, line);
+	char line[EVENT_ID_LINE_MAX];
+	size_t len = event_id_line(id, line);
 
 	ck_assert_int_eq(history_add(&s->arena, make_channel(s, name), id,
 			     stamp_ms, (struct span){ line, len },

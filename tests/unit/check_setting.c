@@ -4,9 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "grant.h"
 #include "log.h"
-#include "reply.h"
 #include "setting.h"
 
 /* A place that takes what is said and what is kept. */
@@ -271,21 +269,6 @@ START_TEST(mode_is_octal)
 }
 END_TEST
 
-START_TEST(role_that_is_none_is_named)
-{
-	struct scene s;
-	unsigned roles = 0;
-	scene_make(&s);
-
-	ck_assert_int_eq(set(&s, setting_roles, &roles, "status publish"), 0);
-	ck_assert_uint_eq(roles, GRANT_STATUS | GRANT_PUBLISH);
-	ck_assert_int_eq(set(&s, setting_roles, &roles, "status admin"),
-	    -EINVAL);
-	ck_assert(says(&s, "\"admin\""));
-	scene_end(&s);
-}
-END_TEST
-
 START_TEST(level_that_is_none_is_refused)
 {
 	struct scene s;
@@ -352,45 +335,6 @@ START_TEST(path_of_a_socket_has_room_for_107_bytes)
 }
 END_TEST
 
-START_TEST(origins_gather_in_lower_case)
-{
-	struct scene s;
-	struct reply_cors cors = { .count = 0 };
-	scene_make(&s);
-
-	ck_assert_int_eq(set(&s, setting_origin, &cors,
-			     "HTTPS://Example.ORG:8443"),
-	    0);
-	ck_assert_int_eq(set(&s, setting_origin, &cors, "*"), 0);
-	ck_assert_int_eq(set(&s, setting_origin, &cors, "https://a.org/"),
-	    -EINVAL);
-	ck_assert_int_eq(set(&s, setting_origin, &cors, "a.org"), -EINVAL);
-
-	ck_assert_uint_eq(cors.count, 2);
-	unit_assert_span(cors.origins[0], "https://example.org:8443");
-	unit_assert_span(cors.origins[1], "*");
-	scene_end(&s);
-}
-END_TEST
-
-START_TEST(origin_too_many_is_refused)
-{
-	struct scene s;
-	struct reply_cors cors = { .count = 0 };
-	scene_make(&s);
-
-	for (int i = 0; i < REPLY_ORIGINS_MAX; i++)
-		ck_assert_int_eq(set(&s, setting_origin, &cors,
-				     "https://a.org"),
-		    0);
-
-	ck_assert_int_eq(set(&s, setting_origin, &cors, "https://a.org"),
-	    -EINVAL);
-	ck_assert_uint_eq(cors.count, REPLY_ORIGINS_MAX);
-	scene_end(&s);
-}
-END_TEST
-
 START_TEST(flag_is_yes_or_no_or_alone)
 {
 	static const struct {
@@ -427,7 +371,6 @@ UNIT_MAIN("setting", refusal_names_program_place_option_and_reason,
     string_is_a_copy_that_is_owned, name_is_not_empty,
     size_is_read_within_its_range, time_without_a_unit_is_in_the_option_s_own,
     refused_range_tells_the_range, number_writes_no_further_than_its_field,
-    mode_is_octal, role_that_is_none_is_named, level_that_is_none_is_refused,
+    mode_is_octal, level_that_is_none_is_refused,
     listening_place_is_a_path_or_an_address,
-    path_of_a_socket_has_room_for_107_bytes, origins_gather_in_lower_case,
-    origin_too_many_is_refused, flag_is_yes_or_no_or_alone)
+    path_of_a_socket_has_room_for_107_bytes, flag_is_yes_or_no_or_alone)

@@ -142,17 +142,6 @@ assert_round_trip(struct span topic, struct span data)
 	buf_fini(&stream);
 }
 
-START_TEST(id_line_is_the_printed_id)
-{
-	char out[SSE_ID_LINE_MAX];
-
-	size_t len = sse_id_line(event_id_make(1779525621000, 7), out);
-
-	unit_assert_span(((struct span){ out, len }), "id: 1779525621000-7\n");
-	ck_assert_uint_eq(sse_id_line(UINT64_MAX, out), SSE_ID_LINE_MAX);
-}
-END_TEST
-
 START_TEST(event_has_its_lines_in_order)
 {
 	struct buf out = { 0 };
@@ -492,7 +481,7 @@ START_TEST(heartbeat_is_a_comment)
 }
 END_TEST
 
-UNIT_MAIN("sse", id_line_is_the_printed_id, event_has_its_lines_in_order,
+UNIT_MAIN("sse", event_has_its_lines_in_order,
     event_without_topic_has_no_event_line, each_kind_of_break_parts_data_lines,
     what_a_parser_makes_something_of_stays_data,
     break_outside_the_data_is_not_looked_at, null_data_is_an_empty_event,
