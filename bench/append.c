@@ -23,13 +23,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "amount.h"
-#include "buf.h"
-#include "clock.h"
-#include "registry.h"
-#include "sse.h"
-#include "status.h"
-#include "store.h"
+#include "arena/registry.h"
+#include "arena/status.h"
+#include "arena/store.h"
+#include "base/amount.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "wire/sse.h"
 
 #define BATCH_MAX 1000
 #define NAME_CHARS 32

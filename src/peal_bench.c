@@ -14,15 +14,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "amount.h"
-#include "buf.h"
-#include "clock.h"
-#include "load.h"
-#include "outcome.h"
-#include "setting.h"
-#include "table.h"
-#include "terminal.h"
-#include "url.h"
+#include "base/amount.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/setting.h"
+#include "base/table.h"
+#include "base/terminal.h"
+#include "bench/load.h"
+#include "bench/outcome.h"
+#include "wire/url.h"
 
 #define WATCHES_MAX 8
 #define CONNECTIONS_USUAL 64

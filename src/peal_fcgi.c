@@ -8,13 +8,13 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "clock.h"
-#include "listener.h"
-#include "log.h"
-#include "options.h"
-#include "store.h"
-#include "supervisor.h"
-#include "worker.h"
+#include "arena/store.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/listener.h"
+#include "server/options.h"
+#include "server/supervisor.h"
+#include "server/worker.h"
 
 static void
 say(FILE *to, const struct buf *text)

@@ -14,14 +14,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "amount.h"
-#include "buf.h"
-#include "clock.h"
-#include "locate.h"
-#include "setting.h"
-#include "store.h"
-#include "table.h"
-#include "verb.h"
+#include "arena/store.h"
+#include "base/amount.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/setting.h"
+#include "base/table.h"
+#include "ctl/locate.h"
+#include "ctl/verb.h"
 
 static void put_help(struct buf *out);
 

@@ -28,15 +28,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "follow.h"
-#include "history.h"
-#include "pool.h"
-#include "repair.h"
-#include "sse.h"
-#include "status.h"
-#include "store.h"
-#include "verify.h"
-#include "wake.h"
+#include "arena/follow.h"
+#include "arena/history.h"
+#include "arena/pool.h"
+#include "arena/repair.h"
+#include "arena/status.h"
+#include "arena/store.h"
+#include "arena/verify.h"
+#include "arena/wake.h"
+#include "wire/sse.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1

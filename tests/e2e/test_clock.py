@@ -19,7 +19,7 @@ from steady import nothing_is_lost_over
 HOUR = 3600 * 1000
 # Back below where it began, and far ahead; the last one stays in the past.
 STEPS = [5 * HOUR, -9 * HOUR, 30 * HOUR, -30 * HOUR, 24 * HOUR, -1, -48 * HOUR]
-# The lock's, in src/layout.h; a test below notices when it is not there.
+# The lock's, in src/arena/layout.h; a test below notices when it is not there.
 MUTEX = 256
 LOCK_SECONDS = 2
 

@@ -15,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "buf.h"
-#include "span.h"
+#include "base/buf.h"
+#include "base/span.h"
 
 /* The target's name, which is that of its corpus folder and dictionary. */
 extern const char fuzz_name[];

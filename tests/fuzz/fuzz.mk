@@ -12,12 +12,12 @@ compile = @echo "  FUZZ    " $@ && $(FUZZ_CC) -std=c17 -O2 -g \
 	-fno-omit-frame-pointer $(sanitize) -fsanitize=fuzzer-no-link $(coverage) \
 	-D_GNU_SOURCE -DHAVE_CONFIG_H $(INCLUDES) -MMD -MP -c -o $@ $<
 objects = $(patsubst src/%.c,fuzz/%.o,$(filter %.c,$(SOURCES)))
+folders = $(sort $(dir $(objects)))
 programs = $(FUZZ_TARGETS:%=fuzz/fuzz_%)
 replays = $(FUZZ_TARGETS:%=fuzz/replay_%)
 
 # Half of the time of fuzz_arena went into noting what is compared with what.
-$(patsubst %,fuzz/%.o,target_arena arena pool history registry repair section \
-	store follow status verify): coverage = -fno-sanitize-coverage=trace-cmp
+fuzz/target_arena.o $(filter fuzz/arena/%,$(objects)): coverage = -fno-sanitize-coverage=trace-cmp
 
 run: $(programs) $(replays)
 	@FUZZ_TARGETS="$(FUZZ_TARGETS)" sh $(srcdir)/tests/fuzz/run
@@ -28,7 +28,7 @@ fuzz/fuzz_%: fuzz/target_%.o $(objects)
 fuzz/replay_%: fuzz/target_%.o fuzz/replay.o $(objects)
 	@$(FUZZ_CC) $(sanitize) -o $@ $^ $(LDLIBS)
 
-fuzz/%.o: $(srcdir)/src/%.c | fuzz
+fuzz/%.o: $(srcdir)/src/%.c | $(folders)
 	$(compile)
 
 fuzz/target_%.o: $(srcdir)/tests/fuzz/fuzz_%.c | fuzz
@@ -37,9 +37,9 @@ fuzz/target_%.o: $(srcdir)/tests/fuzz/fuzz_%.c | fuzz
 fuzz/replay.o: $(srcdir)/tests/fuzz/replay.c | fuzz
 	$(compile)
 
-fuzz:
+fuzz $(folders):
 	mkdir -p $@
 
 .PHONY: run
 .SECONDARY:
--include $(wildcard fuzz/*.d)
+-include $(wildcard fuzz/*.d fuzz/*/*.d)

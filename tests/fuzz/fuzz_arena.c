@@ -15,13 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "follow.h"
+#include "arena/follow.h"
 #include "fuzz.h"
-#include "repair.h"
-#include "sse.h"
-#include "status.h"
-#include "store.h"
-#include "verify.h"
+#include "arena/repair.h"
+#include "arena/status.h"
+#include "arena/store.h"
+#include "arena/verify.h"
+#include "wire/sse.h"
 
 const char fuzz_name[] = "arena";
 

@@ -7,7 +7,7 @@
  * one in every two pieces; each piece is overwritten or gone once it
  * has been read.
  */
-#include "eventsource.h"
+#include "wire/eventsource.h"
 
 #include "fuzz.h"
 #include "naive.h"

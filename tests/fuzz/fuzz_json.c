@@ -14,7 +14,7 @@
 #include <json-c/json.h>
 
 #include "fuzz.h"
-#include "jsontext.h"
+#include "base/jsontext.h"
 
 const char fuzz_name[] = "json";
 

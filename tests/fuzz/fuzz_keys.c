@@ -8,7 +8,7 @@
 #include <errno.h>
 
 #include "fuzz.h"
-#include "grant.h"
+#include "wire/grant.h"
 
 const char fuzz_name[] = "keys";
 

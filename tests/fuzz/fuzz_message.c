@@ -12,11 +12,11 @@
  */
 #include <errno.h>
 
-#include "event.h"
+#include "base/event.h"
 #include "naive.h"
-#include "jsontext.h"
-#include "message.h"
-#include "sse.h"
+#include "base/jsontext.h"
+#include "wire/message.h"
+#include "wire/sse.h"
 
 const char fuzz_name[] = "message";
 

@@ -9,12 +9,12 @@
  *     no control character.
  *   - Line by line, conf_line() gives parts of the line.
  */
-#include "options.h"
+#include "server/options.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "conf.h"
+#include "base/conf.h"
 #include "fuzz.h"
 
 const char fuzz_name[] = "options";

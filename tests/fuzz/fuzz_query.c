@@ -6,7 +6,7 @@
  * sent.
  */
 #include "fuzz.h"
-#include "query.h"
+#include "wire/query.h"
 
 const char fuzz_name[] = "query";
 

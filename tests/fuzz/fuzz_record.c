@@ -12,8 +12,8 @@
 #include <errno.h>
 
 #include "fuzz.h"
-#include "gate.h"
-#include "record.h"
+#include "server/gate.h"
+#include "wire/record.h"
 
 const char fuzz_name[] = "record";
 

@@ -16,14 +16,14 @@
 #include <errno.h>
 #include <json-c/json.h>
 
-#include "accept.h"
-#include "event.h"
+#include "base/event.h"
+#include "wire/accept.h"
 #include "naive.h"
-#include "grant.h"
-#include "message.h"
-#include "reply.h"
-#include "request.h"
-#include "sse.h"
+#include "wire/grant.h"
+#include "wire/message.h"
+#include "wire/reply.h"
+#include "wire/request.h"
+#include "wire/sse.h"
 
 const char fuzz_name[] = "request";
 

@@ -12,7 +12,7 @@
  *     follows the response is left.
  */
 #include "fuzz.h"
-#include "response.h"
+#include "wire/response.h"
 
 const char fuzz_name[] = "response";
 

@@ -10,9 +10,9 @@
  */
 #include <json-c/json.h>
 
-#include "event.h"
+#include "base/event.h"
 #include "naive.h"
-#include "sse.h"
+#include "wire/sse.h"
 
 const char fuzz_name[] = "resume";
 

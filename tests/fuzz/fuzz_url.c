@@ -5,7 +5,7 @@
  * they should be; put together they are the same URL, and read the same.
  */
 #include "fuzz.h"
-#include "url.h"
+#include "wire/url.h"
 
 const char fuzz_name[] = "url";
 

@@ -13,13 +13,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "follow.h"
-#include "history.h"
-#include "repair.h"
-#include "sse.h"
-#include "store.h"
-#include "verify.h"
-#include "wake.h"
+#include "arena/follow.h"
+#include "arena/history.h"
+#include "arena/repair.h"
+#include "arena/store.h"
+#include "arena/verify.h"
+#include "arena/wake.h"
+#include "wire/sse.h"
 
 #define CHANNELS 12
 #define PAGE (1 << 20)

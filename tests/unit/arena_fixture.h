@@ -22,9 +22,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "store.h"
-#include "verify.h"
-#include "wake.h"
+#include "arena/store.h"
+#include "arena/verify.h"
+#include "arena/wake.h"
 
 #define FIXTURE_PATH 128
 #define FIXTURE_SIZE ARENA_SIZE_MIN

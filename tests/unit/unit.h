@@ -10,7 +10,7 @@
 #include <check.h>
 #include <stddef.h>
 
-#include "span.h"
+#include "base/span.h"
 
 #define UNIT_COUNT(table) (sizeof(table) / sizeof((table)[0]))
 

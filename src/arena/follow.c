@@ -1,0 +1,374 @@
+#include "arena/follow.h"
+
+#include <errno.h>
+
+#include "arena/history.h"
+#include "arena/pool.h"
+#include "arena/registry.h"
+#include "arena/section.h"
+
+struct join {
+	uint32_t slot;
+	struct clock_now now;
+	struct follow_join *joins;
+	size_t count;
+	struct event_resume resume;
+	struct follow_joined *joined;
+};
+
+/* Make room for a channel with the longest name and a registration. */
+static int
+make_room(struct arena *a)
+{
+	while (pool_left(a) < 3) {
+		int rc = history_evict(a, NULL);
+		/* Only an append has events that may not go. */
+		if (rc == -ENOSPC && a->header->oldest != LAYOUT_NONE)
+			return -EUCLEAN;
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+join_one(struct arena *a, const struct join *join, struct follow_join *one)
+{
+	struct layout_block *listener =
+	    registry_own(a, one->listener, join->slot);
+	struct layout_block *channel;
+
+	if (one->listener != LAYOUT_NONE)
+		return listener == NULL ? -ESTALE
+					: registry_grow(a, listener, 1);
+	int rc = make_room(a);
+	if (rc == 0)
+		rc = history_find_or_make(a, one->name, &channel);
+	if (rc == 0)
+		rc = registry_add(a, channel, join->slot, one->cookie,
+		    &listener);
+	if (rc != 0)
+		return rc;
+	one->listener = pool_number(a, listener);
+	return registry_grow(a, listener, 1);
+}
+
+/* Take back the first count joins. */
+static void
+unjoin(struct arena *a, struct join *join, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		struct layout_block *listener =
+		    registry_own(a, join->joins[i].listener, join->slot);
+		if (listener != NULL)
+			(void)registry_shrink(a, listener);
+	}
+}
+
+/* The channel of a registration that is ours, or NULL. */
+static struct layout_block *
+channel_of(const struct arena *a, uint32_t listener, uint32_t slot)
+{
+	const struct layout_block *b = registry_own(a, listener, slot);
+
+	return b == NULL ? NULL
+			 : pool_block(a, b->listener.channel, LAYOUT_CHANNEL);
+}
+
+/* What the channels have kept and lost, seen from one point. */
+struct outlook {
+	uint64_t oldest;    /* the oldest event after the point; 0: none */
+	uint64_t forgotten; /* the highest id any of them let go */
+};
+
+static int
+look_out(struct arena *a, const struct join *join, uint64_t point,
+    struct outlook *outlook)
+{
+	struct layout_block *event;
+
+	*outlook = (struct outlook){ 0 };
+	for (size_t i = 0; i < join->count; i++) {
+		struct layout_block *channel =
+		    channel_of(a, join->joins[i].listener, join->slot);
+		if (channel == NULL)
+			return -EUCLEAN;
+		int rc = history_expire(a, channel, join->now.boot_ms);
+		if (rc == 0)
+			rc = history_after(a, channel, point, 0, &event);
+		if (rc != 0)
+			return rc;
+		uint64_t mark = atomic_load(&channel->channel.forgotten);
+		join->joins[i].told = mark;
+		if (mark > outlook->forgotten)
+			outlook->forgotten = mark;
+		if (event != NULL &&
+		    (outlook->oldest == 0 || event->event.id < outlook->oldest))
+			outlook->oldest = event->event.id;
+	}
+	return 0;
+}
+
+/* Decide where the stream begins, from what was asked and what is kept. */
+static int
+find_beginning(struct arena *a, const struct join *join)
+{
+	struct follow_joined *out = join->joined;
+	uint64_t last = atomic_load(&a->header->last_id);
+	enum event_resume_kind kind = join->resume.kind;
+	uint64_t point = join->resume.id;
+	struct outlook outlook;
+
+	/* No event of ours has that id: it is from an arena that is gone, whose
+	 * clock was ahead.  Waiting for our ids to pass it would lock the client
+	 * out, and what it missed cannot be told. */
+	if (kind == EVENT_RESUME_AFTER && point > last)
+		kind = EVENT_RESUME_UNREADABLE;
+	if (kind == EVENT_RESUME_NONE ||
+	    (kind == EVENT_RESUME_SINCE && point > last))
+		point = last;
+	if (kind == EVENT_RESUME_EARLIEST || kind == EVENT_RESUME_UNREADABLE)
+		point = 0;
+
+	int rc = look_out(a, join, point, &outlook);
+	if (rc != 0)
+		return rc;
+	/* Just before the oldest event kept, the next resume is exact. */
+	uint64_t before = outlook.oldest == 0 ? last : outlook.oldest - 1;
+	out->told = outlook.forgotten;
+	out->now = last;
+	out->backlog = outlook.oldest != 0;
+	out->gap_id = before;
+	out->gap_from = outlook.oldest == 0 ? last : outlook.oldest;
+	if (kind == EVENT_RESUME_EARLIEST || kind == EVENT_RESUME_UNREADABLE) {
+		out->gap = kind == EVENT_RESUME_UNREADABLE;
+		out->cursor = before;
+		out->hello = before;
+	} else {
+		out->gap = outlook.forgotten > point;
+		out->cursor = out->gap ? before : point;
+		out->hello = point;
+	}
+	return 0;
+}
+
+static int
+join_work(struct arena *a, void *argument)
+{
+	struct join *join = argument;
+	uint32_t known[FOLLOW_READER_MAX];
+	size_t done;
+	int rc = 0;
+
+	for (size_t i = 0; i < join->count; i++)
+		known[i] = join->joins[i].listener;
+	for (done = 0; rc == 0 && done < join->count; done++)
+		rc = join_one(a, join, &join->joins[done]);
+	if (rc == 0)
+		rc = find_beginning(a, join);
+	else
+		done--;
+	if (rc != 0) {
+		unjoin(a, join, done);
+		for (size_t i = 0; i < join->count; i++)
+			join->joins[i].listener = known[i];
+	}
+	return rc;
+}
+
+int
+follow_join(struct store *s, struct clock_now now, struct follow_join *joins,
+    size_t count, struct event_resume resume, struct follow_joined *joined)
+{
+	struct join join = {
+		.slot = s->slot,
+		.now = now,
+		.joins = joins,
+		.count = count,
+		.resume = resume,
+		.joined = joined,
+	};
+
+	if (count == 0 || count > FOLLOW_READER_MAX)
+		return -EINVAL;
+	return section_run(&s->arena, join_work, &join);
+}
+
+struct leave {
+	uint32_t slot;
+	const uint32_t *listeners;
+	size_t count;
+	size_t done; /* so that a second try goes on, not begins again */
+};
+
+static int
+leave_work(struct arena *a, void *argument)
+{
+	struct leave *leave = argument;
+
+	while (leave->done < leave->count) {
+		struct layout_block *listener =
+		    registry_own(a, leave->listeners[leave->done], leave->slot);
+		int rc = listener == NULL ? 0 : registry_shrink(a, listener);
+		if (rc != 0)
+			return rc;
+		leave->done++;
+	}
+	return 0;
+}
+
+int
+follow_leave(struct store *s, const uint32_t *listeners, size_t count)
+{
+	struct leave leave = {
+		.slot = s->slot,
+		.listeners = listeners,
+		.count = count,
+	};
+
+	return section_run(&s->arena, leave_work, &leave);
+}
+
+struct reading {
+	uint32_t slot;
+	struct follow_reader *reader;
+	struct follow_page *page;
+	struct layout_block *next[FOLLOW_READER_MAX]; /* of each channel */
+};
+
+/* Find each channel's first event after the cursor. */
+static int
+begin_reading(const struct arena *a, struct reading *r)
+{
+	const struct follow_reader *reader = r->reader;
+	for (size_t i = 0; i < reader->count; i++) {
+		struct layout_block *channel =
+		    channel_of(a, reader->listeners[i], r->slot);
+		if (channel == NULL)
+			return -ESTALE;
+		uint64_t mark = atomic_load(&channel->channel.forgotten);
+		uint64_t told =
+		    reader->tolds != NULL ? reader->tolds[i] : reader->told;
+		/* What one channel had lost before it was joined says nothing of
+		 * what another has lost since. */
+		if (mark > reader->cursor && mark > told)
+			return -ENODATA;
+		int rc = history_after(a, channel, reader->cursor, reader->hint,
+		    &r->next[i]);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* The channel whose next event is the oldest of all; count when none is left. */
+static size_t
+oldest_next(const struct reading *r)
+{
+	size_t oldest = r->reader->count;
+
+	for (size_t i = 0; i < r->reader->count; i++) {
+		if (r->next[i] != NULL &&
+		    (oldest == r->reader->count ||
+			r->next[i]->event.id < r->next[oldest]->event.id))
+			oldest = i;
+	}
+	return oldest;
+}
+
+int
+follow_copy_event(const struct arena *a, struct follow_page *page,
+    const struct layout_block *event)
+{
+	size_t len = event->event.len;
+
+	/* Callers make as much room as this says: never more than there is. */
+	if (pool_chain_len(len, LAYOUT_EVENT_BYTES) >= a->block_count)
+		return -EUCLEAN;
+	if (len > page->room - page->len || page->marks_len == page->marks_room)
+		return -EMSGSIZE;
+	int rc = pool_read(a, event, event->event.bytes, LAYOUT_EVENT_BYTES,
+	    page->bytes + page->len, len);
+	if (rc != 0)
+		return rc;
+	page->len += len;
+	page->marks[page->marks_len++] =
+	    (struct follow_mark){ .id = event->event.id, .end = page->len };
+	return 0;
+}
+
+static int
+read_work(struct arena *a, void *argument)
+{
+	struct reading *r = argument;
+	struct follow_page *page = r->page;
+	int rc = begin_reading(a, r);
+
+	page->more = false;
+	while (rc == 0) {
+		size_t i = oldest_next(r);
+		if (i == r->reader->count)
+			return 0;
+		struct layout_block *event = r->next[i];
+		rc = follow_copy_event(a, page, event);
+		if (rc == -EMSGSIZE) {
+			page->more = true;
+			page->wanted = event->event.len;
+			return page->marks_len > 0 ? 0 : rc;
+		}
+		if (rc != 0)
+			return rc;
+		r->reader->cursor = event->event.id;
+		r->reader->hint = pool_number(a, event);
+		rc = history_newer(a, event, &r->next[i]);
+	}
+	return rc;
+}
+
+int
+follow_read(struct store *s, struct follow_reader *reader,
+    struct follow_page *page)
+{
+	struct reading reading = {
+		.slot = s->slot,
+		.reader = reader,
+		.page = page,
+	};
+
+	return section_run(&s->arena, read_work, &reading);
+}
+
+struct news {
+	uint32_t slot;
+	uint32_t *cookies;
+	size_t room;
+	size_t count;
+};
+
+static int
+news_work(struct arena *a, void *argument)
+{
+	struct news *news = argument;
+
+	while (news->count < news->room) {
+		int rc =
+		    registry_pop(a, news->slot, &news->cookies[news->count]);
+		if (rc <= 0)
+			return rc;
+		news->count++;
+	}
+	return 0;
+}
+
+int
+follow_news(struct store *s, uint32_t *cookies, size_t room)
+{
+	struct news news = {
+		.slot = s->slot,
+		.cookies = cookies,
+		.room = room,
+	};
+	int rc = section_run(&s->arena, news_work, &news);
+
+	return rc < 0 ? rc : (int)news.count;
+}

@@ -1,0 +1,440 @@
+#include "arena/history.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "arena/pool.h"
+#include "base/event.h"
+
+static void
+raise_mark(_Atomic uint64_t *mark, uint64_t id)
+{
+	if (atomic_load_explicit(mark, memory_order_relaxed) < id)
+		atomic_store_explicit(mark, id, memory_order_release);
+}
+
+uint32_t
+history_hash(const struct arena *a, struct span name)
+{
+	/* FNV-1a with a seed, so that a stranger cannot choose names that share
+	 * a bucket, and a last mix for the low bits that we use. */
+	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ a->header->hash_seed;
+
+	for (size_t i = 0; i < name.len; i++)
+		h = (h ^ (unsigned char)name.ptr[i]) * UINT64_C(0x100000001b3);
+	h ^= h >> 29;
+	h *= UINT64_C(0x9e3779b97f4a7c15);
+	return (uint32_t)(h >> 32);
+}
+
+static struct layout_bucket *
+bucket_of(const struct arena *a, uint32_t hash)
+{
+	return &a->buckets[hash & (a->bucket_count - 1)];
+}
+
+int
+history_name(const struct arena *a, const struct layout_block *channel,
+    char *out, size_t *len)
+{
+	*len = channel->channel.name_len;
+	if (*len > EVENT_CHANNEL_MAX)
+		return -EUCLEAN;
+	return pool_read(a, channel, channel->channel.name, LAYOUT_NAME_BYTES,
+	    out, *len);
+}
+
+int
+history_find(const struct arena *a, struct span name,
+    struct layout_block **channel)
+{
+	uint32_t hash = history_hash(a, name);
+	uint32_t number = bucket_of(a, hash)->channels;
+	char other[EVENT_CHANNEL_MAX];
+	size_t len;
+
+	*channel = NULL;
+	for (uint32_t steps = 0; number != LAYOUT_NONE; steps++) {
+		struct layout_block *b = pool_block(a, number, LAYOUT_CHANNEL);
+		if (b == NULL || steps > a->block_count)
+			return -EUCLEAN;
+		if (b->channel.hash == hash &&
+		    b->channel.name_len == name.len) {
+			int rc = history_name(a, b, other, &len);
+			if (rc != 0)
+				return rc;
+			if (span_equal((struct span){ other, len }, name)) {
+				*channel = b;
+				return 0;
+			}
+		}
+		number = b->channel.next;
+	}
+	return 0;
+}
+
+void
+history_hash_in(struct arena *a, struct layout_block *channel)
+{
+	struct layout_bucket *bucket = bucket_of(a, channel->channel.hash);
+
+	channel->channel.next = bucket->channels;
+	bucket->channels = pool_number(a, channel);
+	a->header->channels++;
+}
+
+int
+history_find_or_make(struct arena *a, struct span name,
+    struct layout_block **channel)
+{
+	int rc = history_find(a, name, channel);
+
+	if (rc != 0 || *channel != NULL)
+		return rc;
+	if (pool_chain_len(name.len, LAYOUT_NAME_BYTES) > pool_left(a))
+		return -ENOSPC;
+	uint32_t number = pool_take(a);
+	if (number == LAYOUT_NONE)
+		return -EUCLEAN;
+	struct layout_block *b = &a->blocks[number];
+	memset(&b->channel, 0, offsetof(struct layout_channel, name));
+	b->channel.hash = history_hash(a, name);
+	b->channel.name_len = (uint32_t)name.len;
+	atomic_store(&b->channel.forgotten, history_forgotten_of(a, name));
+	rc = pool_write(a, number, b->channel.name, LAYOUT_NAME_BYTES, name,
+	    (struct span){ NULL, 0 });
+	if (rc != 0)
+		return rc;
+	pool_commit(b, LAYOUT_CHANNEL);
+	history_hash_in(a, b);
+	*channel = b;
+	return 0;
+}
+
+uint64_t
+history_forgotten_of(const struct arena *a, struct span name)
+{
+	return atomic_load(&bucket_of(a, history_hash(a, name))->forgotten);
+}
+
+void
+history_drop_if_idle(struct arena *a, struct layout_block *channel)
+{
+	struct layout_channel *c = &channel->channel;
+	struct layout_bucket *bucket = bucket_of(a, c->hash);
+	uint32_t number = pool_number(a, channel);
+	uint32_t *link = &bucket->channels;
+
+	if (c->events != 0 || c->listeners != LAYOUT_NONE)
+		return;
+	/* The bucket remembers before the channel is gone: a crash in between
+	 * repeats a mark, the other order would forget one. */
+	raise_mark(&bucket->forgotten, atomic_load(&c->forgotten));
+	for (uint32_t steps = 0; *link != number; steps++) {
+		struct layout_block *b = pool_block(a, *link, LAYOUT_CHANNEL);
+		if (b == NULL || steps > a->block_count)
+			return; /* broken: it stays, and the check finds it */
+		link = &b->channel.next;
+	}
+	*link = c->next;
+	a->header->channels--;
+	pool_give(a, channel);
+}
+
+int
+history_link(struct arena *a, struct layout_block *event)
+{
+	struct layout_header *h = a->header;
+	struct layout_event *e = &event->event;
+	uint32_t number = pool_number(a, event);
+	struct layout_block *channel =
+	    pool_block(a, e->channel, LAYOUT_CHANNEL);
+	struct layout_block *last;
+
+	if (channel == NULL)
+		return -EUCLEAN;
+	struct layout_channel *c = &channel->channel;
+	e->newer = LAYOUT_NONE;
+	e->older = c->newest;
+	e->later = LAYOUT_NONE;
+	e->earlier = h->newest;
+	if (c->newest == LAYOUT_NONE) {
+		c->oldest = number;
+	} else {
+		last = pool_block(a, c->newest, LAYOUT_EVENT);
+		if (last == NULL)
+			return -EUCLEAN;
+		last->event.newer = number;
+	}
+	c->newest = number;
+	c->events++;
+	if (h->newest == LAYOUT_NONE) {
+		h->oldest = number;
+	} else {
+		last = pool_block(a, h->newest, LAYOUT_EVENT);
+		if (last == NULL)
+			return -EUCLEAN;
+		last->event.later = number;
+	}
+	h->newest = number;
+	h->events++;
+	return 0;
+}
+
+int
+history_add(struct arena *a, struct layout_block *channel, uint64_t id,
+    uint64_t stamp_ms, struct span line, struct span body)
+{
+	size_t len = line.len + body.len;
+
+	if (pool_chain_len(len, LAYOUT_EVENT_BYTES) > pool_left(a))
+		return -ENOSPC;
+	uint32_t number = pool_take(a);
+	if (number == LAYOUT_NONE)
+		return -EUCLEAN;
+	struct layout_block *b = &a->blocks[number];
+	b->event = (struct layout_event){
+		.id = id,
+		.stamp_ms = stamp_ms,
+		.channel = pool_number(a, channel),
+		.len = (uint32_t)len,
+	};
+	int rc = pool_write(a, number, b->event.bytes, LAYOUT_EVENT_BYTES, line,
+	    body);
+	if (rc != 0)
+		return rc;
+	pool_commit(b, LAYOUT_EVENT);
+	return history_link(a, b);
+}
+
+bool
+history_is_framed(const struct arena *a, const struct layout_block *event)
+{
+	char line[EVENT_ID_LINE_MAX];
+	size_t line_len = event_id_line(event->event.id, line);
+	char end[2];
+
+	return event->event.len >= line_len + sizeof(end) &&
+	    memcmp(event->event.bytes, line, line_len) == 0 &&
+	    pool_read_end(a, event, event->event.bytes, LAYOUT_EVENT_BYTES,
+		event->event.len, end) == 0 &&
+	    memcmp(end, "\n\n", sizeof(end)) == 0;
+}
+
+/* Take an event out of both lists.  Its block stays as it is. */
+static int
+unlink_event(struct arena *a, struct layout_block *event,
+    struct layout_block *channel)
+{
+	struct layout_header *h = a->header;
+	struct layout_event *e = &event->event;
+	struct layout_channel *c = &channel->channel;
+	struct layout_block *newer = pool_block(a, e->newer, LAYOUT_EVENT);
+	struct layout_block *older = pool_block(a, e->older, LAYOUT_EVENT);
+	struct layout_block *later = pool_block(a, e->later, LAYOUT_EVENT);
+	struct layout_block *earlier = pool_block(a, e->earlier, LAYOUT_EVENT);
+
+	if ((newer == NULL) != (e->newer == LAYOUT_NONE) ||
+	    (older == NULL) != (e->older == LAYOUT_NONE) ||
+	    (later == NULL) != (e->later == LAYOUT_NONE) ||
+	    (earlier == NULL) != (e->earlier == LAYOUT_NONE))
+		return -EUCLEAN;
+	*(newer != NULL ? &newer->event.older : &c->newest) = e->older;
+	*(older != NULL ? &older->event.newer : &c->oldest) = e->newer;
+	*(later != NULL ? &later->event.earlier : &h->newest) = e->earlier;
+	*(earlier != NULL ? &earlier->event.later : &h->oldest) = e->later;
+	c->events--;
+	h->events--;
+	return 0;
+}
+
+int
+history_forget_oldest(struct arena *a, struct layout_block *channel)
+{
+	struct layout_block *event =
+	    pool_block(a, channel->channel.oldest, LAYOUT_EVENT);
+
+	if (event == NULL)
+		return -EUCLEAN;
+	/* The mark first: an event that is gone without a mark would be a gap
+	 * that nobody is told of. */
+	raise_mark(&channel->channel.forgotten, event->event.id);
+	int rc = unlink_event(a, event, channel);
+	if (rc == 0)
+		pool_give(a, event);
+	return rc;
+}
+
+static bool
+is_too_old(const struct arena *a, const struct layout_block *event,
+    uint64_t boot_ms)
+{
+	return event->event.stamp_ms + a->header->max_age_ms <= boot_ms;
+}
+
+int
+history_expire(struct arena *a, struct layout_block *channel, uint64_t boot_ms)
+{
+	while (channel->channel.oldest != LAYOUT_NONE) {
+		const struct layout_block *event =
+		    pool_block(a, channel->channel.oldest, LAYOUT_EVENT);
+		if (event == NULL)
+			return -EUCLEAN;
+		if (!is_too_old(a, event, boot_ms))
+			return 0;
+		int rc = history_forget_oldest(a, channel);
+		if (rc != 0)
+			return rc;
+		a->header->evicted_age++;
+	}
+	return 0;
+}
+
+/* Let go of the oldest event of all. */
+static int
+forget_first(struct arena *a, const struct layout_block *event,
+    const struct layout_block *keep)
+{
+	struct layout_block *channel =
+	    pool_block(a, event->event.channel, LAYOUT_CHANNEL);
+
+	/* Ids rise in both lists, so the first of all is the first of its
+	 * channel. */
+	if (channel == NULL || channel->channel.oldest != a->header->oldest)
+		return -EUCLEAN;
+	int rc = history_forget_oldest(a, channel);
+	if (rc == 0 && channel != keep)
+		history_drop_if_idle(a, channel);
+	return rc;
+}
+
+int
+history_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most)
+{
+	while (most-- > 0 && a->header->oldest != LAYOUT_NONE) {
+		const struct layout_block *event =
+		    pool_block(a, a->header->oldest, LAYOUT_EVENT);
+		if (event == NULL)
+			return -EUCLEAN;
+		if (!is_too_old(a, event, boot_ms))
+			return 0;
+		int rc = forget_first(a, event, NULL);
+		if (rc != 0)
+			return rc;
+		a->header->evicted_age++;
+	}
+	return 0;
+}
+
+int
+history_evict(struct arena *a, const struct layout_block *keep)
+{
+	const struct layout_block *event;
+
+	/* A count of blocks that cannot be would cost all of the history. */
+	if (a->header->used >= a->block_count)
+		return -EUCLEAN;
+	if (a->header->oldest == LAYOUT_NONE)
+		return a->header->newest == LAYOUT_NONE ? -ENOSPC : -EUCLEAN;
+	event = pool_block(a, a->header->oldest, LAYOUT_EVENT);
+	if (event == NULL)
+		return -EUCLEAN;
+	/* What is being added right now does not make room for itself. */
+	if (event->event.id > atomic_load(&a->header->last_id))
+		return -ENOSPC;
+	int rc = forget_first(a, event, keep);
+	if (rc == 0)
+		a->header->evicted_pressure++;
+	return rc;
+}
+
+int
+history_newer(const struct arena *a, const struct layout_block *event,
+    struct layout_block **newer)
+{
+	*newer = NULL;
+	if (event->event.newer == LAYOUT_NONE)
+		return 0;
+	*newer = pool_block(a, event->event.newer, LAYOUT_EVENT);
+	/* Rising ids are what keeps a walk over garbled bytes from circling. */
+	if (*newer == NULL || (*newer)->event.id <= event->event.id)
+		return -EUCLEAN;
+	return 0;
+}
+
+int
+history_after(const struct arena *a, const struct layout_block *channel,
+    uint64_t cursor, uint32_t hint, struct layout_block **event)
+{
+	const struct layout_channel *c = &channel->channel;
+	struct layout_block *b;
+
+	*event = NULL;
+	if (c->newest == LAYOUT_NONE)
+		return 0;
+	b = pool_block(a, c->newest, LAYOUT_EVENT);
+	if (b == NULL)
+		return -EUCLEAN;
+	if (b->event.id <= cursor)
+		return 0;
+
+	const struct layout_block *read = pool_block(a, hint, LAYOUT_EVENT);
+	if (read != NULL && read->event.id == cursor &&
+	    read->event.channel == pool_number(a, channel))
+		return history_newer(a, read, event);
+
+	struct layout_block *oldest = pool_block(a, c->oldest, LAYOUT_EVENT);
+	if (oldest == NULL)
+		return -EUCLEAN;
+	if (oldest->event.id > cursor) {
+		*event = oldest;
+		return 0;
+	}
+	/* Walk back from the newest: as many steps as events to be read. */
+	for (;;) {
+		*event = b;
+		uint64_t id = b->event.id;
+		b = pool_block(a, b->event.older, LAYOUT_EVENT);
+		if (b == NULL || b->event.id >= id)
+			return -EUCLEAN;
+		if (b->event.id <= cursor)
+			return 0;
+	}
+}
+
+/* A caller may have waited so long for the arena to be opened. */
+#define OPENING_MS 60000
+
+void
+history_begin(struct arena *a, struct clock_now now)
+{
+	uint64_t waited = a->header->made_ms - now.wall_ms;
+	uint64_t beginning = waited < OPENING_MS
+	    ? event_id_make(a->header->made_ms, EVENT_COUNTER_MAX)
+	    : event_id_make(now.wall_ms, 0);
+
+	for (uint32_t i = 0; i < a->bucket_count; i++)
+		atomic_store(&a->buckets[i].forgotten, beginning);
+	atomic_store(&a->header->last_id, beginning);
+	clock_boot_id(a->header->boot_id);
+}
+
+void
+history_rebase(struct arena *a, struct clock_now now)
+{
+	unsigned char boot[16];
+
+	clock_boot_id(boot);
+	if (memcmp(boot, a->header->boot_id, sizeof(boot)) == 0)
+		return;
+	for (uint32_t i = 1; i < a->block_count; i++) {
+		struct layout_block *b = pool_block(a, i, LAYOUT_EVENT);
+		if (b == NULL)
+			continue;
+		uint64_t ms = event_id_ms(b->event.id);
+		uint64_t age = ms < now.wall_ms ? now.wall_ms - ms : 0;
+		b->event.stamp_ms = age < now.boot_ms ? now.boot_ms - age : 0;
+	}
+	atomic_store(&a->header->stamp_ms, 0);
+	memcpy(a->header->boot_id, boot, sizeof(boot));
+}

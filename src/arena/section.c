@@ -1,0 +1,36 @@
+#include "arena/section.h"
+
+#include <errno.h>
+
+#include "arena/repair.h"
+
+static void
+repair(struct arena *a, bool whole)
+{
+	repair_arena(a, whole);
+	a->header->repairs++;
+}
+
+int
+section_run(struct arena *a, section_work *work, void *argument)
+{
+	int rc = arena_lock(a);
+
+	if (rc == -EOWNERDEAD) {
+		repair(a, false);
+		arena_consistent(a);
+		rc = 0;
+	}
+	if (rc != 0)
+		return rc;
+	rc = work(a, argument);
+	if (rc == -EUCLEAN) {
+		repair(a, true);
+		rc = work(a, argument);
+		/* What a second failure began must not stay half done. */
+		if (rc == -EUCLEAN)
+			repair(a, true);
+	}
+	arena_unlock(a);
+	return rc;
+}

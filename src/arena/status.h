@@ -1,0 +1,49 @@
+/*
+ * A picture of the arena and its workers at one moment, for those who look on.
+ */
+#ifndef PEAL_STATUS_H
+#define PEAL_STATUS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "arena/store.h"
+#include "base/clock.h"
+
+struct status_worker {
+	uint32_t slot;
+	uint32_t session;
+	int32_t pid;
+	uint64_t since_ms;
+	uint32_t streams;
+	uint64_t totals[5]; /* enum layout_total */
+};
+
+struct status {
+	uint64_t size;
+	uint64_t used;	     /* bytes of blocks in use */
+	uint64_t high_water; /* the most there ever were */
+	uint64_t made_ms;
+	uint32_t channels;
+	uint32_t events;
+	uint64_t max_age_ms;
+	uint32_t max_events;
+	uint64_t evicted_age;
+	uint64_t evicted_count;
+	uint64_t evicted_pressure;
+	uint64_t purged;
+	uint64_t repairs;
+	uint64_t last_id;
+	uint64_t totals[5];
+	struct status_worker *workers; /* the caller frees it */
+	size_t worker_count;
+};
+
+/*
+ * Take the picture.  The caller frees status->workers, also after a failure.
+ *
+ * Returns 0, -ENOMEM, or as section_run().
+ */
+int status_take(struct store *s, struct clock_now now, struct status *status);
+
+#endif

@@ -1,0 +1,458 @@
+#include "arena/store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "arena/history.h"
+#include "arena/pool.h"
+#include "arena/registry.h"
+#include "arena/repair.h"
+#include "arena/section.h"
+
+/* Expired events an append clears away for each it adds, so that the work is
+ * spread and an idle channel's history goes all the same. */
+#define EXPIRE_PER_APPEND 4
+
+/* Add a gone worker's counters to the arena's. */
+static void
+fold_totals(struct arena *a, struct layout_worker *worker)
+{
+	for (size_t i = 0; i < 5; i++)
+		a->header->totals[i] += atomic_exchange(&worker->totals[i], 0);
+	atomic_store(&worker->streams, 0);
+}
+
+static int
+limits_work(struct arena *a, void *argument)
+{
+	const struct store_limits *limits = argument;
+
+	a->header->max_age_ms = limits->max_age_ms;
+	a->header->max_events = limits->max_events;
+	return 0;
+}
+
+/* Blocks behind those in use that are looked at to see whether the count of them is
+ * true: all of them would take the time to touch the whole file. */
+#define FRESH_LOOK 64
+
+static bool
+is_unused_from_fresh(const struct arena *a)
+{
+	uint64_t fresh = a->header->fresh;
+
+	if (fresh == 0)
+		return false;
+	for (uint64_t i = fresh; i < fresh + FRESH_LOOK; i++) {
+		if (i < a->block_count &&
+		    atomic_load(&a->blocks[i].kind) != LAYOUT_FREE)
+			return false;
+	}
+	return true;
+}
+
+int
+store_open(struct store *s, const char *path, uint64_t size,
+    const struct store_limits *limits, struct clock_now now, struct buf *why)
+{
+	struct arena *a = &s->arena;
+
+	s->attached = false;
+	s->damaged = 0;
+	int rc = arena_open(a, path, size, &s->opened, why);
+	if (rc != 0)
+		return rc;
+	if (s->opened != ARENA_SHARED) {
+		/* last_id is 0 only where a first opener died in here. */
+		if (s->opened == ARENA_MADE ||
+		    atomic_load(&a->header->last_id) == 0)
+			history_begin(a, now);
+		/* Nobody is alive: no slot has an owner. */
+		for (uint32_t i = 0; i < a->worker_count; i++) {
+			if (a->workers[i].pid != 0)
+				fold_totals(a, &a->workers[i]);
+			a->workers[i].pid = 0;
+		}
+		history_rebase(a, now);
+		if (s->opened == ARENA_ALONE)
+			s->damaged = repair_arena(a, !is_unused_from_fresh(a));
+		if (a->header->max_events == 0) {
+			a->header->max_events = 1000;
+			a->header->max_age_ms = 20 * 60 * 1000;
+		}
+		arena_settle(a);
+	}
+	if (limits == NULL)
+		return 0;
+	struct store_limits wanted = *limits;
+	return section_run(a, limits_work, &wanted);
+}
+
+void
+store_close(struct store *s)
+{
+	if (s->attached)
+		store_detach(s);
+	arena_close(&s->arena);
+}
+
+struct attach {
+	uint32_t slot;
+	struct clock_now now;
+};
+
+static int
+attach_work(struct arena *a, void *argument)
+{
+	const struct attach *attach = argument;
+	struct layout_worker *worker = &a->workers[attach->slot];
+	int rc = registry_reap(a, attach->slot);
+
+	if (rc != 0)
+		return rc;
+	fold_totals(a, worker);
+	worker->session++;
+	worker->since_ms = attach->now.wall_ms;
+	atomic_store(&worker->drained, 1);
+	atomic_store(&worker->woken, 0);
+	worker->pid = (int32_t)getpid();
+	return 0;
+}
+
+int
+store_attach(struct store *s, uint32_t slot, struct clock_now now)
+{
+	struct attach attach = { .slot = slot, .now = now };
+	int rc = section_run(&s->arena, attach_work, &attach);
+
+	if (rc == 0) {
+		s->slot = slot;
+		s->attached = true;
+	}
+	return rc;
+}
+
+static int
+detach_work(struct arena *a, void *argument)
+{
+	const uint32_t *slot = argument;
+	struct layout_worker *worker = &a->workers[*slot];
+	int rc = registry_reap(a, *slot);
+
+	if (rc == 0) {
+		fold_totals(a, worker);
+		worker->pid = 0;
+	}
+	return rc;
+}
+
+void
+store_detach(struct store *s)
+{
+	(void)section_run(&s->arena, detach_work, &s->slot);
+	arena_disclaim(&s->arena, s->slot);
+	s->attached = false;
+}
+
+struct reap {
+	uint32_t slot;
+	uint32_t session;
+};
+
+static int
+reap_work(struct arena *a, void *argument)
+{
+	const struct reap *reap = argument;
+	struct layout_worker *worker = &a->workers[reap->slot];
+
+	if (worker->session != reap->session || worker->pid == 0)
+		return 0;
+	int rc = registry_reap(a, reap->slot);
+	if (rc == 0) {
+		fold_totals(a, worker);
+		worker->pid = 0;
+	}
+	return rc;
+}
+
+int
+store_reap(struct store *s, uint32_t slot, uint32_t session)
+{
+	struct reap reap = { .slot = slot, .session = session };
+
+	if (slot >= s->arena.worker_count)
+		return -EINVAL;
+	if (s->attached && slot == s->slot)
+		return 0;
+	return section_run(&s->arena, reap_work, &reap);
+}
+
+struct append {
+	struct clock_now now;
+	const struct store_event *events;
+	size_t count;
+	struct store_appended *appended;
+	struct registry_wakes *wakes;
+	bool committed; /* what is left is to tell of it */
+};
+
+/* Make room for blocks by letting go of the oldest events of all. */
+static int
+make_room(struct arena *a, uint32_t blocks, const struct layout_block *keep)
+{
+	while (pool_left(a) < blocks) {
+		int rc = history_evict(a, keep);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static int
+check_size(const struct arena *a, const struct append *append)
+{
+	uint64_t blocks = 0;
+
+	for (size_t i = 0; i < append->count; i++)
+		blocks += 2 +
+		    pool_chain_len(append->events[i].body.len +
+			    EVENT_ID_LINE_MAX,
+			LAYOUT_EVENT_BYTES);
+	return blocks > a->block_count / 2 ? -EMSGSIZE : 0;
+}
+
+/* Write one event; it does not count yet. */
+static int
+append_one(struct arena *a, struct clock_now now,
+    const struct store_event *event, uint64_t id)
+{
+	struct layout_block *channel;
+	char line[EVENT_ID_LINE_MAX];
+	struct span id_line = { line, event_id_line(id, line) };
+	uint64_t stamp = atomic_load(&a->header->stamp_ms);
+
+	/* A channel with the longest name takes two blocks. */
+	int rc = make_room(a, 2, NULL);
+	if (rc == 0)
+		rc = history_find_or_make(a, event->channel, &channel);
+	if (rc == 0)
+		rc = make_room(a,
+		    pool_chain_len(id_line.len + event->body.len,
+			LAYOUT_EVENT_BYTES),
+		    channel);
+	if (rc != 0)
+		return rc;
+	if (stamp < now.boot_ms)
+		stamp = now.boot_ms;
+	atomic_store(&a->header->stamp_ms, stamp);
+	return history_add(a, channel, id, stamp, id_line, event->body);
+}
+
+/* Forget what is over the limits, mark who listens. */
+static int
+append_finish(struct arena *a, struct append *append)
+{
+	struct layout_block *channel;
+	int rc;
+
+	for (size_t i = 0; i < append->count; i++) {
+		rc = history_find(a, append->events[i].channel, &channel);
+		if (rc != 0)
+			return rc;
+		append->appended[i].subscribers = 0;
+		if (channel == NULL)
+			continue;
+		append->appended[i].subscribers = channel->channel.subscribers;
+		while (channel->channel.events > a->header->max_events) {
+			rc = history_forget_oldest(a, channel);
+			if (rc != 0)
+				return rc;
+			a->header->evicted_count++;
+		}
+		rc = registry_mark(a, channel, append->wakes);
+		if (rc != 0)
+			return rc;
+	}
+	if (a->header->wake_all != 0) {
+		for (uint32_t i = 0; i < a->worker_count; i++) {
+			if (a->workers[i].pid != 0)
+				registry_wakes_add(append->wakes, i);
+		}
+		a->header->wake_all = 0;
+	}
+	return 0;
+}
+
+/* Ids from outside must rise over all there are, and within the batch. */
+static int
+check_ids(const struct append *append, uint64_t last)
+{
+	for (size_t i = 0; i < append->count; i++) {
+		uint64_t id = append->events[i].id;
+		if (id == 0)
+			id = event_id_next(last, append->now.wall_ms);
+		/* The last number of all has no next. */
+		if (id <= last)
+			return -ESTALE;
+		last = id;
+	}
+	return 0;
+}
+
+static int
+append_events(struct arena *a, struct append *append)
+{
+	uint64_t last = atomic_load(&a->header->last_id);
+
+	int rc = check_size(a, append);
+	if (rc == 0)
+		rc = check_ids(append, last);
+	if (rc != 0)
+		return rc;
+	rc = history_expire_some(a, append->now.boot_ms,
+	    (uint32_t)append->count * EXPIRE_PER_APPEND);
+	if (rc != 0)
+		return rc;
+	for (size_t i = 0; i < append->count; i++) {
+		const struct store_event *event = &append->events[i];
+		uint64_t id = event->id != 0
+		    ? event->id
+		    : event_id_next(last, append->now.wall_ms);
+		rc = append_one(a, append->now, event, id);
+		if (rc != 0)
+			return rc;
+		append->appended[i].id = id;
+		last = id;
+	}
+	/* This store makes all of them count, at once.  Before it a crash, or a
+	 * failure, leaves none of them. */
+	atomic_store_explicit(&a->header->last_id, last, memory_order_release);
+	append->committed = true;
+	return 0;
+}
+
+static int
+append_work(struct arena *a, void *argument)
+{
+	struct append *append = argument;
+
+	if (!append->committed) {
+		int rc = append_events(a, append);
+		/* What was begun and not committed is taken back. */
+		if (rc == -ENOSPC)
+			(void)repair_arena(a, false);
+		if (rc != 0)
+			return rc;
+	}
+	return append_finish(a, append);
+}
+
+int
+store_append(struct store *s, struct clock_now now,
+    const struct store_event *events, size_t count,
+    struct store_appended *appended, struct registry_wakes *wakes)
+{
+	struct append append = {
+		.now = now,
+		.events = events,
+		.count = count,
+		.appended = appended,
+		.wakes = wakes,
+	};
+
+	registry_wakes_clear(wakes);
+	int rc = section_run(&s->arena, append_work, &append);
+	if (rc == 0 && s->attached)
+		store_count(s, LAYOUT_PUBLISHED, count);
+	return rc;
+}
+
+struct subscribers {
+	struct span channel;
+	uint32_t count;
+};
+
+static int
+subscribers_work(struct arena *a, void *argument)
+{
+	struct subscribers *subscribers = argument;
+	struct layout_block *channel;
+	int rc = history_find(a, subscribers->channel, &channel);
+
+	subscribers->count = 0;
+	if (rc == 0 && channel != NULL)
+		subscribers->count = channel->channel.subscribers;
+	return rc;
+}
+
+int
+store_subscribers(struct store *s, struct span channel, uint32_t *count)
+{
+	struct subscribers subscribers = { .channel = channel };
+	int rc = section_run(&s->arena, subscribers_work, &subscribers);
+
+	*count = subscribers.count;
+	return rc;
+}
+
+struct purge {
+	struct span channel;
+};
+
+static int
+purge_work(struct arena *a, void *argument)
+{
+	const struct purge *purge = argument;
+	struct layout_block *channel;
+	int rc = history_find(a, purge->channel, &channel);
+
+	if (rc != 0)
+		return rc;
+	if (channel == NULL)
+		return -ENOENT;
+	while (channel->channel.oldest != LAYOUT_NONE) {
+		rc = history_forget_oldest(a, channel);
+		if (rc != 0)
+			return rc;
+		a->header->purged++;
+	}
+	history_drop_if_idle(a, channel);
+	return 0;
+}
+
+int
+store_purge(struct store *s, struct span channel)
+{
+	struct purge purge = { .channel = channel };
+
+	return section_run(&s->arena, purge_work, &purge);
+}
+
+uint64_t
+store_last_id(const struct store *s)
+{
+	return atomic_load(&s->arena.header->last_id);
+}
+
+uint64_t
+store_repairs(const struct store *s)
+{
+	return atomic_load_explicit(&s->arena.header->repairs,
+	    memory_order_relaxed);
+}
+
+void
+store_count(struct store *s, enum layout_total total, uint64_t by)
+{
+	atomic_fetch_add_explicit(&s->arena.workers[s->slot].totals[total], by,
+	    memory_order_relaxed);
+}
+
+void
+store_count_streams(struct store *s, uint32_t streams)
+{
+	atomic_store_explicit(&s->arena.workers[s->slot].streams, streams,
+	    memory_order_relaxed);
+}

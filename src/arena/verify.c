@@ -1,0 +1,322 @@
+#include "arena/verify.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arena/history.h"
+#include "arena/pool.h"
+#include "arena/section.h"
+#include "base/event.h"
+
+/* Room for the lines, taken beforehand: under the lock nothing is allocated. */
+#define FAULT_LINE 160
+
+struct verify {
+	struct buf *faults;
+	size_t count;
+	uint32_t *listens;   /* per worker: the channel it was last seen in */
+	unsigned char *seen; /* per block: reached by a list; 2: by more */
+};
+
+__attribute__((format(printf, 2, 3))) static void
+fault(struct verify *v, const char *format, ...)
+{
+	char line[FAULT_LINE];
+	va_list arguments;
+
+	if (v->count++ >= VERIFY_FAULTS_MAX)
+		return;
+	va_start(arguments, format);
+	(void)vsnprintf(line, sizeof(line), format, arguments);
+	va_end(arguments);
+	buf_put_cstr(v->faults, line);
+	buf_put_char(v->faults, '\n');
+}
+
+static void
+see(struct verify *v, uint32_t number, const char *by)
+{
+	if (v->seen[number] != 0)
+		fault(v, "block %u: reached twice, by %s", number, by);
+	v->seen[number] = v->seen[number] == 0 ? 1 : 2;
+}
+
+/* A chain must be whole, its own, and no longer than its bytes. */
+static void
+check_chain(const struct arena *a, struct verify *v,
+    const struct layout_block *first, size_t len, size_t own_room)
+{
+	uint32_t owner = pool_number(a, first);
+	uint32_t wanted = pool_chain_len(len, own_room) - 1;
+	uint32_t next = first->more;
+
+	for (; wanted > 0; wanted--) {
+		const struct layout_block *b = pool_block(a, next, LAYOUT_MORE);
+		if (b == NULL || b->rest.owner != owner) {
+			fault(v, "block %u: its chain is broken at %u", owner,
+			    next);
+			return;
+		}
+		see(v, next, "a chain");
+		if (v->seen[next] > 1)
+			return;
+		next = b->more;
+	}
+	if (next != LAYOUT_NONE)
+		fault(v, "block %u: its chain is too long", owner);
+}
+
+static void
+check_channel_events(const struct arena *a, struct verify *v, uint32_t number)
+{
+	const struct layout_channel *c = &a->blocks[number].channel;
+	uint64_t last = atomic_load(&c->forgotten);
+	uint32_t older = LAYOUT_NONE;
+	uint32_t events = 0;
+	uint32_t at = c->oldest;
+
+	while (at != LAYOUT_NONE) {
+		const struct layout_block *b = pool_block(a, at, LAYOUT_EVENT);
+		if (b == NULL || events > a->block_count) {
+			fault(v, "channel %u: its events are broken at %u",
+			    number, at);
+			return;
+		}
+		if (b->event.id <= last)
+			fault(v, "event %u: its id does not rise", at);
+		if (b->event.channel != number)
+			fault(v, "event %u: in a channel not its own", at);
+		if (b->event.older != older)
+			fault(v, "event %u: wrong link back", at);
+		last = b->event.id;
+		older = at;
+		at = b->event.newer;
+		events++;
+	}
+	if (c->newest != older)
+		fault(v, "channel %u: wrong newest event", number);
+	if (c->events != events)
+		fault(v, "channel %u: counts %u events, has %u", number,
+		    c->events, events);
+	if (last > atomic_load(&a->header->last_id) && events > 0)
+		fault(v, "channel %u: an event that is not committed", number);
+}
+
+static void
+check_channel_listeners(const struct arena *a, struct verify *v,
+    uint32_t number)
+{
+	const struct layout_channel *c = &a->blocks[number].channel;
+	uint32_t subscribers = 0;
+	uint32_t previous = LAYOUT_NONE;
+	uint32_t steps = 0;
+	uint32_t at = c->listeners;
+
+	while (at != LAYOUT_NONE) {
+		const struct layout_block *b =
+		    pool_block(a, at, LAYOUT_LISTENER);
+		if (b == NULL || steps++ > a->worker_count) {
+			fault(v, "channel %u: its listeners are broken at %u",
+			    number, at);
+			return;
+		}
+		see(v, at, "a channel's listeners");
+		if (b->listener.channel != number ||
+		    b->listener.previous != previous)
+			fault(v, "listener %u: wrong link", at);
+		if (b->listener.worker >= a->worker_count ||
+		    v->listens[b->listener.worker] == number)
+			fault(v, "listener %u: wrong worker, or there twice",
+			    at);
+		else
+			v->listens[b->listener.worker] = number;
+		if (b->listener.count == 0)
+			fault(v, "listener %u: for no stream", at);
+		subscribers += b->listener.count;
+		previous = at;
+		at = b->listener.next;
+	}
+	if (c->subscribers != subscribers)
+		fault(v, "channel %u: counts %u subscribers, has %u", number,
+		    c->subscribers, subscribers);
+	if (c->events == 0 && c->listeners == LAYOUT_NONE)
+		fault(v, "channel %u: idle, and not given back", number);
+}
+
+static void
+check_buckets(const struct arena *a, struct verify *v)
+{
+	uint32_t channels = 0;
+	char name[EVENT_CHANNEL_MAX];
+	size_t len;
+
+	for (uint32_t i = 0; i < a->bucket_count; i++) {
+		uint32_t at = a->buckets[i].channels;
+		while (at != LAYOUT_NONE) {
+			const struct layout_block *b =
+			    pool_block(a, at, LAYOUT_CHANNEL);
+			if (b == NULL || channels++ > a->block_count) {
+				fault(v, "bucket %u: broken at %u", i, at);
+				break;
+			}
+			see(v, at, "a bucket");
+			check_chain(a, v, b, b->channel.name_len,
+			    LAYOUT_NAME_BYTES);
+			if (history_name(a, b, name, &len) != 0 ||
+			    event_channel_fault((struct span){ name, len }) !=
+				NULL ||
+			    history_hash(a, (struct span){ name, len }) !=
+				b->channel.hash ||
+			    (b->channel.hash & (a->bucket_count - 1)) != i)
+				fault(v, "channel %u: wrong name or hash", at);
+			check_channel_events(a, v, at);
+			check_channel_listeners(a, v, at);
+			at = b->channel.next;
+		}
+	}
+	if (channels != a->header->channels)
+		fault(v, "the header counts %u channels, there are %u",
+		    a->header->channels, channels);
+}
+
+/* All events, in the order of their ids. */
+static void
+check_events(const struct arena *a, struct verify *v)
+{
+	const struct layout_header *h = a->header;
+	uint32_t earlier = LAYOUT_NONE;
+	uint32_t events = 0;
+	uint64_t last = 0;
+	uint32_t at = h->oldest;
+
+	while (at != LAYOUT_NONE) {
+		const struct layout_block *b = pool_block(a, at, LAYOUT_EVENT);
+		if (b == NULL || events > a->block_count) {
+			fault(v, "the list of events is broken at %u", at);
+			return;
+		}
+		see(v, at, "the list of events");
+		check_chain(a, v, b, b->event.len, LAYOUT_EVENT_BYTES);
+		if (!history_is_framed(a, b))
+			fault(v, "event %u: its bytes are not those of its id",
+			    at);
+		if (b->event.id <= last || b->event.earlier != earlier)
+			fault(v, "event %u: out of order", at);
+		if (pool_block(a, b->event.channel, LAYOUT_CHANNEL) == NULL)
+			fault(v, "event %u: without a channel", at);
+		last = b->event.id;
+		earlier = at;
+		at = b->event.later;
+		events++;
+	}
+	if (h->newest != earlier)
+		fault(v, "the header names a wrong newest event");
+	if (h->events != events)
+		fault(v, "the header counts %u events, there are %u", h->events,
+		    events);
+}
+
+static void
+check_worker(const struct arena *a, struct verify *v, uint32_t slot)
+{
+	const struct layout_worker *worker = &a->workers[slot];
+	uint32_t steps = 0;
+	uint32_t dirty = 0;
+	uint32_t at;
+
+	for (at = worker->listeners; at != LAYOUT_NONE;) {
+		const struct layout_block *b =
+		    pool_block(a, at, LAYOUT_LISTENER);
+		if (b == NULL || steps++ > a->block_count) {
+			fault(v, "worker %u: its listeners are broken at %u",
+			    slot, at);
+			return;
+		}
+		if (b->listener.worker != slot ||
+		    b->listener.session != worker->session)
+			fault(v, "listener %u: of another worker", at);
+		if (b->listener.is_dirty > 1)
+			fault(v, "listener %u: wrong mark of news", at);
+		dirty += b->listener.is_dirty == 1;
+		at = b->listener.next_own;
+	}
+	for (at = worker->dirty; at != LAYOUT_NONE; dirty--) {
+		const struct layout_block *b =
+		    pool_block(a, at, LAYOUT_LISTENER);
+		if (b == NULL || dirty == 0 || b->listener.is_dirty != 1) {
+			fault(v, "worker %u: its news are broken at %u", slot,
+			    at);
+			return;
+		}
+		at = b->listener.next_dirty;
+	}
+	if (dirty != 0)
+		fault(v, "worker %u: news that are in no list", slot);
+	if (worker->pid == 0 && steps > 0)
+		fault(v, "worker %u: gone, and listening", slot);
+}
+
+static void
+check_blocks(const struct arena *a, struct verify *v)
+{
+	const struct layout_header *h = a->header;
+	uint32_t used = 0;
+	uint32_t steps = 0;
+	uint32_t at = h->free_head;
+
+	while (at != LAYOUT_NONE) {
+		const struct layout_block *b = pool_block(a, at, LAYOUT_FREE);
+		if (b == NULL || steps++ > a->block_count) {
+			fault(v, "the free list is broken at %u", at);
+			break;
+		}
+		if (at >= h->fresh)
+			fault(v, "block %u: free, and never used", at);
+		see(v, at, "the free list");
+		at = b->more;
+	}
+	/* What lies from h->fresh on was never used, whatever it holds. */
+	for (uint32_t i = 1; i < a->block_count && i < h->fresh; i++) {
+		used += atomic_load(&a->blocks[i].kind) != LAYOUT_FREE;
+		if (v->seen[i] == 0)
+			fault(v, "block %u: in no list", i);
+	}
+	if (used != h->used)
+		fault(v, "the header counts %u blocks in use, there are %u",
+		    h->used, used);
+}
+
+static int
+verify_work(struct arena *a, void *argument)
+{
+	struct verify *v = argument;
+
+	check_buckets(a, v);
+	check_events(a, v);
+	for (uint32_t i = 0; i < a->worker_count; i++)
+		check_worker(a, v, i);
+	check_blocks(a, v);
+	return 0;
+}
+
+int
+verify_store(struct store *s, struct buf *faults, size_t *count)
+{
+	struct verify v = {
+		.faults = faults,
+		.listens = calloc(s->arena.worker_count, sizeof(v.listens[0])),
+		.seen = calloc(s->arena.block_count, 1),
+	};
+	int rc = -ENOMEM;
+
+	if (v.seen != NULL && v.listens != NULL &&
+	    buf_room(faults, (VERIFY_FAULTS_MAX + 1) * FAULT_LINE) != NULL)
+		rc = section_run(&s->arena, verify_work, &v);
+	free(v.seen);
+	free(v.listens);
+	*count = v.count;
+	return rc;
+}

@@ -1,0 +1,58 @@
+/*
+ * A buf is a growable run of bytes that it owns.
+ *
+ * A failed allocation is remembered instead of returned at every call: later
+ * puts do nothing, and buf_error() tells at the end.  So a writer checks once.
+ * Zero-initialised is valid and empty.  Not shared between threads.
+ */
+#ifndef PEAL_BUF_H
+#define PEAL_BUF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+struct buf {
+	char *ptr;
+	size_t len;
+	size_t cap;
+	bool failed;
+};
+
+void buf_init(struct buf *b);
+
+/* Free the bytes and leave b empty and usable.  b may be NULL. */
+void buf_fini(struct buf *b);
+
+/* Forget the contents and an earlier failure; keep the memory. */
+void buf_clear(struct buf *b);
+
+/*
+ * Make room for len more bytes.
+ *
+ * Returns where they go, valid until the next call that grows b, or NULL when
+ * memory ran out (b is then marked failed).  The caller adds to b->len what it
+ * wrote.
+ */
+char *buf_room(struct buf *b, size_t len);
+
+void buf_put(struct buf *b, struct span s);
+void buf_put_char(struct buf *b, char c);
+void buf_put_cstr(struct buf *b, const char *string);
+void buf_put_u64(struct buf *b, uint64_t value);
+
+/*
+ * Put s as a JSON string with its quotes (RFC 8259, section 7).  Bytes that
+ * are not UTF-8 become U+FFFD, so the result is always valid.
+ */
+void buf_put_json(struct buf *b, struct span s);
+
+/* All of b as a span, valid until b changes. */
+struct span buf_span(const struct buf *b);
+
+/* Returns 0, or -ENOMEM when any put since buf_init or buf_clear failed. */
+int buf_error(const struct buf *b);
+
+#endif

@@ -1,0 +1,174 @@
+#include "base/event.h"
+
+#include <string.h>
+
+#include <errno.h>
+
+uint64_t
+event_id_make(uint64_t ms, uint64_t n)
+{
+	return (ms << EVENT_COUNTER_BITS) | n;
+}
+
+uint64_t
+event_id_ms(uint64_t id)
+{
+	return id >> EVENT_COUNTER_BITS;
+}
+
+uint64_t
+event_id_next(uint64_t last, uint64_t now_ms)
+{
+	uint64_t ms = now_ms < EVENT_MS_MAX ? now_ms : EVENT_MS_MAX;
+	uint64_t now = event_id_make(ms, 0);
+
+	if (now > last)
+		return now;
+	return last < UINT64_MAX ? last + 1 : last;
+}
+
+/* Print value in decimal at out.  Returns the number of digits. */
+static size_t
+print_u64(uint64_t value, char *out)
+{
+	size_t len = 1;
+
+	for (uint64_t rest = value / 10; rest > 0; rest /= 10)
+		len++;
+	for (size_t at = len; at > 0; at--) {
+		out[at - 1] = (char)('0' + value % 10);
+		value /= 10;
+	}
+	return len;
+}
+
+size_t
+event_id_print(uint64_t id, char out[EVENT_ID_CHARS])
+{
+	size_t len = print_u64(event_id_ms(id), out);
+
+	out[len++] = '-';
+	return len + print_u64(id & EVENT_COUNTER_MAX, out + len);
+}
+
+size_t
+event_id_line(uint64_t id, char out[EVENT_ID_LINE_MAX])
+{
+	memcpy(out, "id: ", 4);
+	size_t len = 4 + event_id_print(id, out + 4);
+	out[len++] = '\n';
+	return len;
+}
+
+/* Read a number as print_u64() writes it: no leading zero. */
+static int
+parse_part(struct span s, uint64_t max, uint64_t *value)
+{
+	if (s.len > 1 && s.ptr[0] == '0')
+		return -EINVAL;
+	if (span_to_u64(s, value) != 0 || *value > max)
+		return -EINVAL;
+	return 0;
+}
+
+int
+event_id_parse(struct span s, uint64_t *id)
+{
+	struct span ms;
+	uint64_t ms_value;
+	uint64_t n_value;
+
+	if (!span_cut(&s, '-', &ms))
+		return -EINVAL;
+	if (parse_part(ms, EVENT_MS_MAX, &ms_value) != 0 ||
+	    parse_part(s, EVENT_COUNTER_MAX, &n_value) != 0)
+		return -EINVAL;
+	*id = event_id_make(ms_value, n_value);
+	return 0;
+}
+
+static struct event_resume
+resume_after(uint64_t id)
+{
+	if (id == 0)
+		return (struct event_resume){ EVENT_RESUME_EARLIEST, 0 };
+	return (struct event_resume){ EVENT_RESUME_AFTER, id };
+}
+
+static struct event_resume
+resume_since(uint64_t ms)
+{
+	if (ms == 0)
+		return (struct event_resume){ EVENT_RESUME_EARLIEST, 0 };
+	return (struct event_resume){ EVENT_RESUME_SINCE,
+		event_id_make(ms, EVENT_COUNTER_MAX) };
+}
+
+struct event_resume
+event_resume_parse(struct span s)
+{
+	uint64_t value;
+
+	s = span_trim(s);
+	if (s.len == 0)
+		return (struct event_resume){ EVENT_RESUME_NONE, 0 };
+	if (span_equal(s, SPAN("earliest")))
+		return (struct event_resume){ EVENT_RESUME_EARLIEST, 0 };
+	if (event_id_parse(s, &value) == 0)
+		return resume_after(value);
+	if (span_to_u64(s, &value) == 0 && value <= EVENT_MS_MAX)
+		return resume_since(value);
+	return (struct event_resume){ EVENT_RESUME_UNREADABLE, 0 };
+}
+
+/*
+ * Whether valid UTF-8 holds a C1 control: U+0080 to U+009F, two bytes each.
+ * Terminals obey them as they obey escape sequences, and names are printed.
+ */
+static bool
+has_c1_control(struct span s)
+{
+	for (size_t i = 1; i < s.len; i++) {
+		if ((unsigned char)s.ptr[i - 1] == 0xc2 &&
+		    (unsigned char)s.ptr[i] < 0xa0)
+			return true;
+	}
+	return false;
+}
+
+static const char *
+text_fault(struct span s)
+{
+	if (!span_is_utf8(s))
+		return "is not UTF-8";
+	if (span_has_control(s) || has_c1_control(s))
+		return "holds a control character";
+	return NULL;
+}
+
+const char *
+event_channel_fault(struct span name)
+{
+	_Static_assert(EVENT_CHANNEL_MAX == 255, "the phrase says 255");
+
+	if (name.len == 0)
+		return "is empty";
+	if (name.len > EVENT_CHANNEL_MAX)
+		return "is longer than 255 bytes";
+	return text_fault(name);
+}
+
+const char *
+event_topic_fault(struct span topic)
+{
+	struct span ours = SPAN("peal:");
+
+	_Static_assert(EVENT_TOPIC_MAX == 255, "the phrase says 255");
+
+	if (topic.len > EVENT_TOPIC_MAX)
+		return "is longer than 255 bytes";
+	if (topic.len >= ours.len &&
+	    span_equal((struct span){ topic.ptr, ours.len }, ours))
+		return "begins with \"peal:\", which is reserved";
+	return text_fault(topic);
+}

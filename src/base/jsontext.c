@@ -1,0 +1,397 @@
+#include "base/jsontext.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * A reader over text.  Of every open array or object one bit is kept, since all
+ * there is to remember is which of the two it was.
+ */
+struct scan {
+	const char *at;
+	const char *end;
+	uint64_t objects; /* bit 0: the innermost is an object */
+	unsigned depth;
+};
+
+_Static_assert(JSONTEXT_DEPTH_MAX <= 64, "a level is a bit of scan.objects");
+
+static bool
+is_space(char c)
+{
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
+}
+
+static bool
+is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+static bool
+is_hex(char c)
+{
+	return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+static void
+skip_space(struct scan *s)
+{
+	while (s->at < s->end && is_space(*s->at))
+		s->at++;
+}
+
+/* Step over c if it is next. */
+static bool
+take(struct scan *s, char c)
+{
+	if (s->at == s->end || *s->at != c)
+		return false;
+	s->at++;
+	return true;
+}
+
+static int
+scan_word(struct scan *s, const char *word)
+{
+	for (; *word != '\0'; word++) {
+		if (!take(s, *word))
+			return -EINVAL;
+	}
+	return 0;
+}
+
+static int
+scan_digits(struct scan *s)
+{
+	if (s->at == s->end || !is_digit(*s->at))
+		return -EINVAL;
+	while (s->at < s->end && is_digit(*s->at))
+		s->at++;
+	return 0;
+}
+
+/* RFC 8259, section 6. */
+static int
+scan_number(struct scan *s)
+{
+	(void)take(s, '-');
+	if (!take(s, '0') && scan_digits(s) != 0)
+		return -EINVAL;
+	if (take(s, '.') && scan_digits(s) != 0)
+		return -EINVAL;
+	if (take(s, 'e') || take(s, 'E')) {
+		if (!take(s, '+'))
+			(void)take(s, '-');
+		return scan_digits(s);
+	}
+	return 0;
+}
+
+static int
+scan_escape(struct scan *s)
+{
+	if (take(s, 'u')) {
+		for (int i = 0; i < 4; i++) {
+			if (s->at == s->end || !is_hex(*s->at))
+				return -EINVAL;
+			s->at++;
+		}
+		return 0;
+	}
+	if (s->at == s->end || *s->at == '\0' ||
+	    strchr("\"\\/bfnrt", *s->at) == NULL)
+		return -EINVAL;
+	s->at++;
+	return 0;
+}
+
+/* Step over bytes that are not ASCII, which must be whole characters. */
+static int
+scan_characters(struct scan *s)
+{
+	struct span run = { s->at, 0 };
+
+	while (s->at < s->end && (unsigned char)*s->at >= 0x80)
+		s->at++;
+	run.len = (size_t)(s->at - run.ptr);
+	size_t good = span_utf8_prefix(run);
+	if (good == run.len)
+		return 0;
+	s->at = run.ptr + good;
+	return -EINVAL;
+}
+
+/* Step over what stands for itself in a string: most of most data. */
+static void
+scan_plain(struct scan *s)
+{
+	const char *at = s->at;
+
+	while (at < s->end && (unsigned char)*at >= 0x20 &&
+	    (unsigned char)*at < 0x80 && *at != '"' && *at != '\\')
+		at++;
+	s->at = at;
+}
+
+/* RFC 8259, section 7. */
+static int
+scan_string(struct scan *s)
+{
+	int error = 0;
+
+	if (!take(s, '"'))
+		return -EINVAL;
+	while (error == 0) {
+		scan_plain(s);
+		if (take(s, '"'))
+			return 0;
+		if (take(s, '\\'))
+			error = scan_escape(s);
+		else if (s->at < s->end && (unsigned char)*s->at >= 0x80)
+			error = scan_characters(s);
+		else
+			error = -EINVAL;
+	}
+	return error;
+}
+
+static int
+scan_scalar(struct scan *s)
+{
+	if (s->at == s->end)
+		return -EINVAL;
+	switch (*s->at) {
+	case '"':
+		return scan_string(s);
+	case 't':
+		return scan_word(s, "true");
+	case 'f':
+		return scan_word(s, "false");
+	case 'n':
+		return scan_word(s, "null");
+	default:
+		return scan_number(s);
+	}
+}
+
+/* Read a member's name and its colon. */
+static int
+scan_name(struct scan *s)
+{
+	skip_space(s);
+	if (scan_string(s) != 0)
+		return -EINVAL;
+	skip_space(s);
+	return take(s, ':') ? 0 : -EINVAL;
+}
+
+/* Read what lies before the next scalar or empty container, and that one. */
+static int
+scan_down(struct scan *s)
+{
+	for (;;) {
+		skip_space(s);
+		bool object = s->at < s->end && *s->at == '{';
+		if (!object && (s->at == s->end || *s->at != '['))
+			return scan_scalar(s);
+		if (s->depth == JSONTEXT_DEPTH_MAX)
+			return -ELOOP;
+		s->at++;
+		skip_space(s);
+		if (take(s, object ? '}' : ']'))
+			return 0;
+		s->depth++;
+		s->objects = s->objects << 1 | object;
+		if (object && scan_name(s) != 0)
+			return -EINVAL;
+	}
+}
+
+/*
+ * After a value: close what ends here, up to the comma before another value.
+ * Returns 1 there, 0 when all is closed, or -EINVAL.
+ */
+static int
+scan_up(struct scan *s)
+{
+	while (s->depth > 0) {
+		bool object = (s->objects & 1) != 0;
+		skip_space(s);
+		if (take(s, ','))
+			return object && scan_name(s) != 0 ? -EINVAL : 1;
+		if (!take(s, object ? '}' : ']'))
+			return -EINVAL;
+		s->depth--;
+		s->objects >>= 1;
+	}
+	return 0;
+}
+
+int
+jsontext_value(struct span *rest, struct span *value)
+{
+	if (rest->len == 0)
+		return -ENODATA;
+
+	struct scan s = { .at = rest->ptr, .end = rest->ptr + rest->len };
+	skip_space(&s);
+	const char *begin = s.at;
+	int error = s.at == s.end ? -ENODATA : 1;
+	while (error > 0) {
+		error = scan_down(&s);
+		if (error == 0)
+			error = scan_up(&s);
+	}
+	*rest = (struct span){ s.at, (size_t)(s.end - s.at) };
+	if (error == 0)
+		*value = (struct span){ begin, (size_t)(s.at - begin) };
+	return error;
+}
+
+/* Step over a string that was checked. */
+static void
+skip_string(struct scan *s)
+{
+	const char *quote = s->at;
+	const char *before;
+
+	do {
+		quote = memchr(quote + 1, '"', (size_t)(s->end - quote - 1));
+		assert(quote != NULL);
+		/* The opening quotation mark ends this at the latest. */
+		before = quote;
+		while (before[-1] == '\\')
+			before--;
+		/* An odd number of backslashes: it is escaped. */
+	} while ((quote - before) % 2 != 0);
+	s->at = quote + 1;
+}
+
+/* Step over a value that was checked. */
+static void
+skip_value(struct scan *s)
+{
+	size_t depth = 0;
+
+	while (s->at < s->end) {
+		switch (*s->at) {
+		case '"':
+			skip_string(s);
+			break;
+		case '{':
+		case '[':
+			depth++;
+			s->at++;
+			break;
+		case '}':
+		case ']':
+			if (depth == 0)
+				return;
+			depth--;
+			s->at++;
+			break;
+		default:
+			if (depth == 0 && (*s->at == ',' || is_space(*s->at)))
+				return;
+			s->at++;
+			continue;
+		}
+		if (depth == 0)
+			return;
+	}
+}
+
+int
+jsontext_next(struct span container, size_t *at, struct span *name,
+    struct span *value)
+{
+	if (container.len < 2 ||
+	    (container.ptr[0] != '{' && container.ptr[0] != '['))
+		return 0;
+
+	/* The last byte is the closing bracket: nothing of ours lies behind. */
+	struct scan s = {
+		.at = container.ptr + (*at == 0 ? 1 : *at),
+		.end = container.ptr + container.len - 1,
+	};
+	skip_space(&s);
+	if (take(&s, ','))
+		skip_space(&s);
+	if (s.at == s.end)
+		return 0;
+	*name = (struct span){ s.at, 0 };
+	if (container.ptr[0] == '{') {
+		skip_string(&s);
+		name->len = (size_t)(s.at - name->ptr);
+		skip_space(&s);
+		(void)take(&s, ':');
+		skip_space(&s);
+	}
+	value->ptr = s.at;
+	skip_value(&s);
+	value->len = (size_t)(s.at - value->ptr);
+	*at = (size_t)(s.at - container.ptr);
+	return 1;
+}
+
+void
+jsontext_compact(struct buf *out, struct span value)
+{
+	struct scan s = { .at = value.ptr, .end = value.ptr + value.len };
+	const char *plain = s.at;
+
+	/* Asked for at once, so that a run costs a copy and nothing else. */
+	if (value.len == 0 || buf_room(out, value.len) == NULL)
+		return;
+	while (s.at < s.end) {
+		if (*s.at == '"') {
+			skip_string(&s);
+		} else if (is_space(*s.at)) {
+			buf_put(out,
+			    (struct span){ plain, (size_t)(s.at - plain) });
+			skip_space(&s);
+			plain = s.at;
+		} else {
+			s.at++;
+		}
+	}
+	buf_put(out, (struct span){ plain, (size_t)(s.at - plain) });
+}
+
+/* The four hex digits at s, which are there. */
+static unsigned
+hex4(const char *s)
+{
+	char digits[5] = { s[0], s[1], s[2], s[3], '\0' };
+
+	return (unsigned)strtoul(digits, NULL, 16);
+}
+
+bool
+jsontext_has_half_pair(struct span text)
+{
+	for (size_t i = 0; i + 1 < text.len; i++) {
+		if (text.ptr[i] != '\\')
+			continue;
+		i++;
+		if (text.ptr[i] != 'u')
+			continue;
+		unsigned unit = hex4(text.ptr + i + 1);
+		i += 4;
+		if (unit < 0xd800 || unit > 0xdfff)
+			continue;
+		/* The closing quote at least follows, so i + 1 is there. */
+		if (unit > 0xdbff || text.ptr[i + 1] != '\\' ||
+		    text.ptr[i + 2] != 'u')
+			return true;
+		unsigned low = hex4(text.ptr + i + 3);
+		if (low < 0xdc00 || low > 0xdfff)
+			return true;
+		i += 6;
+	}
+	return false;
+}

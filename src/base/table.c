@@ -1,0 +1,99 @@
+#include "base/table.h"
+
+#include <string.h>
+
+const struct setting *
+table_find(const struct table *t, struct span name)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		if (span_equal(span_of(t->rows[i].name), name))
+			return &t->rows[i];
+	}
+	return NULL;
+}
+
+static void
+put_row(struct buf *out, const struct setting *row)
+{
+	const size_t column = 27;
+	size_t begin = out->len;
+
+	setting_say(out, "  --%s%s%s", row->name,
+	    row->argument != NULL ? " " : "",
+	    row->argument != NULL ? row->argument : "");
+	setting_say(out, "%*s%s", (int)(begin + column - out->len), "",
+	    row->help);
+	const char *initial = row->shown != NULL ? row->shown : row->initial;
+	if (initial != NULL) {
+		bool fits = out->len - begin + strlen(initial) + 3 <= 80;
+		buf_put_char(out, fits ? ' ' : '\n');
+		setting_say(out, "%*s[%s]", fits ? 0 : (int)column, "",
+		    initial);
+	}
+	buf_put_char(out, '\n');
+}
+
+void
+table_put_help(const struct table *t, struct buf *out)
+{
+	for (size_t i = 0; i < t->count; i++)
+		put_row(out, &t->rows[i]);
+}
+
+int
+table_set(const struct setting *row, const struct setting_place *place,
+    void *target, const char *value)
+{
+	return row->set(place, row, (char *)target + row->offset, value);
+}
+
+int
+table_set_defaults(const struct table *t, const struct setting_place *place,
+    void *target)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		if (t->rows[i].initial == NULL)
+			continue;
+		int error =
+		    table_set(&t->rows[i], place, target, t->rows[i].initial);
+		if (error != 0)
+			return error;
+	}
+	return 0;
+}
+
+int
+table_next(const struct table *t, const struct setting_place *place,
+    struct table_arguments *arguments, const struct setting **row,
+    const char **value)
+{
+	*row = NULL;
+	*value = NULL;
+	if (arguments->at >= arguments->argc)
+		return 0;
+	const char *argument = arguments->argv[arguments->at++];
+	if (strncmp(argument, "--", 2) != 0) {
+		*value = argument;
+		return t->words
+		    ? 1
+		    : setting_refuse(place, NULL,
+			  "unexpected argument \"%s\"; try --help", argument);
+	}
+	struct span name = { argument + 2, strcspn(argument + 2, "=") };
+	*row = table_find(t, name);
+	if (*row == NULL)
+		return setting_refuse(place, NULL,
+		    "unknown option \"--%.*s\"; try --help", (int)name.len,
+		    name.ptr);
+	*value = name.ptr[name.len] == '=' ? name.ptr + name.len + 1 : NULL;
+	if ((*row)->argument == NULL) {
+		if (*value != NULL && (*row)->local)
+			return setting_refuse(place, *row, "it takes no value");
+	} else if (*value == NULL) {
+		if (arguments->at >= arguments->argc)
+			return setting_refuse(place, *row,
+			    "it needs a value, %s", (*row)->argument);
+		*value = arguments->argv[arguments->at++];
+	}
+	return 1;
+}

@@ -1,0 +1,78 @@
+/*
+ * An HTTP/1.1 client's connection that never waits: for peal-bench, which has
+ * thousands of them, and for pealctl doctor.
+ */
+#ifndef PEAL_CLIENT_H
+#define PEAL_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/socket.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+#include "client/tls.h"
+#include "wire/response.h"
+#include "wire/url.h"
+
+/* Where a URL leads. */
+struct client_target {
+	struct sockaddr_storage address;
+	socklen_t len;
+	bool secure; /* by TLS */
+	char host[URL_HOST_MAX + 1];
+};
+
+/*
+ * Look the host of a URL up.  Of several addresses, as localhost has, the first
+ * counts at which somebody listens, which is tried for a second each.
+ * Returns NULL, or a phrase that says what is wrong.
+ */
+const char *client_resolve(struct client_target *target, const struct url *url);
+
+struct client {
+	int fd;		   /* -1: not connected */
+	struct tls *tls;   /* NULL: none */
+	const char *fault; /* of TLS; NULL: none; stays when it is closed */
+	struct buf out;
+	size_t sent; /* of out */
+	struct response response;
+};
+
+void client_init(struct client *c);
+void client_fini(struct client *c);
+
+/* Begin to connect.  Returns 0 or -errno. */
+int client_connect(struct client *c, const struct client_target *target);
+
+void client_close(struct client *c);
+
+/*
+ * Begin a request; what is in c->out goes out as the connection takes it.
+ * Expect the answer in c->response.
+ */
+void client_begin(struct client *c, bool no_body);
+
+/*
+ * Send what is left.
+ * Returns 0 when all is sent, -EAGAIN when the descriptor takes no more now, or
+ * another -errno.
+ */
+int client_send(struct client *c);
+
+/*
+ * After -EAGAIN: whether sending can only go on when something has arrived, so
+ * that a descriptor that takes more is not worth waking up for.
+ */
+bool client_waits(const struct client *c);
+
+/*
+ * Receive bytes, as many as are there and fit.
+ * Returns their number, -EAGAIN, 0 at the end of the connection, or -errno.
+ */
+ssize_t client_receive(struct client *c, char *to, size_t room);
+
+/* What an error of these functions means, in words. */
+const char *client_error(const struct client *c, int error);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * pealctl history: what is kept of a channel.
+ */
+#ifndef PEAL_PAST_H
+#define PEAL_PAST_H
+
+#include <stdint.h>
+
+#include "arena/store.h"
+#include "base/event.h"
+#include "base/span.h"
+#include "ctl/listing.h"
+
+/*
+ * Print the events of a channel after since, oldest first; of more than limit
+ * the newest, where limit is not 0.  Text is as on the wire.  *lost tells
+ * whether something after since is no longer kept.
+ *
+ * Returns 0, -ENOMEM, or as section_run().
+ */
+int past_print(const struct listing *l, struct store *s, struct span channel,
+    struct event_resume since, uint64_t limit, bool *lost);
+
+#endif

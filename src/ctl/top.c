@@ -1,0 +1,265 @@
+#include "ctl/top.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+#include "arena/browse.h"
+#include "arena/status.h"
+#include "base/clock.h"
+#include "base/terminal.h"
+#include "ctl/listing.h"
+
+struct top {
+	struct store *store;
+	struct listing l;
+	struct terminal terminal; /* fd -1: lines are printed */
+	int signals;
+	uint64_t at_ns; /* of the last round */
+	uint64_t published;
+	uint64_t delivered;
+	uint64_t last_id;
+	struct browse_channel *channels;
+	size_t count;
+};
+
+/* What happened since the last round, a second. */
+struct rates {
+	uint64_t published;
+	uint64_t delivered;
+	uint64_t streams;
+	double seconds;
+};
+
+static uint64_t
+rate(uint64_t now, uint64_t before, double seconds)
+{
+	/* An arena that was made anew begins at nought. */
+	if (now < before || seconds <= 0)
+		return 0;
+	return (uint64_t)((double)(now - before) / seconds + 0.5);
+}
+
+static struct rates
+find_rates(struct top *t, const struct status *s)
+{
+	uint64_t now_ns = clock_measure_ns();
+	double seconds = (double)(now_ns - t->at_ns) / 1e9;
+	struct rates rates = {
+		.published =
+		    rate(s->totals[LAYOUT_PUBLISHED], t->published, seconds),
+		.delivered =
+		    rate(s->totals[LAYOUT_DELIVERED], t->delivered, seconds),
+		.seconds = seconds,
+	};
+
+	for (size_t i = 0; i < s->worker_count; i++)
+		rates.streams += s->workers[i].streams;
+	t->at_ns = now_ns;
+	t->published = s->totals[LAYOUT_PUBLISHED];
+	t->delivered = s->totals[LAYOUT_DELIVERED];
+	return rates;
+}
+
+static void
+print_line(const struct top *t, const struct status *s,
+    const struct rates *rates, struct clock_now now)
+{
+	(void)fprintf(t->l.out,
+	    "%llu published=%llu delivered=%llu streams=%llu channels=%u "
+	    "events=%u used=%llu\n",
+	    (unsigned long long)now.wall_ms,
+	    (unsigned long long)rates->published,
+	    (unsigned long long)rates->delivered,
+	    (unsigned long long)rates->streams, s->channels, s->events,
+	    (unsigned long long)s->used);
+}
+
+/* Deliveries there were to be, then subscribers, then events. */
+static int
+by_traffic(const void *a, const void *b)
+{
+	const struct browse_channel *one = a;
+	const struct browse_channel *two = b;
+	uint64_t busy[2] = { (uint64_t)one->fresh * (one->subscribers + 1),
+		(uint64_t)two->fresh * (two->subscribers + 1) };
+
+	if (busy[0] != busy[1])
+		return busy[0] < busy[1] ? 1 : -1;
+	if (one->subscribers != two->subscribers)
+		return one->subscribers < two->subscribers ? 1 : -1;
+	return (two->newest > one->newest) - (two->newest < one->newest);
+}
+
+static void
+print_channel(const struct top *t, const struct browse_channel *c,
+    const struct rates *rates, struct clock_now now)
+{
+	const size_t before = 9 + 9 + 9 + 8 + 2;
+	size_t columns = (size_t)t->l.columns;
+	char age[LISTING_CHARS];
+	bool busy = c->fresh > 0 && t->l.colours;
+
+	listing_event_age(age, c->newest, now);
+	(void)fprintf(t->l.out, "%9llu%s%9u%9u%8s  %s",
+	    (unsigned long long)rate(c->fresh, 0, rates->seconds),
+	    /* More than are counted. */
+	    c->fresh == BROWSE_FRESH_MAX ? "+" : " ", c->subscribers, c->events,
+	    age, busy ? "\033[32m" : "");
+	(void)terminal_print(t->l.out, (struct span){ c->name, c->name_len },
+	    columns > before + 1 ? columns - before - 1 : 1);
+	(void)fprintf(t->l.out, "%s\033[K\n", busy ? "\033[0m" : "");
+}
+
+static void
+draw(struct top *t, const struct status *s, const struct rates *rates,
+    struct clock_now now)
+{
+	struct terminal_size size = terminal_size(t->terminal.fd);
+	char used[LISTING_CHARS];
+	char all[LISTING_CHARS];
+	char age[LISTING_CHARS];
+	size_t lines = size.lines > 7 ? (size_t)size.lines - 7 : 1;
+
+	t->l.columns = size.columns;
+	listing_bytes(used, s->used);
+	listing_bytes(all, s->size);
+	listing_age(age,
+	    now.wall_ms > s->made_ms ? now.wall_ms - s->made_ms : 0);
+	if (t->count > 0)
+		qsort(t->channels, t->count, sizeof(*t->channels), by_traffic);
+	/* From the top left; each line clears what is behind it. */
+	(void)fprintf(t->l.out,
+	    "\033[Hpeal  arena %s, %s of it used, made %s ago\033[K\n"
+	    "%llu published/s  %llu delivered/s  %llu streams  %zu worker%s"
+	    "\033[K\n"
+	    "%u channels, %u events; %llu gaps, %llu stalled, %llu refused"
+	    "\033[K\n\033[K\n",
+	    all, used, age, (unsigned long long)rates->published,
+	    (unsigned long long)rates->delivered,
+	    (unsigned long long)rates->streams, s->worker_count,
+	    s->worker_count == 1 ? "" : "s", s->channels, s->events,
+	    (unsigned long long)s->totals[LAYOUT_GAPS],
+	    (unsigned long long)s->totals[LAYOUT_STALLED],
+	    (unsigned long long)s->totals[LAYOUT_REFUSED]);
+	listing_head(&t->l,
+	    " EVENTS/S   STREAMS   EVENTS  NEWEST  CHANNEL\033[K");
+	for (size_t i = 0; i < t->count && i < lines; i++)
+		print_channel(t, &t->channels[i], rates, now);
+	(void)fputs("\033[J\nq ends", t->l.out);
+}
+
+static int
+show(struct top *t, bool first)
+{
+	struct clock_now now = clock_read();
+	struct status status = { 0 };
+	/* Once it was removed, nothing will ever happen in it. */
+	int rc = arena_in_place(&t->store->arena) ? browse_expire(t->store, now)
+						  : -ESTALE;
+
+	if (rc == 0)
+		rc = status_take(t->store, now, &status);
+	/* A line needs no channels. */
+	if (rc == 0 && t->terminal.fd >= 0)
+		rc = browse_all(t->store, first ? UINT64_MAX : t->last_id,
+		    &t->channels, &t->count);
+	if (rc == 0) {
+		struct rates rates = find_rates(t, &status);
+		t->last_id = status.last_id;
+		if (t->terminal.fd >= 0)
+			draw(t, &status, &rates, now);
+		else if (!first)
+			print_line(t, &status, &rates, now);
+		if (fflush(t->l.out) != 0)
+			rc = -errno;
+	}
+	free(status.workers);
+	free(t->channels);
+	t->channels = NULL;
+	return rc;
+}
+
+/*
+ * Wait out an interval.  Returns 1 to go on, 0 when the user wants no more, or
+ * -errno.
+ */
+static int
+wait_for(struct top *t, uint64_t interval_ms)
+{
+	uint64_t end_ns = clock_measure_ns() + interval_ms * 1000000;
+	struct pollfd fds[] = {
+		{ .fd = t->signals, .events = POLLIN },
+		{ .fd = t->terminal.fd, .events = POLLIN },
+	};
+
+	for (;;) {
+		uint64_t now_ns = clock_measure_ns();
+		if (now_ns >= end_ns)
+			return 1;
+		if (poll(fds, 2, (int)((end_ns - now_ns) / 1000000) + 1) < 0 &&
+		    errno != EINTR)
+			return -errno;
+		if (fds[0].revents != 0) {
+			struct signalfd_siginfo signal;
+			if (read(t->signals, &signal, sizeof(signal)) < 0)
+				return -errno;
+			return signal.ssi_signo == SIGWINCH ? 1 : 0;
+		}
+		if (fds[1].revents != 0) {
+			char key = 'q';
+			/* A terminal that has gone reads as its end. */
+			if (read(t->terminal.fd, &key, 1) <= 0 || key == 'q')
+				return 0;
+		}
+	}
+}
+
+static int
+rounds(struct top *t, uint64_t interval_ms, uint64_t left)
+{
+	int rc = show(t, true);
+
+	while (rc == 0) {
+		rc = wait_for(t, interval_ms);
+		if (rc <= 0)
+			return rc;
+		rc = show(t, false);
+		if (left == 1)
+			break;
+		if (left > 1)
+			left--;
+	}
+	return rc;
+}
+
+int
+top_run(struct store *s, uint64_t interval_ms, uint64_t count)
+{
+	struct top t = { .store = s, .terminal.fd = -1 };
+	sigset_t signals;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGHUP);
+	(void)sigaddset(&signals, SIGWINCH);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	t.signals = signalfd(-1, &signals, SFD_CLOEXEC);
+	if (t.signals < 0)
+		return -errno;
+	listing_init(&t.l, stdout, false);
+	int rc = 0;
+	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
+		rc = terminal_begin(&t.terminal, STDIN_FILENO, stdout);
+	if (rc == 0)
+		rc = rounds(&t, interval_ms, count);
+	terminal_end(&t.terminal);
+	close(t.signals);
+	return rc == -EPIPE ? 0 : rc;
+}

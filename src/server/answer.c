@@ -1,0 +1,359 @@
+#include "server/answer.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "arena/arena.h"
+#include "arena/status.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "server/page.h"
+#include "server/publish.h"
+#include "wire/accept.h"
+#include "wire/grant.h"
+#include "wire/message.h"
+#include "wire/reply.h"
+#include "wire/report.h"
+#include "wire/request.h"
+
+/* Buffers that one large request grew are not kept. */
+#define KEPT_MAX 65536
+
+/* How often the arena is looked for at its path.  Its link count, which costs a
+ * system call as well, is read once a millisecond at most. */
+#define PLACE_CHECK_MS 1000
+
+void
+answer_init(struct answer *a, struct gate *gate, const struct options *options,
+    struct wake *wake)
+{
+	*a = (struct answer){
+		.gate = gate,
+		.options = options,
+		.wake = wake,
+	};
+}
+
+void
+answer_fini(struct answer *a)
+{
+	buf_fini(&a->body);
+	buf_fini(&a->json);
+	buf_fini(&a->reply);
+	buf_fini(&a->later);
+}
+
+static void
+empty(struct buf *b)
+{
+	if (b->cap > KEPT_MAX)
+		buf_fini(b);
+	buf_clear(b);
+}
+
+static void
+put_problem(struct answer *a, const struct request *r,
+    const struct problem *problem)
+{
+	buf_clear(&a->reply);
+	reply_problem(&a->reply, problem, &a->options->cors, r->origin,
+	    r->method == REQUEST_HEAD);
+}
+
+/* Answer with what lies in json; it is not copied. */
+static void
+put_json(struct answer *a, const struct request *r, const char *type)
+{
+	reply_body(&a->reply, 200, type, buf_span(&a->json), &a->options->cors,
+	    r->origin, true);
+	if (r->method != REQUEST_HEAD)
+		a->tail = buf_span(&a->json);
+}
+
+/* What is none of the client's fault. */
+static void
+put_trouble(struct answer *a, const struct request *r, int rc)
+{
+	struct problem problem;
+
+	problem_set(&problem, 503, "%s",
+	    rc == -ENOMEM ? "out of memory" : "the arena is unavailable");
+	put_problem(a, r, &problem);
+}
+
+/* Returns 0, or -EACCES with the refusal put. */
+static int
+want_role(struct answer *a, const struct request *r, enum grant_role role)
+{
+	const struct options *o = a->options;
+	struct problem problem;
+	int rc = grant_check(r, role, o->roles,
+	    o->publish_key_file != NULL ? &o->keys : NULL, &problem);
+
+	if (rc != 0)
+		put_problem(a, r, &problem);
+	return rc;
+}
+
+static int
+check_length(const struct answer *a, const struct request *r, bool too_large,
+    struct problem *problem)
+{
+	uint64_t most = a->options->max_body;
+
+	if (too_large ||
+	    (r->content_length > 0 && (uint64_t)r->content_length > most)) {
+		problem_set(problem, 413, "the body is longer than %llu bytes",
+		    (unsigned long long)most);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/*
+ * What is put into an arena that was removed reaches none of the other workers.
+ * This one ends in order, as if it were told to; its successor makes a new one.
+ */
+static int
+check_place(struct answer *a, struct clock_now now, struct problem *problem)
+{
+	const struct arena *arena = &a->wake->store->arena;
+	bool there = true;
+
+	/* That it was moved is seen by its path alone, which takes longer. */
+	if (now.boot_ms - a->place_seen_ms >= PLACE_CHECK_MS) {
+		there = arena_in_place(arena);
+		a->place_seen_ms = now.boot_ms;
+	} else if (now.boot_ms != a->linked_seen_ms) {
+		there = arena_is_linked(arena);
+	}
+	a->linked_seen_ms = now.boot_ms;
+	if (there)
+		return 0;
+	log_at(LOG_AT_ERROR, "%s was removed; this worker ends",
+	    a->options->arena);
+	problem_set(problem, 503, "the arena was removed");
+	(void)kill(getpid(), SIGTERM);
+	return -ENOENT;
+}
+
+static void
+publish(struct answer *a, const struct request *r, bool too_large)
+{
+	struct message_limits limits = {
+		.event_size = (size_t)a->options->max_event_size,
+	};
+	struct clock_now now = clock_read();
+	struct problem problem = { 0 };
+
+	if (want_role(a, r, GRANT_PUBLISH) != 0)
+		return;
+	int rc = check_length(a, r, too_large, &problem);
+	if (rc == 0) {
+		rc = gate_read_body(a->gate, &a->body);
+		if (rc == 0 && r->content_length > 0 &&
+		    a->body.len < (uint64_t)r->content_length)
+			rc = -EPROTO;
+		if (rc == -ENOMEM)
+			problem_set(&problem, 503, "out of memory");
+		else if (rc != 0)
+			problem_set(&problem, 400,
+			    "the body ends before its Content-Length");
+	}
+	if (rc == 0)
+		rc = check_place(a, now, &problem);
+	/* What is stored must not be answered by a hang-up. */
+	if (rc == 0 &&
+	    buf_room(&a->reply, REPLY_HEAD_MAX + r->origin.len) == NULL) {
+		problem_set(&problem, 503, "out of memory");
+		rc = -ENOMEM;
+	}
+	if (rc == 0)
+		rc = publish_body(a->wake, now, r, buf_span(&a->body), &limits,
+		    &problem, &a->json);
+	if (rc == 0)
+		put_json(a, r, "application/json");
+	else
+		put_problem(a, r, &problem);
+}
+
+/* Put the status as JSON or metrics.  Returns 0, or as status_take(). */
+static int
+put_report(struct answer *a, const struct request *r)
+{
+	struct clock_now now = clock_read();
+	struct status status;
+	bool metrics = r->path == REQUEST_METRICS;
+	int rc = status_take(a->wake->store, now, &status);
+
+	if (rc == 0) {
+		if (metrics)
+			report_metrics(&a->json, &status, now);
+		else
+			report_json(&a->json, &status, now);
+		rc = buf_error(&a->json);
+	}
+	free(status.workers);
+	if (rc != 0)
+		return rc;
+	if (metrics) {
+		put_json(a, r, REPORT_METRICS_TYPE);
+		return 0;
+	}
+	reply_chosen(&a->reply, "application/json", a->json.len, NULL,
+	    &a->options->cors, r->origin);
+	if (r->method != REQUEST_HEAD)
+		a->tail = buf_span(&a->json);
+	return 0;
+}
+
+static void
+put_page(struct answer *a, const struct request *r)
+{
+	reply_chosen(&a->reply, PAGE_TYPE, page_span().len, PAGE_POLICY,
+	    &a->options->cors, r->origin);
+	if (r->method != REQUEST_HEAD)
+		a->tail = page_span();
+}
+
+/* Returns the arrival, or NULL with a refusal or the headers alone put. */
+static struct pump_arrival *
+look_on(struct answer *a, const struct request *r, const struct gate_peer *peer)
+{
+	struct pump_arrival *arrival = calloc(1, sizeof(*arrival));
+	int rc = -ENOMEM;
+
+	if (arrival != NULL) {
+		arrival->looks_on = true;
+		arrival->peer = *peer;
+		reply_chosen_stream(&arrival->head, &a->options->cors,
+		    r->origin);
+		/* There is no refusing it once it is sent away. */
+		(void)buf_room(&arrival->head, PUMP_WORDS_MAX);
+		rc = buf_error(&arrival->head);
+	}
+	if (rc == 0 && r->method == REQUEST_GET)
+		return arrival;
+	if (rc == 0)
+		buf_put(&a->reply, buf_span(&arrival->head));
+	else
+		put_trouble(a, r, rc);
+	pump_arrival_free(arrival);
+	return NULL;
+}
+
+/* Returns the arrival where it is a stream that is wanted, else NULL. */
+static struct pump_arrival *
+report(struct answer *a, const struct request *r, const struct gate_peer *peer)
+{
+	static const char *const types[] = { "application/json", "text/html",
+		"text/event-stream" };
+	size_t chosen = 0;
+
+	if (want_role(a, r, GRANT_STATUS) != 0)
+		return NULL;
+	if (r->path == REQUEST_STATUS)
+		chosen = accept_choose(r->accept, types, 3);
+	if (chosen == 2)
+		return look_on(a, r, peer);
+	if (chosen == 1) {
+		put_page(a, r);
+		return NULL;
+	}
+	int rc = put_report(a, r);
+	if (rc != 0)
+		put_trouble(a, r, rc);
+	return NULL;
+}
+
+/* Returns the arrival, or NULL with a refusal or the headers alone put. */
+static struct pump_arrival *
+subscribe(struct answer *a, const struct request *r,
+    const struct gate_peer *peer)
+{
+	struct pump_arrival *arrival = calloc(1, sizeof(*arrival));
+	struct problem problem = { 0 };
+	int rc = -ENOMEM;
+
+	if (want_role(a, r, GRANT_SUBSCRIBE) != 0) {
+		free(arrival);
+		return NULL;
+	}
+	problem_set(&problem, 503, "out of memory");
+	if (arrival != NULL) {
+		rc = request_subscription_read(&arrival->wanted, r,
+		    a->options->channel_param, gate_look, a->gate, &problem);
+		arrival->peer = *peer;
+	}
+	if (rc == 0) {
+		reply_stream(&arrival->head, &a->options->cors, r->origin);
+		/* There is no refusing it once the pump has it. */
+		(void)buf_room(&arrival->head, PUMP_WORDS_MAX);
+		rc = buf_error(&arrival->head);
+	}
+	if (rc == 0 && r->method == REQUEST_GET)
+		return arrival;
+	if (rc == 0)
+		buf_put(&a->reply, buf_span(&arrival->head));
+	else
+		put_problem(a, r, &problem);
+	pump_arrival_free(arrival);
+	return NULL;
+}
+
+static struct pump_arrival *
+route(struct answer *a, const struct request *r, const struct gate_peer *peer,
+    bool too_large)
+{
+	bool reads = r->method == REQUEST_GET || r->method == REQUEST_HEAD;
+	struct problem problem;
+
+	if (r->path == REQUEST_UNKNOWN) {
+		problem_set(&problem, 404,
+		    "there is nothing below this address but status and "
+		    "metrics");
+		put_problem(a, r, &problem);
+	} else if (r->method == REQUEST_OPTIONS) {
+		reply_options(&a->reply, &a->options->cors, r->origin,
+		    r->path != REQUEST_MOUNT);
+	} else if (reads && r->path == REQUEST_MOUNT) {
+		return subscribe(a, r, peer);
+	} else if (reads) {
+		return report(a, r, peer);
+	} else if (r->method == REQUEST_POST && r->path == REQUEST_MOUNT) {
+		publish(a, r, too_large);
+	} else {
+		problem_set(&problem, 405,
+		    r->method == REQUEST_POST
+			? "POST is for the address above this one"
+			: "the method is none of GET, HEAD, POST and OPTIONS");
+		problem.reads_only = r->path != REQUEST_MOUNT;
+		put_problem(a, r, &problem);
+	}
+	return NULL;
+}
+
+struct pump_arrival *
+answer_request(struct answer *a, const struct gate_peer *peer, bool too_large,
+    bool *good)
+{
+	struct request r;
+
+	empty(&a->body);
+	empty(&a->json);
+	empty(&a->reply);
+	empty(&a->later);
+	a->tail = (struct span){ NULL, 0 };
+	request_read(&r, gate_look, a->gate);
+	struct pump_arrival *arrival = route(a, &r, peer, too_large);
+	if (arrival != NULL) {
+		gate_park(a->gate, peer);
+		return arrival;
+	}
+	*good = buf_error(&a->reply) == 0 &&
+	    gate_reply(a->gate, peer, buf_span(&a->reply), a->tail,
+		&a->later) == 0;
+	return NULL;
+}

@@ -1,0 +1,136 @@
+#include "server/publish.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/reply.h"
+#include "wire/sse.h"
+
+static int
+refuse(struct problem *problem, int rc)
+{
+	if (rc == -ENOMEM)
+		problem_set(problem, 503, "out of memory");
+	else if (rc == -EMSGSIZE)
+		problem_set(problem, 413,
+		    "the batch is too large for the arena");
+	else if (rc == -ENOSPC)
+		problem_set(problem, 503,
+		    "the arena is full of channels and subscribers");
+	else
+		problem_set(problem, 503, "the arena is unavailable: %s",
+		    strerror(-rc));
+	return -EINVAL;
+}
+
+/* What publishing count events needs; all in one allocation's care. */
+struct work {
+	struct store_event *events;
+	struct store_appended *appended;
+	struct reply_published *published;
+	size_t *ends; /* of each body in wire */
+	struct buf wire;
+};
+
+static bool
+work_init(struct work *w, size_t count)
+{
+	*w = (struct work){
+		.events = calloc(count, sizeof(w->events[0])),
+		.appended = calloc(count, sizeof(w->appended[0])),
+		.published = calloc(count, sizeof(w->published[0])),
+		.ends = calloc(count, sizeof(w->ends[0])),
+	};
+	return w->events != NULL && w->appended != NULL &&
+	    w->published != NULL && w->ends != NULL;
+}
+
+static void
+work_fini(struct work *w)
+{
+	free(w->events);
+	free(w->appended);
+	free(w->published);
+	free(w->ends);
+	buf_fini(&w->wire);
+}
+
+static bool
+same_bytes(const struct message_event *a, const struct message_event *b)
+{
+	return a->data.ptr == b->data.ptr && a->data.len == b->data.len &&
+	    a->topic.ptr == b->topic.ptr;
+}
+
+/* Encode each event once; one that goes to several channels is shared. */
+static int
+encode(struct work *w, const struct message *m)
+{
+	size_t begin = 0;
+
+	for (size_t i = 0; i < m->count; i++) {
+		if (i == 0 || !same_bytes(&m->events[i - 1], &m->events[i]))
+			sse_event(&w->wire, m->events[i].topic,
+			    m->events[i].data);
+		w->ends[i] = w->wire.len;
+	}
+	if (buf_error(&w->wire) != 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < m->count; i++) {
+		if (i > 0 && w->ends[i] != w->ends[i - 1])
+			begin = w->ends[i - 1];
+		w->events[i] = (struct store_event){
+			.channel = m->events[i].channel,
+			.body = { w->wire.ptr + begin, w->ends[i] - begin },
+		};
+	}
+	return 0;
+}
+
+static int
+publish_message(struct wake *wake, struct clock_now now,
+    const struct message *m, struct work *w, struct buf *reply)
+{
+	int rc = encode(w, m);
+
+	for (size_t i = 0; i < m->count; i++)
+		w->published[i].channel = m->events[i].channel;
+	/* Once it is stored, it is too late for an error. */
+	if (rc == 0 &&
+	    buf_room(reply, reply_published_max(w->published, m->count)) ==
+		NULL)
+		rc = -ENOMEM;
+	if (rc == 0)
+		rc = wake_append(wake, now, w->events, m->count, w->appended);
+	if (rc != 0)
+		return rc;
+	for (size_t i = 0; i < m->count; i++) {
+		w->published[i].id = w->appended[i].id;
+		w->published[i].subscribers = w->appended[i].subscribers;
+	}
+	reply_published(reply, w->published, m->count, m->single);
+	return 0;
+}
+
+int
+publish_body(struct wake *wake, struct clock_now now, const struct request *r,
+    struct span body, const struct message_limits *limits,
+    struct problem *problem, struct buf *reply)
+{
+	struct message message;
+	struct work work = { 0 };
+	int rc = message_read(&message, message_type_of(r->content_type), body,
+	    r->query, limits, problem);
+
+	if (rc == 0) {
+		rc = work_init(&work, message.count)
+		    ? publish_message(wake, now, &message, &work, reply)
+		    : -ENOMEM;
+		work_fini(&work);
+		if (rc != 0)
+			rc = refuse(problem, rc);
+	}
+	message_fini(&message);
+	return rc;
+}

@@ -1,0 +1,29 @@
+/*
+ * Publishing: a POST's body becomes events in the store, and a reply.
+ */
+#ifndef PEAL_PUBLISH_H
+#define PEAL_PUBLISH_H
+
+#include "arena/wake.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "wire/message.h"
+#include "wire/problem.h"
+#include "wire/request.h"
+
+/*
+ * Publish what a body asks for, and append the reply's JSON to reply.  wake sends
+ * for the calling thread.
+ *
+ * Returns 0, or -EINVAL with *problem filled in and nothing stored: as
+ * message_read(), and
+ *   413  a batch that is too large for the arena
+ *   503  the arena cannot be locked, is damaged, or is full of channels; or
+ *        memory ran out, for the reply too
+ */
+int publish_body(struct wake *wake, struct clock_now now,
+    const struct request *r, struct span body,
+    const struct message_limits *limits, struct problem *problem,
+    struct buf *reply);
+
+#endif

@@ -1,0 +1,85 @@
+/*
+ * The events of a message, and how they are put together while its body is
+ * read.
+ */
+#ifndef PEAL_DRAFT_H
+#define PEAL_DRAFT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+#include "wire/problem.h"
+
+/*
+ * One event to publish.  A message to several channels is as many events, in
+ * the order the channels were named; a channel named twice counts once.
+ */
+struct message_event {
+	struct span channel;
+	struct span topic; /* empty: none */
+	struct span data;  /* JSON without insignificant white space, or text */
+};
+
+struct message {
+	struct message_event *events;
+	size_t count;	  /* at least 1 after message_read(), 0 if it failed */
+	bool single;	  /* one event to one channel: the short reply */
+	struct buf store; /* what the spans point into */
+};
+
+struct message_limits {
+	size_t event_size; /* data of one event, bytes */
+};
+
+/*
+ * What is known while a body is read.
+ *
+ * The store is made as long as the body before anything is put there.  Every
+ * byte of the body is decoded at most once, and nothing decoded is longer than
+ * it was sent, so the store never moves and spans may point into it at once.
+ */
+struct draft {
+	struct message *m;
+	size_t cap; /* of m->events */
+	const struct message_limits *limits;
+	struct problem *problem;
+	bool batch;
+	size_t index; /* of the event in the batch, from 0 */
+	size_t line;  /* in NDJSON, from 1; otherwise 0 */
+};
+
+/* Say what is wrong, and in a batch where.  Returns -EINVAL. */
+int draft_refuse(struct draft *d, int status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Say that memory ran out.  Returns -EINVAL. */
+int draft_refuse_memory(struct draft *d);
+
+/* Copy s to the store, where it stays. */
+struct span draft_keep(struct draft *d, struct span s);
+
+/*
+ * Add an event to channel, which lies in the store, behind those added before;
+ * draft_finish() does the rest.  Returns 0, or -EINVAL with the problem filled
+ * in.
+ */
+int draft_add(struct draft *d, struct span channel);
+
+/*
+ * Give the events from first on, of which there is at least one, their topic
+ * and data, which lie in the store.  A channel that was added twice loses its
+ * second event.
+ */
+void draft_finish(struct draft *d, size_t first, struct span topic,
+    struct span data);
+
+/*
+ * Check the length of data, and a topic.  what is how the data is called in the
+ * sentence.  Return 0, or -EINVAL with the problem filled in.
+ */
+int draft_check_size(struct draft *d, const char *what, struct span data);
+int draft_check_topic(struct draft *d, struct span topic);
+
+#endif

@@ -1,0 +1,184 @@
+#include "wire/grant.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool
+is_separator(char c)
+{
+	return c == ' ' || c == '\t' || c == ',';
+}
+
+static unsigned
+role_of(struct span word)
+{
+	if (span_equal(word, SPAN("subscribe")))
+		return GRANT_SUBSCRIBE;
+	if (span_equal(word, SPAN("publish")))
+		return GRANT_PUBLISH;
+	if (span_equal(word, SPAN("status")))
+		return GRANT_STATUS;
+	return 0;
+}
+
+static const char *
+role_name(enum grant_role role)
+{
+	switch (role) {
+	case GRANT_SUBSCRIBE:
+		return "subscribe";
+	case GRANT_PUBLISH:
+		return "publish";
+	case GRANT_STATUS:
+		return "status";
+	}
+	return "";
+}
+
+int
+grant_roles_parse(struct span list, unsigned *roles, struct span *bad)
+{
+	unsigned found = 0;
+	int error = 0;
+	size_t i = 0;
+
+	for (;;) {
+		while (i < list.len && is_separator(list.ptr[i]))
+			i++;
+		if (i == list.len)
+			break;
+		struct span word = { list.ptr + i, 0 };
+		while (i < list.len && !is_separator(list.ptr[i]))
+			i++;
+		word.len = (size_t)(list.ptr + i - word.ptr);
+		unsigned role = role_of(word);
+		if (role == 0 && error == 0) {
+			*bad = word;
+			error = -EINVAL;
+		}
+		found |= role;
+	}
+	*roles = found;
+	return error;
+}
+
+/* A header must carry it, and a client must be able to type it. */
+static bool
+is_key(struct span key)
+{
+	if (key.len < GRANT_KEY_MIN || key.len > GRANT_KEY_MAX)
+		return false;
+	for (size_t i = 0; i < key.len; i++) {
+		if (key.ptr[i] <= ' ' || key.ptr[i] > '~')
+			return false;
+	}
+	return true;
+}
+
+int
+grant_keys_parse(struct grant_keys *keys, struct span text, size_t *line)
+{
+	struct span piece;
+	size_t number = 0;
+	size_t count = 0;
+
+	keys->count = 0;
+	while (span_cut(&text, '\n', &piece)) {
+		struct span key = span_trim(piece);
+		number++;
+		if (key.len == 0 || key.ptr[0] == '#')
+			continue;
+		if (!is_key(key) || count == GRANT_KEYS_MAX) {
+			*line = number;
+			return -EINVAL;
+		}
+		keys->keys[count++] = key;
+	}
+	if (count == 0)
+		return -ENODATA;
+	keys->count = count;
+	return 0;
+}
+
+/*
+ * Compare two keys in a time that tells nothing of what they hold: as many
+ * steps whether they differ at the first byte, at the last or in length.
+ */
+static bool
+keys_equal(struct span a, struct span b)
+{
+	/* volatile: no compiler may leave the loop once the answer is known. */
+	volatile size_t differs = a.len ^ b.len;
+
+	for (size_t i = 0; i < GRANT_KEY_MAX; i++) {
+		unsigned x = i < a.len ? (unsigned char)a.ptr[i] : 0;
+		unsigned y = i < b.len ? (unsigned char)b.ptr[i] : 0;
+		differs |= x ^ y;
+	}
+	return differs == 0;
+}
+
+static bool
+key_is_known(const struct grant_keys *keys, struct span key)
+{
+	unsigned known = 0;
+
+	for (size_t i = 0; i < keys->count; i++)
+		known |= keys_equal(keys->keys[i], key);
+	return known != 0;
+}
+
+/*
+ * The key of an Authorization header, or the empty span.
+ * RFC 9110, section 11.1: the scheme's case does not matter.
+ */
+static struct span
+bearer_key(struct span authorization)
+{
+	struct span rest = span_trim(authorization);
+	struct span scheme;
+
+	if (!span_word(&rest, &scheme) ||
+	    !span_equal_nocase(scheme, SPAN("Bearer")))
+		return (struct span){ NULL, 0 };
+	return span_trim(rest);
+}
+
+static int
+check_key(const struct request *r, const struct grant_keys *keys,
+    struct problem *problem)
+{
+	struct span key = bearer_key(r->authorization);
+
+	if (key.len == 0) {
+		problem_set(problem, 401,
+		    "publishing needs a key, sent as \"Authorization: Bearer "
+		    "KEY\"");
+		return -EACCES;
+	}
+	if (!key_is_known(keys, key)) {
+		problem_set(problem, 401,
+		    "the key is not one that may publish");
+		return -EACCES;
+	}
+	return 0;
+}
+
+int
+grant_check(const struct request *r, enum grant_role role,
+    unsigned default_roles, const struct grant_keys *keys,
+    struct problem *problem)
+{
+	unsigned roles = default_roles;
+	struct span bad;
+
+	if (r->has_roles)
+		(void)grant_roles_parse(r->roles, &roles, &bad);
+	if ((roles & (unsigned)role) != 0)
+		return 0;
+	if (role == GRANT_PUBLISH && keys != NULL)
+		return check_key(r, keys, problem);
+	problem_set(problem, 403, "the role \"%s\" is not granted here",
+	    role_name(role));
+	return -EACCES;
+}

@@ -1,0 +1,55 @@
+/*
+ * The body of a POST, turned into the events it asks to publish.
+ * The only module that knows json-c.
+ */
+#ifndef PEAL_MESSAGE_H
+#define PEAL_MESSAGE_H
+
+#include "base/span.h"
+#include "wire/draft.h"
+#include "wire/problem.h"
+
+enum message_type {
+	MESSAGE_JSON,	/* application/json, and any +json */
+	MESSAGE_NDJSON, /* application/x-ndjson, application/jsonl */
+	MESSAGE_FORM,	/* application/x-www-form-urlencoded */
+	MESSAGE_RAW,	/* anything else, or none: the body is the data */
+	MESSAGE_REFUSED /* multipart/form-data */
+};
+
+/* Tell by Content-Type; parameters and case do not matter. */
+enum message_type message_type_of(struct span content_type);
+
+/*
+ * Read a body.
+ *
+ * query is the request's query string; only MESSAGE_RAW uses it (channel, which
+ * may repeat, also as channel[]; topic).  An empty batch, "[]" or no line, is a
+ * problem.  Unknown members and fields are ignored.  Of duplicate members the
+ * last counts, also where a name is spelled with escapes.  "topic" may be
+ * missing, null or a string; "channel" is a string or an array of at least one
+ * string; "data" must be there.  In NDJSON, blank lines are passed over and a
+ * line may end with CR LF.  A raw body or a form's data that is not UTF-8 is a
+ * problem, as event streams are UTF-8; U+0000 is let through, as they may hold
+ * it.  Half a surrogate pair, "\ud800", goes through in data as it was sent,
+ * but names no channel and no topic.
+ *
+ * m is initialised here and must be ended by message_fini(), also after a
+ * failure.  All or nothing: after a failure no event may be used.
+ *
+ * Returns 0, or -EINVAL with *problem filled in.  In a batch the sentence names
+ * the event: "event 3: the member \"data\" is missing" counts from 0, as the
+ * array does; for NDJSON the line, counted from 1, is named as well.  Bytes are
+ * counted from 0, in the body or in the line.
+ *   400  malformed, or a name, topic or member that cannot be
+ *   413  data longer than limits->event_size
+ *   415  MESSAGE_REFUSED
+ *   503  out of memory
+ */
+int message_read(struct message *m, enum message_type type, struct span body,
+    struct span query, const struct message_limits *limits,
+    struct problem *problem);
+
+void message_fini(struct message *m);
+
+#endif

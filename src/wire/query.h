@@ -1,0 +1,34 @@
+/*
+ * application/x-www-form-urlencoded, as query strings and form bodies have it.
+ * Source: WHATWG URL, "application/x-www-form-urlencoded parsing".
+ */
+#ifndef PEAL_QUERY_H
+#define PEAL_QUERY_H
+
+#include <stdbool.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+
+/*
+ * Cut the next name=value pair off the front of *rest and append its decoded
+ * name and value to out.  Empty pieces between '&' are passed over; a name
+ * without '=' has an empty value; a '%' that begins no escape stands for
+ * itself.
+ *
+ * On true, *name and *value are offsets into out rather than pointers, since
+ * out may move while it grows.  Returns false at the end of *rest.  A failed
+ * allocation shows in buf_error(out), and ends the walk.
+ */
+struct query_piece {
+	size_t at;
+	size_t len;
+};
+
+bool query_next(struct span *rest, struct buf *out, struct query_piece *name,
+    struct query_piece *value);
+
+/* The span of a piece, valid until out grows. */
+struct span query_span(const struct buf *out, struct query_piece piece);
+
+#endif

@@ -1,0 +1,241 @@
+#include "wire/reply.h"
+
+#include <assert.h>
+
+#include "base/event.h"
+
+/* RFC 9110, section 10.2.1: what this address takes, not what another does. */
+#define METHODS "GET, HEAD, POST, OPTIONS"
+#define METHODS_BELOW "GET, HEAD, OPTIONS"
+
+static void
+put_status(struct buf *out, int status, const char *title)
+{
+	buf_put(out, SPAN("Status: "));
+	buf_put_u64(out, (uint64_t)status);
+	buf_put_char(out, ' ');
+	buf_put_cstr(out, title);
+	buf_put(out, SPAN("\r\n"));
+}
+
+static void
+put_header(struct buf *out, const char *name, struct span value)
+{
+	buf_put_cstr(out, name);
+	buf_put(out, SPAN(": "));
+	buf_put(out, value);
+	buf_put(out, SPAN("\r\n"));
+}
+
+enum cors_match {
+	CORS_NONE,
+	CORS_ANY,
+	CORS_NAMED,
+};
+
+/*
+ * WHATWG Fetch, "CORS check": origins are compared byte for byte.  A request
+ * whose Origin is itself "*" names nobody.
+ */
+static enum cors_match
+match_origin(const struct reply_cors *cors, struct span origin)
+{
+	enum cors_match match = CORS_NONE;
+
+	if (origin.len == 0)
+		return CORS_NONE;
+	for (size_t i = 0; i < cors->count; i++) {
+		if (span_equal(cors->origins[i], SPAN("*")))
+			match = CORS_ANY;
+		else if (span_equal(cors->origins[i], origin))
+			return CORS_NAMED;
+	}
+	return match;
+}
+
+void
+reply_cors(struct buf *out, const struct reply_cors *cors, struct span origin)
+{
+	if (cors->count == 0)
+		return;
+	/*
+	 * WHATWG Fetch, "CORS protocol and HTTP caches": also without a match,
+	 * or a cache would hand this answer to an origin that has one.
+	 */
+	put_header(out, "Vary", SPAN("Origin"));
+	switch (match_origin(cors, origin)) {
+	case CORS_NONE:
+		break;
+	case CORS_ANY:
+		put_header(out, "Access-Control-Allow-Origin", SPAN("*"));
+		break;
+	case CORS_NAMED:
+		put_header(out, "Access-Control-Allow-Origin", origin);
+		put_header(out, "Access-Control-Allow-Credentials",
+		    SPAN("true"));
+		break;
+	}
+}
+
+static void
+put_stream(struct buf *out, const struct reply_cors *cors, struct span origin)
+{
+	put_status(out, 200, "OK");
+	put_header(out, "Content-Type", SPAN("text/event-stream"));
+	put_header(out, "Cache-Control", SPAN("no-cache"));
+	/* Tells nginx not to buffer, whatever its configuration says. */
+	put_header(out, "X-Accel-Buffering", SPAN("no"));
+	reply_cors(out, cors, origin);
+}
+
+void
+reply_stream(struct buf *out, const struct reply_cors *cors, struct span origin)
+{
+	put_stream(out, cors, origin);
+	buf_put(out, SPAN("\r\n"));
+}
+
+void
+reply_chosen_stream(struct buf *out, const struct reply_cors *cors,
+    struct span origin)
+{
+	put_stream(out, cors, origin);
+	put_header(out, "Vary", SPAN("Accept"));
+	buf_put(out, SPAN("\r\n"));
+}
+
+void
+reply_options(struct buf *out, const struct reply_cors *cors,
+    struct span origin, bool reads_only)
+{
+	struct span methods = reads_only ? SPAN(METHODS_BELOW) : SPAN(METHODS);
+
+	put_status(out, 204, "No Content");
+	put_header(out, "Allow", methods);
+	reply_cors(out, cors, origin);
+	if (match_origin(cors, origin) != CORS_NONE) {
+		put_header(out, "Access-Control-Allow-Methods", methods);
+		put_header(out, "Access-Control-Allow-Headers",
+		    SPAN("Last-Event-ID, Authorization, Content-Type"));
+		/* Seconds; Chromium keeps a preflight no longer than this. */
+		put_header(out, "Access-Control-Max-Age", SPAN("7200"));
+	}
+	buf_put(out, SPAN("\r\n"));
+}
+
+/* Everything of a reply with a body up to the headers that only some have. */
+static void
+put_head(struct buf *out, int status, const char *type, size_t len,
+    const struct reply_cors *cors, struct span origin)
+{
+	put_status(out, status, status == 200 ? "OK" : problem_title(status));
+	put_header(out, "Content-Type", span_of(type));
+	buf_put(out, SPAN("Content-Length: "));
+	buf_put_u64(out, len);
+	buf_put(out, SPAN("\r\n"));
+	put_header(out, "Cache-Control", SPAN("no-store"));
+	reply_cors(out, cors, origin);
+}
+
+void
+reply_body(struct buf *out, int status, const char *type, struct span body,
+    const struct reply_cors *cors, struct span origin, bool head_only)
+{
+	put_head(out, status, type, body.len, cors, origin);
+	buf_put(out, SPAN("\r\n"));
+	if (!head_only)
+		buf_put(out, body);
+}
+
+void
+reply_chosen(struct buf *out, const char *type, size_t len, const char *policy,
+    const struct reply_cors *cors, struct span origin)
+{
+	put_head(out, 200, type, len, cors, origin);
+	put_header(out, "Vary", SPAN("Accept"));
+	if (policy != NULL)
+		put_header(out, "Content-Security-Policy", span_of(policy));
+	buf_put(out, SPAN("\r\n"));
+}
+
+static void
+put_problem_json(struct buf *body, const struct problem *problem)
+{
+	buf_put(body, SPAN("{\"status\":"));
+	buf_put_u64(body, (uint64_t)problem->status);
+	buf_put(body, SPAN(",\"title\":"));
+	buf_put_json(body, span_of(problem_title(problem->status)));
+	buf_put(body, SPAN(",\"detail\":"));
+	buf_put_json(body, span_of(problem->detail));
+	buf_put_char(body, '}');
+}
+
+void
+reply_problem(struct buf *out, const struct problem *problem,
+    const struct reply_cors *cors, struct span origin, bool head_only)
+{
+	struct buf body;
+
+	buf_init(&body);
+	put_problem_json(&body, problem);
+	put_head(out, problem->status, "application/problem+json", body.len,
+	    cors, origin);
+	if (problem->status == 401)
+		put_header(out, "WWW-Authenticate", SPAN("Bearer"));
+	if (problem->status == 405)
+		put_header(out, "Allow",
+		    problem->reads_only ? SPAN(METHODS_BELOW) : SPAN(METHODS));
+	buf_put(out, SPAN("\r\n"));
+	if (!head_only)
+		buf_put(out, buf_span(&body));
+	if (buf_error(&body) != 0)
+		out->failed = true;
+	buf_fini(&body);
+}
+
+static void
+put_id_and_subscribers(struct buf *body, const struct reply_published *event)
+{
+	char id[EVENT_ID_CHARS];
+
+	buf_put(body, SPAN("\"id\":"));
+	buf_put_json(body, (struct span){ id, event_id_print(event->id, id) });
+	buf_put(body, SPAN(",\"subscribers\":"));
+	buf_put_u64(body, event->subscribers);
+}
+
+size_t
+reply_published_max(const struct reply_published *events, size_t count)
+{
+	/* An id and a count, each the longest, and a separator. */
+	const size_t one = sizeof("{\"channel\":\"\",\"id\":\"\","
+				  "\"subscribers\":4294967295},") +
+	    EVENT_ID_CHARS;
+	size_t len = sizeof("{\"events\":[]}");
+
+	for (size_t i = 0; i < count; i++)
+		len += one + 6 * events[i].channel.len;
+	return len;
+}
+
+void
+reply_published(struct buf *body, const struct reply_published *events,
+    size_t count, bool single)
+{
+	if (single) {
+		assert(count == 1);
+		buf_put_char(body, '{');
+		put_id_and_subscribers(body, &events[0]);
+		buf_put_char(body, '}');
+		return;
+	}
+	buf_put(body, SPAN("{\"events\":["));
+	for (size_t i = 0; i < count; i++) {
+		buf_put_cstr(body, i == 0 ? "{\"channel\":" : ",{\"channel\":");
+		buf_put_json(body, events[i].channel);
+		buf_put_char(body, ',');
+		put_id_and_subscribers(body, &events[i]);
+		buf_put_char(body, '}');
+	}
+	buf_put(body, SPAN("]}"));
+}

@@ -1,0 +1,133 @@
+#include "wire/sse.h"
+
+#include <string.h>
+
+/* Bytes of an unreadable resume point that the gap event repeats. */
+#define ASKED_MAX 64
+
+static void
+put_id_line(struct buf *out, uint64_t id)
+{
+	char line[EVENT_ID_LINE_MAX];
+
+	buf_put(out, (struct span){ line, event_id_line(id, line) });
+}
+
+static bool
+is_break(char c)
+{
+	return c == '\n' || c == '\r';
+}
+
+/*
+ * Cut the next line off the front of *rest.  Returns false once the last line
+ * was given; as with span_cut(), a trailing break leaves an empty one.
+ *
+ * WHATWG HTML, "Parsing an event stream": CR LF is one break, and so is a lone
+ * LF or a lone CR.
+ */
+static bool
+cut_line(struct span *rest, struct span *line)
+{
+	size_t len = 0;
+
+	if (rest->ptr == NULL)
+		return false;
+	while (len < rest->len && !is_break(rest->ptr[len]))
+		len++;
+	*line = (struct span){ rest->ptr, len };
+	if (len == rest->len) {
+		*rest = (struct span){ NULL, 0 };
+		return true;
+	}
+	bool pair = rest->ptr[len] == '\r' && len + 1 < rest->len &&
+	    rest->ptr[len + 1] == '\n';
+	len += pair ? 2 : 1;
+	rest->ptr += len;
+	rest->len -= len;
+	return true;
+}
+
+void
+sse_event(struct buf *out, struct span topic, struct span data)
+{
+	struct span line;
+
+	if (topic.len > 0) {
+		buf_put(out, SPAN("event: "));
+		buf_put(out, topic);
+		buf_put_char(out, '\n');
+	}
+	/* Without any data line the parser would drop the event. */
+	if (data.len == 0)
+		data = SPAN("");
+	while (cut_line(&data, &line)) {
+		buf_put(out, SPAN("data: "));
+		buf_put(out, line);
+		buf_put_char(out, '\n');
+	}
+	buf_put_char(out, '\n');
+}
+
+static void
+put_retry_line(struct buf *out, uint64_t retry_ms)
+{
+	buf_put(out, SPAN("retry: "));
+	buf_put_u64(out, retry_ms);
+	buf_put_char(out, '\n');
+}
+
+void
+sse_hello(struct buf *out, uint64_t retry_ms, uint64_t id)
+{
+	put_retry_line(out, retry_ms);
+	put_id_line(out, id);
+	buf_put_char(out, '\n');
+}
+
+static bool
+is_continuation(char c)
+{
+	return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+/*
+ * The first ASKED_MAX bytes of s, less a character of UTF-8 that would be cut
+ * in two.  Bytes that are no UTF-8 are cut anywhere.
+ */
+static struct span
+shortened(struct span s)
+{
+	size_t len = ASKED_MAX;
+
+	if (s.len <= ASKED_MAX)
+		return s;
+	/* A character has at most three bytes after its first. */
+	while (len > ASKED_MAX - 3 && is_continuation(s.ptr[len]))
+		len--;
+	if (is_continuation(s.ptr[len]))
+		len = ASKED_MAX;
+	return (struct span){ s.ptr, len };
+}
+
+void
+sse_gap(struct buf *out, uint64_t id, struct span asked, uint64_t from)
+{
+	char printed[EVENT_ID_CHARS];
+
+	put_id_line(out, id);
+	/* JSON escapes line breaks, so the data is one line. */
+	buf_put(out, SPAN("event: peal:gap\ndata: {\"after\":"));
+	buf_put_json(out, shortened(asked));
+	buf_put(out, SPAN(",\"from\":"));
+	size_t len = event_id_print(from, printed);
+	buf_put_json(out, (struct span){ printed, len });
+	buf_put(out, SPAN("}\n\n"));
+}
+
+void
+sse_retry(struct buf *out, uint64_t retry_ms)
+{
+	put_retry_line(out, retry_ms);
+	buf_put_char(out, '\n');
+}

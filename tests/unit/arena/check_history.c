@@ -1,0 +1,564 @@
+#include "arena_fixture.h"
+
+#include <errno.h>
+
+#include "arena/history.h"
+#include "arena/pool.h"
+#include "wire/sse.h"
+
+/* One process, so nobody else is there to be locked out. */
+
+static struct layout_block *
+make_channel(struct store *s, const char *name)
+{
+	struct layout_block *channel;
+
+	ck_assert_int_eq(history_find_or_make(&s->arena, span_of(name),
+			     &channel),
+	    0);
+	ck_assert_ptr_nonnull(channel);
+	return channel;
+}
+
+/* Add an event of that id to a channel, and commit it. */
+static void
+add_stamped(struct store *s, const char *name, uint64_t id, uint64_t stamp_ms)
+{
+	char line[EVENT_ID_LINE_MAX];
+	size_t len = event_id_line(id, line);
+
+	ck_assert_int_eq(history_add(&s->arena, make_channel(s, name), id,
+			     stamp_ms, (struct span){ line, len },
+			     FIXTURE_BODY),
+	    0);
+	atomic_store(&s->arena.header->last_id, id);
+}
+
+static void
+add(struct store *s, const char *name, uint64_t id)
+{
+	add_stamped(s, name, id, 1);
+}
+
+static bool
+is_there(struct store *s, const char *name)
+{
+	struct layout_block *channel;
+
+	ck_assert_int_eq(history_find(&s->arena, span_of(name), &channel), 0);
+	return channel != NULL;
+}
+
+/* Ids for tests: after all that a new arena may know. */
+static uint64_t
+id_of(uint64_t n)
+{
+	return event_id_make(FIXTURE_WALL_MS + 1, n);
+}
+
+START_TEST(names_of_any_length_are_kept_whole)
+{
+	struct store s;
+	char name[EVENT_CHANNEL_MAX + 1];
+	char out[EVENT_CHANNEL_MAX];
+	size_t len;
+	fixture_make(&s);
+	for (size_t i = 0; i < sizeof(name); i++)
+		name[i] = (char)('a' + i % 26);
+
+	for (size_t i = 1; i <= EVENT_CHANNEL_MAX; i++) {
+		struct span span = { name, i };
+		struct layout_block *made;
+		struct layout_block *found;
+
+		ck_assert_int_eq(history_find_or_make(&s.arena, span, &made),
+		    0);
+		ck_assert_int_eq(history_find(&s.arena, span, &found), 0);
+		ck_assert_int_eq(history_name(&s.arena, made, out, &len), 0);
+
+		ck_assert_ptr_eq(found, made);
+		ck_assert_uint_eq(len, i);
+		ck_assert_mem_eq(out, name, i);
+	}
+	ck_assert_uint_eq(s.arena.header->channels, EVENT_CHANNEL_MAX);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(channels_in_one_bucket_are_told_apart)
+{
+	struct store s;
+	struct layout_block *channels[300];
+	char name[16];
+	fixture_make(&s);
+	uint32_t left = pool_left(&s.arena);
+	ck_assert_uint_lt(s.arena.bucket_count, UNIT_COUNT(channels));
+	for (unsigned i = 0; i < UNIT_COUNT(channels); i++) {
+		(void)snprintf(name, sizeof(name), "c%u", i);
+		channels[i] = make_channel(&s, name);
+	}
+
+	for (unsigned i = 0; i < UNIT_COUNT(channels); i++) {
+		(void)snprintf(name, sizeof(name), "c%u", i);
+		ck_assert_ptr_eq(make_channel(&s, name), channels[i]);
+		/* Half of them go, from the midst of their buckets too. */
+		if (i % 2 == 0)
+			history_drop_if_idle(&s.arena, channels[i]);
+	}
+
+	for (unsigned i = 0; i < UNIT_COUNT(channels); i++) {
+		(void)snprintf(name, sizeof(name), "c%u", i);
+		ck_assert_int_eq(is_there(&s, name), i % 2 != 0);
+		if (i % 2 != 0)
+			history_drop_if_idle(&s.arena, channels[i]);
+	}
+	ck_assert_uint_eq(s.arena.header->channels, 0);
+	ck_assert_uint_eq(pool_left(&s.arena), left);
+	fixture_assert_sound(&s);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(seed_decides_where_a_name_lies)
+{
+	struct store s;
+	fixture_make(&s);
+	s.arena.header->hash_seed = 1;
+	uint32_t one = history_hash(&s.arena, SPAN("a"));
+
+	s.arena.header->hash_seed = 2;
+
+	ck_assert_uint_ne(history_hash(&s.arena, SPAN("a")), one);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(channel_with_events_or_listeners_stays)
+{
+	struct store s;
+	fixture_make(&s);
+	add(&s, "events", id_of(0));
+	struct layout_block *heard = make_channel(&s, "heard");
+	heard->channel.listeners = 1;
+
+	history_drop_if_idle(&s.arena, make_channel(&s, "events"));
+	history_drop_if_idle(&s.arena, heard);
+
+	ck_assert(is_there(&s, "events"));
+	ck_assert(is_there(&s, "heard"));
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(channel_made_again_knows_what_it_let_go)
+{
+	struct store s;
+	fixture_make(&s);
+	add(&s, "a", id_of(0));
+	add(&s, "a", id_of(1));
+	struct layout_block *channel = make_channel(&s, "a");
+	ck_assert_int_eq(history_forget_oldest(&s.arena, channel), 0);
+	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten), id_of(0));
+	ck_assert_int_eq(history_forget_oldest(&s.arena, channel), 0);
+
+	history_drop_if_idle(&s.arena, channel);
+
+	ck_assert(!is_there(&s, "a"));
+	ck_assert_uint_eq(history_forgotten_of(&s.arena, SPAN("a")), id_of(1));
+	channel = make_channel(&s, "a");
+	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten), id_of(1));
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(new_arena_has_forgotten_all_before_its_beginning)
+{
+	struct store s;
+	fixture_make(&s);
+
+	struct layout_block *channel = make_channel(&s, "a");
+
+	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten),
+	    event_id_make(FIXTURE_WALL_MS, 0));
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(mark_of_a_bucket_never_falls)
+{
+	struct store s;
+	char other[16] = "";
+	fixture_make(&s);
+	uint32_t mask = s.arena.bucket_count - 1;
+	uint32_t bucket = history_hash(&s.arena, SPAN("a")) & mask;
+	unsigned i = 0;
+	do
+		(void)snprintf(other, sizeof(other), "b%u", i++);
+	while ((history_hash(&s.arena, span_of(other)) & mask) != bucket);
+	add(&s, other, id_of(0));
+	add(&s, "a", id_of(1));
+	struct layout_block *a = make_channel(&s, "a");
+	struct layout_block *b = make_channel(&s, other);
+	ck_assert_int_eq(history_forget_oldest(&s.arena, a), 0);
+	ck_assert_int_eq(history_forget_oldest(&s.arena, b), 0);
+
+	history_drop_if_idle(&s.arena, a);
+	history_drop_if_idle(&s.arena, b);
+
+	ck_assert_uint_eq(history_forgotten_of(&s.arena, SPAN("a")), id_of(1));
+	fixture_assert_sound(&s);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(channel_forgets_what_reached_the_age_and_no_more)
+{
+	struct store s;
+	const uint64_t at = 1000000;
+	fixture_make(&s);
+	add_stamped(&s, "a", id_of(0), at);
+	add_stamped(&s, "a", id_of(1), at);
+	add_stamped(&s, "a", id_of(2), at + 1);
+	struct layout_block *channel = make_channel(&s, "a");
+
+	ck_assert_int_eq(history_expire(&s.arena, channel,
+			     at + FIXTURE_MAX_AGE_MS - 1),
+	    0);
+	uint32_t before = channel->channel.events;
+	ck_assert_int_eq(history_expire(&s.arena, channel,
+			     at + FIXTURE_MAX_AGE_MS),
+	    0);
+
+	ck_assert_uint_eq(before, 3);
+	ck_assert_uint_eq(channel->channel.events, 1);
+	ck_assert_uint_eq(s.arena.header->evicted_age, 2);
+	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten), id_of(1));
+	fixture_assert_sound(&s);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(expiry_over_all_channels_is_bounded)
+{
+	struct store s;
+	const uint64_t late = 1 + FIXTURE_MAX_AGE_MS;
+	fixture_make(&s);
+	for (unsigned i = 0; i < 9; i++)
+		add(&s, i % 2 == 0 ? "even" : "odd", id_of(i));
+	add_stamped(&s, "young", id_of(9), 2);
+
+	ck_assert_int_eq(history_expire_some(&s.arena, late, 4), 0);
+	uint32_t first = s.arena.header->events;
+	ck_assert_int_eq(history_expire_some(&s.arena, late, 100), 0);
+
+	ck_assert_uint_eq(first, 6);
+	ck_assert_uint_eq(s.arena.header->events, 1);
+	ck_assert(!is_there(&s, "even"));
+	ck_assert(!is_there(&s, "odd"));
+	ck_assert(is_there(&s, "young"));
+	fixture_assert_sound(&s);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(eviction_takes_the_oldest_of_all)
+{
+	static const char *const names[] = { "b", "a", "b", "c", "a" };
+	struct store s;
+	fixture_make(&s);
+	for (unsigned i = 0; i < UNIT_COUNT(names); i++)
+		add(&s, names[i], id_of(i));
+
+	for (unsigned i = 0; i < UNIT_COUNT(names); i++) {
+		uint32_t number = s.arena.header->oldest;
+		const struct layout_block *oldest = &s.arena.blocks[number];
+		ck_assert_uint_eq(oldest->event.id, id_of(i));
+
+		ck_assert_int_eq(history_evict(&s.arena, NULL), 0);
+
+		ck_assert_uint_eq(s.arena.header->evicted_pressure, i + 1);
+		ck_assert_uint_eq(history_forgotten_of(&s.arena,
+				      span_of(names[i])) == id_of(i),
+		    !is_there(&s, names[i]));
+		fixture_assert_sound(&s);
+	}
+	ck_assert_int_eq(history_evict(&s.arena, NULL), -ENOSPC);
+	ck_assert_uint_eq(s.arena.header->channels, 0);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(channel_to_keep_is_there_after_its_last_event)
+{
+	struct store s;
+	fixture_make(&s);
+	add(&s, "a", id_of(0));
+	struct layout_block *channel = make_channel(&s, "a");
+
+	ck_assert_int_eq(history_evict(&s.arena, channel), 0);
+
+	ck_assert(is_there(&s, "a"));
+	ck_assert_uint_eq(channel->channel.events, 0);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(event_that_is_not_committed_makes_no_room)
+{
+	struct store s;
+	fixture_make(&s);
+	uint64_t last = atomic_load(&s.arena.header->last_id);
+	add(&s, "a", id_of(0));
+	atomic_store(&s.arena.header->last_id, last);
+
+	ck_assert_int_eq(history_evict(&s.arena, NULL), -ENOSPC);
+
+	ck_assert_uint_eq(s.arena.header->events, 1);
+	store_close(&s);
+}
+END_TEST
+
+/* The number of the block that holds an event. */
+static uint32_t
+number_of(const struct store *s, uint64_t id)
+{
+	for (uint32_t i = 1; i < s->arena.block_count; i++) {
+		struct layout_block *b = pool_block(&s->arena, i, LAYOUT_EVENT);
+		if (b != NULL && b->event.id == id)
+			return i;
+	}
+	ck_abort_msg("no such event");
+}
+
+START_TEST(first_event_after_a_cursor_is_found_with_any_hint)
+{
+	/* Events 10, 20, 30 of "a" among others of "b". */
+	static const struct {
+		uint64_t cursor;
+		uint64_t found; /* 0: none */
+	} rows[] = {
+		{ 0, 10 },
+		{ 9, 10 },
+		{ 10, 20 },
+		{ 15, 20 },
+		{ 19, 20 },
+		{ 20, 30 },
+		{ 29, 30 },
+		{ 30, 0 },
+		{ 31, 0 },
+		{ 99, 0 },
+	};
+	struct store s;
+	fixture_make(&s);
+	for (uint64_t n = 10; n <= 30; n += 5)
+		add(&s, n % 10 == 0 ? "a" : "b", id_of(n));
+	const uint32_t hints[] = { 0, number_of(&s, id_of(10)),
+		number_of(&s, id_of(20)), number_of(&s, id_of(30)),
+		number_of(&s, id_of(15)),
+		pool_number(&s.arena, make_channel(&s, "a")),
+		s.arena.block_count, UINT32_MAX };
+	const struct layout_block *channel = make_channel(&s, "a");
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		for (size_t h = 0; h < UNIT_COUNT(hints); h++) {
+			struct layout_block *event;
+			uint64_t cursor =
+			    rows[i].cursor == 0 ? 0 : id_of(rows[i].cursor);
+
+			ck_assert_int_eq(history_after(&s.arena, channel,
+					     cursor, hints[h], &event),
+			    0);
+
+			ck_assert_uint_eq(event == NULL ? 0 : event->event.id,
+			    rows[i].found == 0 ? 0 : id_of(rows[i].found));
+		}
+	}
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(hint_to_an_event_that_went_does_not_mislead)
+{
+	struct store s;
+	struct layout_block *event;
+	fixture_make(&s);
+	for (unsigned i = 0; i < 3; i++)
+		add(&s, "a", id_of(i));
+	struct layout_block *channel = make_channel(&s, "a");
+	(void)make_channel(&s, "b");
+	uint32_t hint = number_of(&s, id_of(0));
+	ck_assert_int_eq(history_forget_oldest(&s.arena, channel), 0);
+	/* Its block now holds another event. */
+	add(&s, "b", id_of(3));
+	ck_assert_uint_eq(number_of(&s, id_of(3)), hint);
+
+	ck_assert_int_eq(history_after(&s.arena, channel, id_of(0), hint,
+			     &event),
+	    0);
+
+	ck_assert_uint_eq(event->event.id, id_of(1));
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(channel_there_is_no_room_for_takes_nothing)
+{
+	struct store s;
+	struct layout_block *channel;
+	char name[EVENT_CHANNEL_MAX];
+	fixture_make(&s);
+	memset(name, 'x', sizeof(name));
+	while (pool_left(&s.arena) > 1)
+		(void)pool_take(&s.arena);
+
+	int rc = history_find_or_make(&s.arena,
+	    (struct span){ name, sizeof(name) }, &channel);
+
+	ck_assert_int_eq(rc, -ENOSPC);
+	ck_assert_uint_eq(pool_left(&s.arena), 1);
+	ck_assert_uint_eq(s.arena.header->channels, 0);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(event_there_is_no_room_for_takes_nothing)
+{
+	struct store s;
+	char body[LAYOUT_EVENT_BYTES + 1];
+	fixture_make(&s);
+	memset(body, 'x', sizeof(body));
+	struct layout_block *channel = make_channel(&s, "a");
+	while (pool_left(&s.arena) > 1)
+		(void)pool_take(&s.arena);
+
+	int rc = history_add(&s.arena, channel, id_of(0), 1, FIXTURE_BODY,
+	    (struct span){ body, sizeof(body) });
+
+	ck_assert_int_eq(rc, -ENOSPC);
+	ck_assert_uint_eq(pool_left(&s.arena), 1);
+	ck_assert_uint_eq(channel->channel.events, 0);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(bucket_that_circles_is_broken_and_no_trap)
+{
+	struct store s;
+	struct layout_block *found;
+	fixture_make(&s);
+	struct layout_block *channel = make_channel(&s, "a");
+	channel->channel.next = pool_number(&s.arena, channel);
+	channel->channel.name_len = 2;
+
+	int rc = history_find(&s.arena, SPAN("a"), &found);
+
+	ck_assert_int_eq(rc, -EUCLEAN);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(name_that_is_too_long_is_broken)
+{
+	struct store s;
+	char out[EVENT_CHANNEL_MAX];
+	size_t len;
+	fixture_make(&s);
+	struct layout_block *channel = make_channel(&s, "a");
+	channel->channel.name_len = EVENT_CHANNEL_MAX + 1;
+
+	int rc = history_name(&s.arena, channel, out, &len);
+
+	ck_assert_int_eq(rc, -EUCLEAN);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(events_that_circle_are_broken_and_no_trap)
+{
+	struct store s;
+	struct layout_block *event;
+	fixture_make(&s);
+	for (unsigned i = 0; i < 4; i++)
+		add(&s, "a", id_of(i));
+	const struct layout_block *channel = make_channel(&s, "a");
+	struct layout_block *third = &s.arena.blocks[number_of(&s, id_of(2))];
+	third->event.older = number_of(&s, id_of(3));
+	third->event.newer = number_of(&s, id_of(1));
+
+	int forward = history_newer(&s.arena, third, &event);
+	int back =
+	    history_after(&s.arena, channel, id_of(0), LAYOUT_NONE, &event);
+
+	ck_assert_int_eq(forward, -EUCLEAN);
+	ck_assert_int_eq(back, -EUCLEAN);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(links_that_lead_nowhere_are_broken)
+{
+	struct store s;
+	struct layout_block *event;
+	fixture_make(&s);
+	add(&s, "a", id_of(0));
+	add(&s, "a", id_of(1));
+	struct layout_block *channel = make_channel(&s, "a");
+	struct layout_block *first = &s.arena.blocks[number_of(&s, id_of(0))];
+	const uint32_t wrong[] = { pool_number(&s.arena, channel),
+		s.arena.block_count, UINT32_MAX };
+
+	for (size_t i = 0; i < UNIT_COUNT(wrong); i++) {
+		first->event.newer = wrong[i];
+		ck_assert_int_eq(history_newer(&s.arena, first, &event),
+		    -EUCLEAN);
+		ck_assert_int_eq(history_forget_oldest(&s.arena, channel),
+		    -EUCLEAN);
+		uint32_t oldest = channel->channel.oldest;
+		channel->channel.oldest = wrong[i];
+		ck_assert_int_eq(history_forget_oldest(&s.arena, channel),
+		    -EUCLEAN);
+		ck_assert_int_eq(history_expire(&s.arena, channel, UINT32_MAX),
+		    -EUCLEAN);
+		ck_assert_int_eq(history_after(&s.arena, channel, 0, 0, &event),
+		    -EUCLEAN);
+		channel->channel.oldest = oldest;
+	}
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(oldest_of_all_that_is_not_its_channel_s_oldest_is_broken)
+{
+	struct store s;
+	fixture_make(&s);
+	add(&s, "a", id_of(0));
+	add(&s, "a", id_of(1));
+	s.arena.header->oldest = number_of(&s, id_of(1));
+
+	ck_assert_int_eq(history_evict(&s.arena, NULL), -EUCLEAN);
+	ck_assert_int_eq(history_expire_some(&s.arena, UINT32_MAX, 1),
+	    -EUCLEAN);
+
+	ck_assert_uint_eq(s.arena.header->events, 2);
+	store_close(&s);
+}
+END_TEST
+
+FIXTURE_MAIN("history", names_of_any_length_are_kept_whole,
+    channels_in_one_bucket_are_told_apart, seed_decides_where_a_name_lies,
+    channel_with_events_or_listeners_stays,
+    channel_made_again_knows_what_it_let_go,
+    new_arena_has_forgotten_all_before_its_beginning,
+    mark_of_a_bucket_never_falls,
+    channel_forgets_what_reached_the_age_and_no_more,
+    expiry_over_all_channels_is_bounded, eviction_takes_the_oldest_of_all,
+    channel_to_keep_is_there_after_its_last_event,
+    event_that_is_not_committed_makes_no_room,
+    first_event_after_a_cursor_is_found_with_any_hint,
+    hint_to_an_event_that_went_does_not_mislead,
+    channel_there_is_no_room_for_takes_nothing,
+    event_there_is_no_room_for_takes_nothing,
+    bucket_that_circles_is_broken_and_no_trap, name_that_is_too_long_is_broken,
+    events_that_circle_are_broken_and_no_trap,
+    links_that_lead_nowhere_are_broken,
+    oldest_of_all_that_is_not_its_channel_s_oldest_is_broken)

@@ -1,0 +1,188 @@
+#include "arena_fixture.h"
+
+#include <errno.h>
+
+#include "arena/section.h"
+
+/* Work that counts its calls and returns what it is told. */
+struct script {
+	int returns[4];
+	int calls;
+};
+
+static int
+play(struct arena *a, void *argument)
+{
+	struct script *script = argument;
+
+	(void)a;
+	return script->returns[script->calls++];
+}
+
+static bool
+lock_is_free(struct store *s)
+{
+	if (arena_lock(&s->arena) != 0)
+		return false;
+	arena_unlock(&s->arena);
+	return true;
+}
+
+/* A process that dies in its critical section, as its work begins. */
+static int
+die(struct arena *a, void *argument)
+{
+	(void)a;
+	(void)argument;
+	_exit(0);
+}
+
+static int
+lock_and_stay(struct arena *a, void *argument)
+{
+	const int *ready = argument;
+	int rc = 0;
+
+	(void)a;
+	if (write(*ready, &rc, sizeof(rc)) != sizeof(rc))
+		_exit(1);
+	for (;;)
+		(void)pause();
+}
+
+/* Run work in a process of its own; fixture_spawn() cannot, as it never ends. */
+static pid_t
+run_apart(struct store *s, section_work *work, void *argument)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		_exit(section_run(&s->arena, work, argument) == 0 ? 0 : 1);
+	}
+	ck_assert_int_gt(pid, 0);
+	return pid;
+}
+
+START_TEST(result_of_the_work_comes_back_and_the_lock_is_free)
+{
+	static const int results[] = { 0, 1, -ENOENT, -ENOSPC, -ESTALE };
+	struct store s;
+	fixture_make(&s);
+
+	for (size_t i = 0; i < UNIT_COUNT(results); i++) {
+		struct script script = { .returns = { results[i] } };
+
+		ck_assert_int_eq(section_run(&s.arena, play, &script),
+		    results[i]);
+
+		ck_assert_int_eq(script.calls, 1);
+		ck_assert(lock_is_free(&s));
+	}
+	ck_assert_uint_eq(s.arena.header->repairs, 0);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(work_that_finds_an_index_broken_is_done_again_after_a_repair)
+{
+	struct store s;
+	struct script script = { .returns = { -EUCLEAN, 5 } };
+	fixture_make(&s);
+	s.arena.header->free_head = UINT32_MAX;
+
+	ck_assert_int_eq(section_run(&s.arena, play, &script), 5);
+
+	ck_assert_int_eq(script.calls, 2);
+	ck_assert_uint_eq(s.arena.header->repairs, 1);
+	ck_assert(lock_is_free(&s));
+	fixture_assert_sound(&s);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(work_is_not_tried_a_third_time)
+{
+	struct store s;
+	struct script script = { .returns = { -EUCLEAN, -EUCLEAN } };
+	fixture_make(&s);
+
+	ck_assert_int_eq(section_run(&s.arena, play, &script), -EUCLEAN);
+
+	ck_assert_int_eq(script.calls, 2);
+	ck_assert(lock_is_free(&s));
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(death_of_an_owner_is_repaired_before_the_work)
+{
+	struct store s;
+	struct script script = { .returns = { 0 } };
+	fixture_make(&s);
+	pid_t pid = run_apart(&s, die, NULL);
+	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+	s.arena.header->free_head = UINT32_MAX;
+
+	ck_assert_int_eq(section_run(&s.arena, play, &script), 0);
+
+	ck_assert_int_eq(script.calls, 1);
+	ck_assert_uint_eq(s.arena.header->repairs, 1);
+	ck_assert(lock_is_free(&s));
+	fixture_assert_sound(&s);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(owner_killed_while_others_wait_harms_none_of_them)
+{
+	struct store s;
+	struct script script = { .returns = { 0 } };
+	int ready[2];
+	int rc;
+	fixture_make(&s);
+	ck_assert_int_eq(pipe(ready), 0);
+	pid_t owner = run_apart(&s, lock_and_stay, &ready[1]);
+	ck_assert_int_eq(read(ready[0], &rc, sizeof(rc)), sizeof(rc));
+	pid_t waiters[3];
+	for (size_t i = 0; i < UNIT_COUNT(waiters); i++)
+		waiters[i] = run_apart(&s, play, &script);
+
+	fixture_kill(owner);
+
+	for (size_t i = 0; i < UNIT_COUNT(waiters); i++) {
+		int status = -1;
+		ck_assert_int_eq(waitpid(waiters[i], &status, 0), waiters[i]);
+		ck_assert_int_eq(status, 0);
+	}
+	ck_assert_uint_eq(s.arena.header->repairs, 1);
+	fixture_assert_sound(&s);
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(work_is_not_begun_without_the_lock)
+{
+	struct store s;
+	struct script script = { .returns = { 0 } };
+	int ready[2];
+	int rc;
+	fixture_make(&s);
+	ck_assert_int_eq(pipe(ready), 0);
+	pid_t owner = run_apart(&s, lock_and_stay, &ready[1]);
+	ck_assert_int_eq(read(ready[0], &rc, sizeof(rc)), sizeof(rc));
+
+	ck_assert_int_eq(section_run(&s.arena, play, &script), -ETIMEDOUT);
+
+	ck_assert_int_eq(script.calls, 0);
+	fixture_kill(owner);
+	store_close(&s);
+}
+END_TEST
+
+FIXTURE_MAIN("section", result_of_the_work_comes_back_and_the_lock_is_free,
+    work_that_finds_an_index_broken_is_done_again_after_a_repair,
+    work_is_not_tried_a_third_time,
+    death_of_an_owner_is_repaired_before_the_work,
+    owner_killed_while_others_wait_harms_none_of_them,
+    work_is_not_begun_without_the_lock)

@@ -1,0 +1,106 @@
+#include "unit.h"
+
+#include <errno.h>
+#include <stdint.h>
+
+#include "base/amount.h"
+
+START_TEST(amounts_are_read_with_their_units)
+{
+	static const struct {
+		const char *text;
+		const struct amount_unit *units;
+		uint64_t bare;
+		uint64_t amount;
+	} cases[] = {
+		{ "0", amount_sizes, 1, 0 },
+		{ "7", amount_sizes, 1, 7 },
+		{ "256K", amount_sizes, 1, 262144 },
+		{ "64M", amount_sizes, 1, 67108864 },
+		{ "2G", amount_sizes, 1, UINT64_C(2147483648) },
+		{ "3", amount_times, 1000, 3000 },
+		{ "3", amount_times, 1, 3 },
+		{ "3000ms", amount_times, 1000, 3000 },
+		{ "15s", amount_times, 1, 15000 },
+		{ "20m", amount_times, 1, 1200000 },
+		{ "2h", amount_times, 1, 7200000 },
+		{ "1d", amount_times, 1, 86400000 },
+		{ "18446744073709551615", amount_counts, 1, UINT64_MAX },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+		uint64_t amount = 77;
+
+		int error = amount_parse(cases[i].text, cases[i].units,
+		    cases[i].bare, &amount);
+
+		ck_assert_msg(error == 0, "%s", cases[i].text);
+		ck_assert_uint_eq(amount, cases[i].amount);
+	}
+}
+END_TEST
+
+START_TEST(what_is_no_amount_is_refused)
+{
+	static const char *const texts[] = { "", "K", "x", "-1", "+1", " 1",
+		"1 ", "1 K", "1KB", "1k", "0x10", "1.5M", "1T", "1s" };
+	uint64_t amount;
+
+	for (size_t i = 0; i < UNIT_COUNT(texts); i++)
+		ck_assert_msg(amount_parse(texts[i], amount_sizes, 1,
+				  &amount) == -EINVAL,
+		    "%s", texts[i]);
+	ck_assert_int_eq(amount_parse("1K", amount_counts, 1, &amount),
+	    -EINVAL);
+	ck_assert_int_eq(amount_parse("1M", amount_times, 1, &amount), -EINVAL);
+}
+END_TEST
+
+START_TEST(an_amount_that_overflows_is_out_of_range)
+{
+	static const char *const texts[] = { "18446744073709551616",
+		"18014398509481984K", "17179869184G",
+		"99999999999999999999999999G" };
+
+	for (size_t i = 0; i < UNIT_COUNT(texts); i++) {
+		uint64_t amount = 0;
+
+		int error = amount_parse(texts[i], amount_sizes, 1, &amount);
+
+		ck_assert_msg(error == -ERANGE, "%s", texts[i]);
+		ck_assert_uint_eq(amount, UINT64_MAX);
+	}
+}
+END_TEST
+
+START_TEST(amounts_are_printed_in_their_greatest_unit)
+{
+	static const struct {
+		uint64_t amount;
+		const struct amount_unit *units;
+		const char *text;
+	} cases[] = {
+		{ 0, amount_sizes, "0" },
+		{ 1, amount_sizes, "1" },
+		{ 1025, amount_sizes, "1025" },
+		{ 65536, amount_sizes, "64K" },
+		{ AMOUNT_GIB * 1024, amount_sizes, "1024G" },
+		{ 1500, amount_times, "1500ms" },
+		{ 90000, amount_times, "90s" },
+		{ AMOUNT_DAY, amount_times, "1d" },
+		{ UINT64_MAX, amount_times, "18446744073709551615ms" },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
+		char text[AMOUNT_CHARS];
+
+		amount_print(text, cases[i].amount, cases[i].units);
+
+		ck_assert_str_eq(text, cases[i].text);
+	}
+}
+END_TEST
+
+UNIT_MAIN("amount", amounts_are_read_with_their_units,
+    what_is_no_amount_is_refused, an_amount_that_overflows_is_out_of_range,
+    amounts_are_printed_in_their_greatest_unit)

@@ -1,0 +1,260 @@
+#include "unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "wire/draft.h"
+
+#define STORE_LEN 4096
+
+/* A draft with its message, as message_read() sets them up. */
+struct scene {
+	struct message m;
+	struct message_limits limits;
+	struct problem problem;
+	struct draft d;
+};
+
+static void
+scene_make(struct scene *s)
+{
+	*s = (struct scene){ .limits = { .event_size = 10 } };
+	s->d = (struct draft){ .m = &s->m,
+		.limits = &s->limits,
+		.problem = &s->problem };
+	ck_assert_ptr_nonnull(buf_room(&s->m.store, STORE_LEN));
+}
+
+static void
+scene_end(struct scene *s)
+{
+	free(s->m.events);
+	buf_fini(&s->m.store);
+}
+
+static int
+add(struct scene *s, const char *channel)
+{
+	return draft_add(&s->d, draft_keep(&s->d, span_of(channel)));
+}
+
+START_TEST(what_is_kept_stays_where_it_is)
+{
+	struct scene s;
+	struct span kept[100];
+	char text[16];
+	scene_make(&s);
+
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(text, sizeof(text), "text %d", i);
+		kept[i] = draft_keep(&s.d, span_of(text));
+	}
+
+	for (int i = 0; i < 100; i++) {
+		(void)snprintf(text, sizeof(text), "text %d", i);
+		unit_assert_span(kept[i], text);
+	}
+	scene_end(&s);
+}
+END_TEST
+
+START_TEST(channels_stay_in_the_order_they_came)
+{
+	struct scene s;
+	static const char *const names[] = { "z", "a", "m", "aa", "b" };
+	scene_make(&s);
+	for (size_t i = 0; i < UNIT_COUNT(names); i++)
+		ck_assert_int_eq(add(&s, names[i]), 0);
+
+	draft_finish(&s.d, 0, SPAN("topic"), SPAN("data"));
+
+	ck_assert_uint_eq(s.m.count, UNIT_COUNT(names));
+	for (size_t i = 0; i < UNIT_COUNT(names); i++) {
+		unit_assert_span(s.m.events[i].channel, names[i]);
+		unit_assert_span(s.m.events[i].topic, "topic");
+		unit_assert_span(s.m.events[i].data, "data");
+	}
+	scene_end(&s);
+}
+END_TEST
+
+START_TEST(channel_named_again_counts_once_where_it_came_first)
+{
+	struct scene s;
+	static const char *const names[] = { "b", "a", "b", "ab", "a", "b" };
+	static const char *const kept[] = { "b", "a", "ab" };
+	scene_make(&s);
+	for (size_t i = 0; i < UNIT_COUNT(names); i++)
+		ck_assert_int_eq(add(&s, names[i]), 0);
+
+	draft_finish(&s.d, 0, SPAN(""), SPAN("data"));
+
+	ck_assert_uint_eq(s.m.count, UNIT_COUNT(kept));
+	for (size_t i = 0; i < UNIT_COUNT(kept); i++) {
+		unit_assert_span(s.m.events[i].channel, kept[i]);
+		unit_assert_span(s.m.events[i].data, "data");
+	}
+	scene_end(&s);
+}
+END_TEST
+
+START_TEST(events_of_a_batch_keep_what_they_were_given)
+{
+	struct scene s;
+	scene_make(&s);
+	ck_assert_int_eq(add(&s, "a"), 0);
+	draft_finish(&s.d, 0, SPAN("t1"), SPAN("d1"));
+
+	ck_assert_int_eq(add(&s, "a"), 0);
+	ck_assert_int_eq(add(&s, "b"), 0);
+	draft_finish(&s.d, 1, SPAN("t2"), SPAN("d2"));
+
+	/* The same channel in another event of the batch is another event. */
+	ck_assert_uint_eq(s.m.count, 3);
+	unit_assert_span(s.m.events[0].data, "d1");
+	unit_assert_span(s.m.events[0].topic, "t1");
+	unit_assert_span(s.m.events[1].channel, "a");
+	unit_assert_span(s.m.events[1].data, "d2");
+	unit_assert_span(s.m.events[2].data, "d2");
+	scene_end(&s);
+}
+END_TEST
+
+START_TEST(many_channels_are_deduplicated_too)
+{
+	struct scene s;
+	char name[16];
+	scene_make(&s);
+
+	for (unsigned i = 0; i < 500; i++) {
+		(void)snprintf(name, sizeof(name), "c%u", i * 7 % 123);
+		ck_assert_int_eq(add(&s, name), 0);
+	}
+	draft_finish(&s.d, 0, SPAN(""), SPAN(""));
+
+	ck_assert_uint_eq(s.m.count, 123);
+	for (unsigned i = 0; i < 123; i++) {
+		(void)snprintf(name, sizeof(name), "c%u", i * 7 % 123);
+		unit_assert_span(s.m.events[i].channel, name);
+	}
+	scene_end(&s);
+}
+END_TEST
+
+START_TEST(name_that_cannot_be_is_refused)
+{
+	static const char *const names[] = { "", "a\nb", "\xff" };
+
+	for (size_t i = 0; i < UNIT_COUNT(names); i++) {
+		struct scene s;
+		scene_make(&s);
+
+		ck_assert_int_eq(add(&s, names[i]), -EINVAL);
+
+		ck_assert_int_eq(s.problem.status, 400);
+		ck_assert_ptr_nonnull(
+		    strstr(s.problem.detail, "the channel name"));
+		ck_assert_uint_eq(s.m.count, 0);
+		scene_end(&s);
+	}
+}
+END_TEST
+
+START_TEST(refusal_names_the_event_in_a_batch_and_the_line)
+{
+	static const struct {
+		bool batch;
+		size_t index;
+		size_t line;
+		const char *detail;
+	} rows[] = {
+		{ false, 0, 0, "it is 7" },
+		{ true, 0, 0, "event 0: it is 7" },
+		{ true, 12, 0, "event 12: it is 7" },
+		{ true, 2, 5, "event 2 (line 5): it is 7" },
+		{ false, 0, 1, "event 0 (line 1): it is 7" },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct scene s;
+		scene_make(&s);
+		s.d.batch = rows[i].batch;
+		s.d.index = rows[i].index;
+		s.d.line = rows[i].line;
+
+		int rc = draft_refuse(&s.d, 415, "it is %d", 7);
+
+		ck_assert_int_eq(rc, -EINVAL);
+		ck_assert_int_eq(s.problem.status, 415);
+		ck_assert_str_eq(s.problem.detail, rows[i].detail);
+		scene_end(&s);
+	}
+}
+END_TEST
+
+START_TEST(lack_of_memory_is_the_server_s_fault)
+{
+	struct scene s;
+	scene_make(&s);
+
+	ck_assert_int_eq(draft_refuse_memory(&s.d), -EINVAL);
+
+	ck_assert_int_eq(s.problem.status, 503);
+	scene_end(&s);
+}
+END_TEST
+
+START_TEST(data_may_be_as_long_as_the_limit)
+{
+	struct scene s;
+	scene_make(&s);
+
+	int just = draft_check_size(&s.d, "the data", SPAN("0123456789"));
+	int over = draft_check_size(&s.d, "the data", SPAN("0123456789x"));
+
+	ck_assert_int_eq(just, 0);
+	ck_assert_int_eq(over, -EINVAL);
+	ck_assert_int_eq(s.problem.status, 413);
+	ck_assert_str_eq(s.problem.detail,
+	    "the data is 11 bytes long; at most 10 are taken");
+	scene_end(&s);
+}
+END_TEST
+
+START_TEST(topic_is_checked)
+{
+	static const struct {
+		const char *topic;
+		int rc;
+	} rows[] = {
+		{ "", 0 },
+		{ "created", 0 },
+		{ "peal", 0 },
+		{ "peal:gap", -EINVAL },
+		{ "two\nlines", -EINVAL },
+		{ "\xc3", -EINVAL },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct scene s;
+		scene_make(&s);
+
+		int rc = draft_check_topic(&s.d, span_of(rows[i].topic));
+
+		ck_assert_int_eq(rc, rows[i].rc);
+		ck_assert_int_eq(s.problem.status, rc == 0 ? 0 : 400);
+		scene_end(&s);
+	}
+}
+END_TEST
+
+UNIT_MAIN("draft", what_is_kept_stays_where_it_is,
+    channels_stay_in_the_order_they_came,
+    channel_named_again_counts_once_where_it_came_first,
+    events_of_a_batch_keep_what_they_were_given,
+    many_channels_are_deduplicated_too, name_that_cannot_be_is_refused,
+    refusal_names_the_event_in_a_batch_and_the_line,
+    lack_of_memory_is_the_server_s_fault, data_may_be_as_long_as_the_limit,
+    topic_is_checked)

@@ -1,0 +1,189 @@
+#include "unit.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "wire/query.h"
+
+/* Decode a whole query to "name=value;" for each piece. */
+static void
+flatten(struct buf *flat, struct span query)
+{
+	struct buf out = { 0 };
+	struct query_piece name;
+	struct query_piece value;
+
+	while (query_next(&query, &out, &name, &value)) {
+		buf_put(flat, query_span(&out, name));
+		buf_put_char(flat, '=');
+		buf_put(flat, query_span(&out, value));
+		buf_put_char(flat, ';');
+	}
+	ck_assert_int_eq(buf_error(&out), 0);
+	buf_fini(&out);
+}
+
+START_TEST(pieces_are_parted_and_decoded)
+{
+	static const struct {
+		const char *query;
+		const char *flat;
+	} rows[] = {
+		{ "", "" },
+		{ "a=b", "a=b;" },
+		{ "a=1&b=2&a=3", "a=1;b=2;a=3;" },
+		{ "&&a=b&&c=d&", "a=b;c=d;" },
+		{ "a", "a=;" },
+		{ "a=", "a=;" },
+		{ "=b", "=b;" },
+		{ "=", "=;" },
+		{ "a=b=c", "a=b=c;" },
+		{ "a;b=c", "a;b=c;" },
+		{ "a+b=c+d", "a b=c d;" },
+		{ "a%20b=c%2Bd", "a b=c+d;" },
+		{ "%61=%e2%82%AC", "a=\xe2\x82\xac;" },
+		{ "a=%26%3d%25", "a=&=%;" },
+		{ "a%3db=c", "a=b=c;" },
+		{ "channel%5B%5D=x", "channel[]=x;" },
+		{ "a=%", "a=%;" },
+		{ "a=%4", "a=%4;" },
+		{ "a=%4&b=1", "a=%4;b=1;" },
+		{ "a=%zz", "a=%zz;" },
+		{ "a=%4g", "a=%4g;" },
+		{ "a=%g4", "a=%g4;" },
+		{ "a=%%41", "a=%A;" },
+		{ "a=%2541", "a=%41;" },
+		{ "a=%ff", "a=\xff;" },
+		{ "a=\xff", "a=\xff;" },
+		{ "a=%+1", "a=% 1;" },
+		{ "a=%@@%``%::%//", "a=%@@%``%::%//;" },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct buf flat = { 0 };
+
+		flatten(&flat, span_of(rows[i].query));
+
+		unit_assert_span(buf_span(&flat), rows[i].flat);
+		buf_fini(&flat);
+	}
+}
+END_TEST
+
+START_TEST(escaped_nul_is_a_byte_like_any)
+{
+	struct buf flat = { 0 };
+
+	flatten(&flat, SPAN("a=x%00y"));
+
+	ck_assert(span_equal(buf_span(&flat), SPAN("a=x\0y;")));
+	buf_fini(&flat);
+}
+END_TEST
+
+START_TEST(every_byte_can_be_escaped_in_either_case)
+{
+	static const char digits[2][17] = { "0123456789abcdef",
+		"0123456789ABCDEF" };
+
+	for (int c = 0; c < 256; c++) {
+		for (int i = 0; i < 2; i++) {
+			struct buf out = { 0 };
+			struct query_piece name;
+			struct query_piece value;
+			char query[5] = { 'a', '=', '%', digits[i][c >> 4],
+				digits[i][c & 15] };
+			struct span rest = { query, sizeof(query) };
+
+			ck_assert(query_next(&rest, &out, &name, &value));
+
+			struct span got = query_span(&out, value);
+			ck_assert_uint_eq(got.len, 1);
+			ck_assert_int_eq((unsigned char)got.ptr[0], c);
+			buf_fini(&out);
+		}
+	}
+}
+END_TEST
+
+START_TEST(escape_does_not_reach_past_the_end)
+{
+	struct buf flat = { 0 };
+	struct span query = { "a=%41", 4 };
+
+	flatten(&flat, query);
+
+	unit_assert_span(buf_span(&flat), "a=%4;");
+	buf_fini(&flat);
+}
+END_TEST
+
+START_TEST(pieces_stay_valid_while_the_store_grows)
+{
+	struct buf out = { 0 };
+	struct query_piece first;
+	struct query_piece value;
+	struct query_piece name;
+	struct span rest = SPAN("first=kept&second=%2");
+	char more[4096];
+	memset(more, 'x', sizeof(more));
+	ck_assert(query_next(&rest, &out, &first, &value));
+
+	buf_put(&out, (struct span){ more, sizeof(more) });
+	struct query_piece later;
+	ck_assert(query_next(&rest, &out, &name, &later));
+
+	unit_assert_span(query_span(&out, first), "first");
+	unit_assert_span(query_span(&out, value), "kept");
+	unit_assert_span(query_span(&out, later), "%2");
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(null_query_has_no_piece)
+{
+	struct buf out = { 0 };
+	struct query_piece name;
+	struct query_piece value;
+	struct span rest = { NULL, 0 };
+
+	ck_assert(!query_next(&rest, &out, &name, &value));
+	ck_assert(!query_next(&rest, &out, &name, &value));
+	ck_assert_int_eq(buf_error(&out), 0);
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(end_stays_the_end)
+{
+	struct buf out = { 0 };
+	struct query_piece name;
+	struct query_piece value;
+	struct span rest = SPAN("a=b&");
+
+	ck_assert(query_next(&rest, &out, &name, &value));
+	ck_assert(!query_next(&rest, &out, &name, &value));
+	ck_assert(!query_next(&rest, &out, &name, &value));
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(failed_allocation_ends_the_walk)
+{
+	struct buf out = { 0 };
+	struct query_piece name;
+	struct query_piece value;
+	struct span rest = SPAN("a=b&c=d");
+	(void)buf_room(&out, SIZE_MAX);
+
+	ck_assert(!query_next(&rest, &out, &name, &value));
+
+	ck_assert_int_eq(buf_error(&out), -ENOMEM);
+	buf_fini(&out);
+}
+END_TEST
+
+UNIT_MAIN("query", pieces_are_parted_and_decoded,
+    escaped_nul_is_a_byte_like_any, every_byte_can_be_escaped_in_either_case,
+    escape_does_not_reach_past_the_end, pieces_stay_valid_while_the_store_grows,
+    null_query_has_no_piece, end_stays_the_end, failed_allocation_ends_the_walk)

@@ -1,0 +1,394 @@
+#include "unit.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "wire/reply.h"
+
+#define HERE "https://here.example"
+
+static const struct reply_cors nobody = { .count = 0 };
+static const struct reply_cors anybody = { { { "*", 1 } }, 1 };
+static const struct reply_cors named = {
+	{ { "https://other.example", 21 }, { HERE, sizeof(HERE) - 1 } },
+	2,
+};
+static const struct reply_cors both = {
+	{ { "*", 1 }, { HERE, sizeof(HERE) - 1 } },
+	2,
+};
+static const struct reply_cors both_turned = {
+	{ { HERE, sizeof(HERE) - 1 }, { "*", 1 } },
+	2,
+};
+static const struct span no_origin = { NULL, 0 };
+
+/*
+ * Whether a reply has the line among its headers.  Its body is not looked at.
+ */
+static bool
+has_line(const struct buf *out, const char *line)
+{
+	struct span rest = buf_span(out);
+	struct span piece;
+
+	while (span_cut(&rest, '\n', &piece)) {
+		ck_assert_uint_gt(piece.len, 0);
+		ck_assert_int_eq(piece.ptr[piece.len - 1], '\r');
+		piece.len--;
+		if (piece.len == 0)
+			return false;
+		if (span_equal(piece, span_of(line)))
+			return true;
+	}
+	ck_abort_msg("the headers do not end");
+	return false;
+}
+
+static bool
+has_text(const struct buf *out, const char *text)
+{
+	return memmem(out->ptr, out->len, text, strlen(text)) != NULL;
+}
+
+static struct span
+body_of(const struct buf *out)
+{
+	const char *blank = memmem(out->ptr, out->len, "\r\n\r\n", 4);
+
+	ck_assert_ptr_nonnull(blank);
+	blank += 4;
+	return (struct span){ blank, out->len - (size_t)(blank - out->ptr) };
+}
+
+START_TEST(cors_answers_by_configuration_and_origin)
+{
+	static const char vary[] = "Vary: Origin\r\n";
+	static const char any[] = "Vary: Origin\r\n"
+				  "Access-Control-Allow-Origin: *\r\n";
+	static const char name[] = "Vary: Origin\r\n"
+				   "Access-Control-Allow-Origin: " HERE "\r\n"
+				   "Access-Control-Allow-Credentials: true\r\n";
+	static const struct {
+		const struct reply_cors *cors;
+		const char *origin;
+		const char *headers;
+	} rows[] = {
+		{ &nobody, HERE, "" },
+		{ &nobody, "", "" },
+		{ &anybody, HERE, any },
+		{ &anybody, "null", any },
+		{ &anybody, "", vary },
+		{ &anybody, "*", any },
+		{ &named, HERE, name },
+		{ &named, "", vary },
+		{ &named, "*", vary },
+		{ &named, "null", vary },
+		{ &named, "https://evil.example", vary },
+		{ &named, HERE ".evil.example", vary },
+		{ &named, "https://here.exampl", vary },
+		{ &named, "http://here.example", vary },
+		{ &named, "https://HERE.example", vary },
+		{ &both, HERE, name },
+		{ &both, "https://evil.example", any },
+		{ &both, "*", any },
+		{ &both, "", vary },
+		{ &both_turned, HERE, name },
+		{ &both_turned, "https://evil.example", any },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct buf out = { 0 };
+
+		reply_cors(&out, rows[i].cors, span_of(rows[i].origin));
+
+		unit_assert_span(buf_span(&out), rows[i].headers);
+		buf_fini(&out);
+	}
+}
+END_TEST
+
+START_TEST(stream_headers_keep_proxies_from_waiting)
+{
+	struct buf out = { 0 };
+
+	reply_stream(&out, &nobody, SPAN(HERE));
+
+	unit_assert_span(buf_span(&out),
+	    "Status: 200 OK\r\n"
+	    "Content-Type: text/event-stream\r\n"
+	    "Cache-Control: no-cache\r\n"
+	    "X-Accel-Buffering: no\r\n"
+	    "\r\n");
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(stream_has_cors_headers_where_configured)
+{
+	struct buf out = { 0 };
+
+	reply_stream(&out, &named, SPAN(HERE));
+
+	ck_assert(has_line(&out, "Access-Control-Allow-Origin: " HERE));
+	ck_assert(has_line(&out, "Access-Control-Allow-Credentials: true"));
+	unit_assert_span(body_of(&out), "");
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(options_without_an_allowed_origin_tells_methods_only)
+{
+	struct buf out = { 0 };
+
+	reply_options(&out, &nobody, SPAN(HERE), false);
+
+	unit_assert_span(buf_span(&out),
+	    "Status: 204 No Content\r\n"
+	    "Allow: GET, HEAD, POST, OPTIONS\r\n"
+	    "\r\n");
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(preflight_of_a_stranger_is_not_granted)
+{
+	struct buf out = { 0 };
+
+	reply_options(&out, &named, SPAN("https://evil.example"), false);
+
+	ck_assert(has_line(&out, "Status: 204 No Content"));
+	ck_assert(!has_text(&out, "Access-Control-"));
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(preflight_of_an_allowed_origin_is_granted)
+{
+	static const struct reply_cors *const rows[] = { &named, &anybody };
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct buf out = { 0 };
+
+		reply_options(&out, rows[i], SPAN(HERE), false);
+
+		ck_assert(has_line(&out, "Allow: GET, HEAD, POST, OPTIONS"));
+		ck_assert(has_line(&out,
+		    "Access-Control-Allow-Methods: GET, HEAD, POST, OPTIONS"));
+		ck_assert(has_line(&out,
+		    "Access-Control-Allow-Headers: "
+		    "Last-Event-ID, Authorization, "
+		    "Content-Type"));
+		ck_assert(has_text(&out, "\r\nAccess-Control-Max-Age: "));
+		ck_assert(!has_text(&out, "Content-Length"));
+		unit_assert_span(body_of(&out), "");
+		buf_fini(&out);
+	}
+}
+END_TEST
+
+START_TEST(body_follows_its_headers)
+{
+	struct buf out = { 0 };
+
+	reply_body(&out, 200, "application/json", SPAN("{\"a\":1}"), &nobody,
+	    no_origin, false);
+
+	unit_assert_span(buf_span(&out),
+	    "Status: 200 OK\r\n"
+	    "Content-Type: application/json\r\n"
+	    "Content-Length: 7\r\n"
+	    "Cache-Control: no-store\r\n"
+	    "\r\n"
+	    "{\"a\":1}");
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(head_keeps_the_length_and_leaves_out_the_body)
+{
+	struct buf out = { 0 };
+
+	reply_body(&out, 200, "text/plain", SPAN("twelve bytes"), &nobody,
+	    no_origin, true);
+
+	ck_assert(has_line(&out, "Content-Length: 12"));
+	unit_assert_span(body_of(&out), "");
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(body_has_cors_headers_where_configured)
+{
+	struct buf out = { 0 };
+
+	reply_body(&out, 200, "text/plain", SPAN("x"), &anybody, SPAN(HERE),
+	    false);
+
+	ck_assert(has_line(&out, "Access-Control-Allow-Origin: *"));
+	unit_assert_span(body_of(&out), "x");
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(problem_is_told_as_rfc_9457_has_it)
+{
+	struct buf out = { 0 };
+	struct problem problem;
+	problem_set(&problem, 404, "there is no \"x\" here");
+
+	reply_problem(&out, &problem, &nobody, no_origin, false);
+
+	unit_assert_span(body_of(&out),
+	    "{\"status\":404,\"title\":\"Not Found\","
+	    "\"detail\":\"there is no \\\"x\\\" here\"}");
+	ck_assert(has_line(&out, "Status: 404 Not Found"));
+	ck_assert(has_line(&out, "Content-Type: application/problem+json"));
+	ck_assert(has_line(&out, "Cache-Control: no-store"));
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(problem_length_is_that_of_its_body)
+{
+	struct buf out = { 0 };
+	struct problem problem;
+	char line[64];
+	problem_set(&problem, 400, "a \"quoted\" \xe2\x82\xac");
+
+	reply_problem(&out, &problem, &nobody, no_origin, false);
+
+	(void)snprintf(line, sizeof(line), "Content-Length: %zu",
+	    body_of(&out).len);
+	ck_assert(has_line(&out, line));
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(problem_for_head_has_no_body)
+{
+	struct buf whole = { 0 };
+	struct buf head = { 0 };
+	struct problem problem;
+	problem_set(&problem, 404, "nothing");
+
+	reply_problem(&whole, &problem, &nobody, no_origin, false);
+	reply_problem(&head, &problem, &nobody, no_origin, true);
+
+	whole.len -= body_of(&whole).len;
+	ck_assert(span_equal(buf_span(&head), buf_span(&whole)));
+	buf_fini(&whole);
+	buf_fini(&head);
+}
+END_TEST
+
+START_TEST(only_401_asks_for_a_key_and_only_405_lists_methods)
+{
+	static const int rows[] = { 400, 401, 403, 404, 405, 413, 415, 503 };
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct buf out = { 0 };
+		struct problem problem;
+		problem_set(&problem, rows[i], "no");
+
+		reply_problem(&out, &problem, &nobody, no_origin, false);
+
+		ck_assert(has_line(&out, "WWW-Authenticate: Bearer") ==
+		    (rows[i] == 401));
+		ck_assert(has_line(&out, "Allow: GET, HEAD, POST, OPTIONS") ==
+		    (rows[i] == 405));
+		buf_fini(&out);
+	}
+}
+END_TEST
+
+START_TEST(problem_is_readable_across_origins)
+{
+	struct buf out = { 0 };
+	struct problem problem;
+	problem_set(&problem, 403, "no");
+
+	reply_problem(&out, &problem, &named, SPAN(HERE), false);
+
+	ck_assert(has_line(&out, "Access-Control-Allow-Origin: " HERE));
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(failed_allocation_shows_in_the_reply)
+{
+	struct buf out = { 0 };
+	struct problem problem;
+	problem_set(&problem, 403, "no");
+	(void)buf_room(&out, SIZE_MAX);
+
+	reply_problem(&out, &problem, &named, SPAN(HERE), false);
+
+	ck_assert_int_eq(buf_error(&out), -ENOMEM);
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(one_event_has_the_short_form)
+{
+	struct buf body = { 0 };
+	struct reply_published event = {
+		SPAN("a"),
+		event_id_make(1779525621000, 2),
+		UINT32_MAX,
+	};
+
+	reply_published(&body, &event, 1, true);
+
+	unit_assert_span(buf_span(&body),
+	    "{\"id\":\"1779525621000-2\",\"subscribers\":4294967295}");
+	buf_fini(&body);
+}
+END_TEST
+
+START_TEST(batch_lists_its_events_in_order)
+{
+	struct buf body = { 0 };
+	struct reply_published events[] = {
+		{ SPAN("b"), event_id_make(5, 0), 0 },
+		{ SPAN("a \"q\""), event_id_make(5, 1), 12 },
+	};
+
+	reply_published(&body, events, 2, false);
+
+	unit_assert_span(buf_span(&body),
+	    "{\"events\":["
+	    "{\"channel\":\"b\",\"id\":\"5-0\",\"subscribers\":0},"
+	    "{\"channel\":\"a \\\"q\\\"\",\"id\":\"5-1\",\"subscribers\":12}"
+	    "]}");
+	buf_fini(&body);
+}
+END_TEST
+
+START_TEST(batch_of_one_has_the_long_form)
+{
+	struct buf body = { 0 };
+	struct reply_published event = { SPAN("a"), event_id_make(5, 0), 1 };
+
+	reply_published(&body, &event, 1, false);
+
+	unit_assert_span(buf_span(&body),
+	    "{\"events\":[{\"channel\":\"a\",\"id\":\"5-0\",\"subscribers\":1}]}");
+	buf_fini(&body);
+}
+END_TEST
+
+UNIT_MAIN("reply", cors_answers_by_configuration_and_origin,
+    stream_headers_keep_proxies_from_waiting,
+    stream_has_cors_headers_where_configured,
+    options_without_an_allowed_origin_tells_methods_only,
+    preflight_of_a_stranger_is_not_granted,
+    preflight_of_an_allowed_origin_is_granted, body_follows_its_headers,
+    head_keeps_the_length_and_leaves_out_the_body,
+    body_has_cors_headers_where_configured, problem_is_told_as_rfc_9457_has_it,
+    problem_length_is_that_of_its_body, problem_for_head_has_no_body,
+    only_401_asks_for_a_key_and_only_405_lists_methods,
+    problem_is_readable_across_origins, failed_allocation_shows_in_the_reply,
+    one_event_has_the_short_form, batch_lists_its_events_in_order,
+    batch_of_one_has_the_long_form)

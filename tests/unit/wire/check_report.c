@@ -1,0 +1,187 @@
+#include "unit.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <json-c/json.h>
+
+#include "base/event.h"
+#include "wire/report.h"
+
+/* A number of its own for each figure, so that none is taken for another. */
+static struct status_worker workers[2] = {
+	{ .slot = 0,
+	    .pid = 101,
+	    .since_ms = 102,
+	    .streams = 103,
+	    .totals = { 111, 112, 113, 114, 115 } },
+	{ .slot = 5,
+	    .pid = 201,
+	    .since_ms = 202,
+	    .streams = 203,
+	    .totals = { 211, 212, 213, 214, 215 } },
+};
+
+static const struct status sample = {
+	.size = 1,
+	.used = 2,
+	.high_water = 3,
+	.made_ms = 1000000,
+	.channels = 4,
+	.events = 5,
+	.max_age_ms = 6,
+	.max_events = 7,
+	.evicted_age = 8,
+	.evicted_count = 9,
+	.evicted_pressure = 10,
+	.purged = 11,
+	.repairs = 12,
+	.last_id = UINT64_MAX,
+	.totals = { 21, 22, 23, 24, UINT64_MAX },
+	.workers = workers,
+	.worker_count = UNIT_COUNT(workers),
+};
+
+static const struct clock_now later = { .wall_ms = 1042999, .boot_ms = 1 };
+
+/* The member at a path of names parted by dots, printed. */
+static const char *
+member(struct json_object *root, const char *path)
+{
+	char names[100];
+	char *rest = names;
+	char *name;
+
+	(void)snprintf(names, sizeof(names), "%s", path);
+	while ((name = strsep(&rest, ".")) != NULL) {
+		if (json_object_is_type(root, json_type_array))
+			root = json_object_array_get_idx(root,
+			    strtoul(name, NULL, 10));
+		else
+			root = json_object_object_get(root, name);
+	}
+	return json_object_to_json_string(root);
+}
+
+START_TEST(json_says_every_figure_under_its_name)
+{
+	static const struct {
+		const char *path;
+		const char *value;
+	} rows[] = {
+		{ "uptime", "42" },
+		{ "arena.size", "1" },
+		{ "arena.used", "2" },
+		{ "arena.high_water", "3" },
+		{ "arena.channels", "4" },
+		{ "arena.events", "5" },
+		{ "arena.max_age_ms", "6" },
+		{ "arena.max_events", "7" },
+		{ "arena.evicted_by_age", "8" },
+		{ "arena.evicted_by_count", "9" },
+		{ "arena.evicted_by_pressure", "10" },
+		{ "arena.purged", "11" },
+		{ "arena.repairs", "12" },
+		{ "arena.last_id", "\"281474976710655-65535\"" },
+		{ "workers.0.pid", "101" },
+		{ "workers.0.since", "102" },
+		{ "workers.0.streams", "103" },
+		{ "workers.1.pid", "201" },
+		{ "workers.1.published", "211" },
+		{ "workers.1.delivered", "212" },
+		{ "workers.1.gaps", "213" },
+		{ "workers.1.stalled", "214" },
+		{ "workers.1.refused", "215" },
+		{ "totals.published", "21" },
+		{ "totals.delivered", "22" },
+		{ "totals.gaps", "23" },
+		{ "totals.stalled", "24" },
+		{ "totals.refused", "18446744073709551615" },
+	};
+	struct buf out = { 0 };
+
+	report_json(&out, &sample, later);
+
+	ck_assert_int_eq(buf_error(&out), 0);
+	ck_assert_int_eq(out.ptr[out.len - 1], '\n');
+	buf_put_char(&out, '\0');
+	struct json_object *root = json_tokener_parse(out.ptr);
+	ck_assert_ptr_nonnull(root);
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++)
+		ck_assert_str_eq(member(root, rows[i].path), rows[i].value);
+	json_object_put(root);
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(json_without_workers_is_json)
+{
+	struct status empty = sample;
+	struct buf out = { 0 };
+	empty.worker_count = 0;
+
+	report_json(&out, &empty, later);
+
+	buf_put_char(&out, '\0');
+	struct json_object *root = json_tokener_parse(out.ptr);
+	ck_assert_ptr_nonnull(root);
+	ck_assert_uint_eq(json_object_array_length(
+			      json_object_object_get(root, "workers")),
+	    0);
+	json_object_put(root);
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(clock_that_stepped_back_gives_no_age_below_zero)
+{
+	struct buf out = { 0 };
+	struct clock_now before = { .wall_ms = 1, .boot_ms = 1 };
+
+	report_json(&out, &sample, before);
+
+	ck_assert_ptr_nonnull(memmem(out.ptr, out.len, "\"uptime\":0,", 11));
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(metrics_are_lines_of_help_type_and_value)
+{
+	/* Prometheus, "Text-based format". */
+	static const char *const lines[] = {
+		"# TYPE peal_events gauge\npeal_events 5\n",
+		"# TYPE peal_channels gauge\npeal_channels 4\n",
+		"# TYPE peal_workers gauge\npeal_workers 2\n",
+		"# TYPE peal_streams gauge\npeal_streams 306\n",
+		"# TYPE peal_published_total counter\npeal_published_total 21\n",
+		"\npeal_refused_total 18446744073709551615\n",
+	};
+	struct buf out = { 0 };
+	struct span rest;
+	struct span line;
+	size_t at = 0;
+
+	report_metrics(&out, &sample, later);
+
+	for (size_t i = 0; i < UNIT_COUNT(lines); i++)
+		ck_assert_msg(memmem(out.ptr, out.len, lines[i],
+				  strlen(lines[i])) != NULL,
+		    "%s", lines[i]);
+	rest = buf_span(&out);
+	ck_assert_int_eq(out.ptr[out.len - 1], '\n');
+	rest.len--;
+	for (; span_cut(&rest, '\n', &line); at++) {
+		static const struct span begins[] = { { "# HELP peal_", 12 },
+			{ "# TYPE peal_", 12 }, { "peal_", 5 } };
+		ck_assert(span_starts_nocase(line, begins[at % 3]));
+	}
+	ck_assert_uint_eq(at % 3, 0);
+	buf_fini(&out);
+}
+END_TEST
+
+UNIT_MAIN("report", json_says_every_figure_under_its_name,
+    json_without_workers_is_json,
+    clock_that_stepped_back_gives_no_age_below_zero,
+    metrics_are_lines_of_help_type_and_value)
