@@ -26,9 +26,9 @@
 #include "arena/registry.h"
 #include "arena/status.h"
 #include "arena/store.h"
-#include "base/amount.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/units.h"
 #include "wire/sse.h"
 
 #define BATCH_MAX 1000
@@ -78,7 +78,7 @@ static void
 appender_open(struct appender *a, const struct plan *plan, uint64_t channel)
 {
 	struct store_limits limits = {
-		.max_age_ms = AMOUNT_DAY,
+		.max_age_ms = UNITS_DAY,
 		.max_events = (uint32_t)plan->max_events,
 	};
 	struct buf why = { 0 };
@@ -297,7 +297,7 @@ main(int argc, char **argv)
 		.events = 1000000,
 		.batch = 1,
 		.payload = 200,
-		.size = 64 * AMOUNT_MIB,
+		.size = 64 * UNITS_MIB,
 		.max_events = 1000,
 	};
 	int option;
@@ -305,7 +305,7 @@ main(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		uint64_t *field = field_of(&plan, option);
 		if (field == NULL ||
-		    amount_parse(optarg, amount_sizes, 1, field) != 0)
+		    units_parse(optarg, units_of_size, 1, field) != 0)
 			return usage();
 	}
 	if (optind != argc - 1 || plan.processes == 0 || plan.channels == 0 ||

@@ -14,19 +14,19 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/amount.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/setting.h"
-#include "base/table.h"
+#include "base/option.h"
+#include "base/option_type.h"
 #include "base/terminal.h"
+#include "base/units.h"
 #include "bench/load.h"
 #include "bench/outcome.h"
 #include "wire/url.h"
 
 #define WATCHES_MAX 8
 #define CONNECTIONS_USUAL 64
-#define TIME_MAX AMOUNT_DAY
+#define TIME_MAX UNITS_DAY
 
 struct bench {
 	char *publish; /* NULL: publish nothing */
@@ -58,8 +58,8 @@ struct bench {
 };
 
 static int
-set_type(const struct setting_place *place, const struct setting *s,
-    void *field, const char *value)
+set_type(const struct option_place *place, const struct option *s, void *field,
+    const char *value)
 {
 	static const char *const names[] = {
 		[PRESS_RAW] = "raw",
@@ -75,13 +75,13 @@ set_type(const struct setting_place *place, const struct setting *s,
 		memcpy(field, &type, sizeof(type));
 		return 0;
 	}
-	return setting_refuse(place, s,
+	return option_type_refuse(place, s,
 	    "\"%s\" is none of raw, json, array and ndjson", value);
 }
 
 static int
-set_watch(const struct setting_place *place, const struct setting *s,
-    void *field, const char *value)
+set_watch(const struct option_place *place, const struct option *s, void *field,
+    const char *value)
 {
 	/* The field is the bench: what is watched has two parts of it. */
 	struct bench *bench = field;
@@ -89,12 +89,12 @@ set_watch(const struct setting_place *place, const struct setting *s,
 	char *copy;
 
 	if (equals == NULL || equals == value)
-		return setting_refuse(place, s, "\"%s\" is not NAME=PID",
+		return option_type_refuse(place, s, "\"%s\" is not NAME=PID",
 		    value);
 	if (bench->watch_count == WATCHES_MAX)
-		return setting_refuse(place, s, "there are more than %d",
+		return option_type_refuse(place, s, "there are more than %d",
 		    WATCHES_MAX);
-	int rc = setting_string(place, s, &copy, value);
+	int rc = option_type_string(place, s, &copy, value);
 	if (rc != 0)
 		return rc;
 	struct load_watch *watch = &bench->watches[bench->watch_count++];
@@ -104,7 +104,7 @@ set_watch(const struct setting_place *place, const struct setting *s,
 	    span_of(copy + (equals - value) + 1));
 	return fault == NULL
 	    ? 0
-	    : setting_refuse(place, s, "\"%s\" %s", value, fault);
+	    : option_type_refuse(place, s, "\"%s\" %s", value, fault);
 }
 
 static void put_help(struct buf *out);
@@ -117,58 +117,60 @@ put_version(struct buf *out)
 
 #define AT(member) .offset = offsetof(struct bench, member)
 
-static const struct setting rows[] = {
-	{ "publish", "URL", setting_name, AT(publish),
+static const struct option rows[] = {
+	{ "publish", "URL", option_type_name, AT(publish),
 	    .shown = "publish nothing", .help = "POST events there" },
 	{ "type", "TYPE", set_type, AT(type), .initial = "raw",
 	    .help = "a POST's body: raw, json, array or ndjson" },
-	{ "batch", "N", setting_number, AT(batch), .min = 1, .max = 100000,
+	{ "batch", "N", option_type_number, AT(batch), .min = 1, .max = 100000,
 	    .initial = "1", .help = "events a POST; for array and ndjson" },
-	{ "header", "LINE", setting_header, AT(headers), .shown = "none",
+	{ "header", "LINE", option_type_header, AT(headers), .shown = "none",
 	    .help = "send this header too; may repeat" },
-	{ "resume", "ID", setting_name, AT(resume), .shown = "none",
+	{ "resume", "ID", option_type_name, AT(resume), .shown = "none",
 	    .help = "subscribers send it as Last-Event-ID" },
-	{ "subscribers", "N", setting_number, AT(subscribers), .max = 1000000,
-	    .initial = "100", .help = "event streams to hold; 0: none" },
-	{ "channels", "N", setting_number, AT(channels), .min = 1,
+	{ "subscribers", "N", option_type_number, AT(subscribers),
+	    .max = 1000000, .initial = "100",
+	    .help = "event streams to hold; 0: none" },
+	{ "channels", "N", option_type_number, AT(channels), .min = 1,
 	    .max = 1000000, .initial = "1",
 	    .help = "channels to spread them and the events over" },
-	{ "connections", "N", setting_number, AT(connections), .min = 1,
+	{ "connections", "N", option_type_number, AT(connections), .min = 1,
 	    .max = 10000, .shown = "as --in-flight, at most 64",
 	    .help = "publishers, each with a kept connection" },
-	{ "events", "N", setting_number, AT(events), .min = 1,
+	{ "events", "N", option_type_number, AT(events), .min = 1,
 	    .max = 1000000000, .shown = "--duration",
 	    .help = "publish so many" },
-	{ "duration", "TIME", setting_time, AT(duration_ms), .min = 1,
-	    .max = TIME_MAX, .unit = AMOUNT_SECOND, .initial = "5s",
+	{ "duration", "TIME", option_type_time, AT(duration_ms), .min = 1,
+	    .max = TIME_MAX, .unit = UNITS_SECOND, .initial = "5s",
 	    .help = "publish for so long" },
-	{ "in-flight", "N", setting_number, AT(in_flight), .max = 100000,
+	{ "in-flight", "N", option_type_number, AT(in_flight), .max = 100000,
 	    .shown = "16, without --rate",
 	    .help = "POSTs not at their last subscriber, at most" },
-	{ "rate", "N", setting_number, AT(rate), .max = 10000000,
+	{ "rate", "N", option_type_number, AT(rate), .max = 10000000,
 	    .shown = "as fast as --in-flight lets",
 	    .help = "events a second, whatever comes of it" },
-	{ "burst", "N", setting_number, AT(burst), .min = 1, .max = 1000000,
+	{ "burst", "N", option_type_number, AT(burst), .min = 1, .max = 1000000,
 	    .initial = "1", .help = "of --rate, so many at a time" },
-	{ "payload", "N", setting_number, AT(payload), .min = 1,
+	{ "payload", "N", option_type_number, AT(payload), .min = 1,
 	    .max = 16777216, .initial = "200", .help = "bytes of data" },
-	{ "stalled", "N", setting_number, AT(stalled), .max = 1000000,
+	{ "stalled", "N", option_type_number, AT(stalled), .max = 1000000,
 	    .initial = "0", .help = "of the subscribers, these never read" },
-	{ "replay", "N", setting_number, AT(replay), .max = 1000000,
+	{ "replay", "N", option_type_number, AT(replay), .max = 1000000,
 	    .initial = "0",
 	    .help = "events a channel, there before all subscribe" },
-	{ "idle", "TIME", setting_time, AT(idle_ms), .max = TIME_MAX,
-	    .unit = AMOUNT_SECOND, .initial = "0",
+	{ "idle", "TIME", option_type_time, AT(idle_ms), .max = TIME_MAX,
+	    .unit = UNITS_SECOND, .initial = "0",
 	    .help = "publish nothing, only hold the streams" },
 	{ "watch", "NAME=PID", set_watch, .offset = 0, .shown = "none",
 	    .help = "what the process and its children use" },
-	{ "json", NULL, setting_flag, AT(json), .help = "print JSON" },
-	{ "quiet", NULL, setting_flag, AT(quiet), .help = "show no progress" },
+	{ "json", NULL, option_type_flag, AT(json), .help = "print JSON" },
+	{ "quiet", NULL, option_type_flag, AT(quiet),
+	    .help = "show no progress" },
 	{ "version", NULL, .say = put_version, .help = "say the version" },
 	{ "help", NULL, .say = put_help, .help = "say this" },
 };
 
-static const struct table table = {
+static const struct option_table table = {
 	.rows = rows,
 	.count = sizeof(rows) / sizeof(rows[0]),
 	.words = true,
@@ -181,13 +183,13 @@ put_help(struct buf *out)
 	    "usage: peal-bench [--OPTION VALUE]... URL\n\n"
 	    "Subscribe to URL, publish, and measure.  In URLs, {} "
 	    "stands for the channel.\n\n");
-	table_put_help(&table, out);
+	option_put_help(&table, out);
 	buf_put_cstr(out, "\nThe manual: man 1 peal-bench\n");
 }
 
 /* What is wrong as a whole is told by one sentence. */
 static int
-check(const struct bench *b, const struct setting_place *place)
+check(const struct bench *b, const struct option_place *place)
 {
 	const char *fault = NULL;
 
@@ -206,38 +208,38 @@ check(const struct bench *b, const struct setting_place *place)
 		fault = "--stalled is more than --subscribers";
 	else if (b->replay > 0 && b->resume == NULL)
 		fault = "--replay wants --resume";
-	return fault == NULL ? 0 : setting_refuse(place, NULL, "%s", fault);
+	return fault == NULL ? 0 : option_type_refuse(place, NULL, "%s", fault);
 }
 
 /* Returns -1 to go on, or the exit status with text to be printed. */
 static int
 read_options(struct bench *b, int argc, char **argv, struct buf *text)
 {
-	struct table_arguments arguments = { argc, argv, 1 };
-	struct setting_place place = {
+	struct option_arguments arguments = { argc, argv, 1 };
+	struct option_place place = {
 		.program = "peal-bench",
 		.text = text,
 		.owned = &b->owned,
 		.owned_count = &b->owned_count,
 	};
-	const struct setting *row;
+	const struct option *row;
 	const char *value;
 	int more;
 
-	if (table_set_defaults(&table, &place, b) != 0)
+	if (option_set_defaults(&table, &place, b) != 0)
 		return EX_USAGE;
-	while (
-	    (more = table_next(&table, &place, &arguments, &row, &value)) > 0) {
+	while ((more = option_next(&table, &place, &arguments, &row, &value)) >
+	    0) {
 		if (row == NULL && b->url == NULL) {
 			b->url = value;
 		} else if (row == NULL) {
-			(void)setting_refuse(&place, NULL,
+			(void)option_type_refuse(&place, NULL,
 			    "there is one URL only; try --help");
 			return EX_USAGE;
 		} else if (row->say != NULL) {
 			row->say(text);
 			return 0;
-		} else if (table_set(row, &place, b, value) != 0) {
+		} else if (option_set(row, &place, b, value) != 0) {
 			return EX_USAGE;
 		}
 	}
@@ -347,18 +349,18 @@ show_progress(void *context, const struct load *l)
 	struct buf text = { 0 };
 
 	(void)context;
-	setting_say(&text, "%s", phases[l->phase]);
+	option_print(&text, "%s", phases[l->phase]);
 	if (done > all)
 		done = all;
 	if (l->phase != LOAD_DRAINING && done > 0)
-		setting_say(&text, ", %.0f s left",
+		option_print(&text, ", %.0f s left",
 		    seconds * (double)(all - done) / (double)done);
-	setting_say(&text, ": %u streams, %llu published, %llu delivered",
+	option_print(&text, ": %u streams, %llu published, %llu delivered",
 	    l->crowd.open - l->crowd.ended,
 	    (unsigned long long)l->tally.published,
 	    (unsigned long long)l->tally.deliveries);
 	if (l->phase == LOAD_RUNNING && l->plan->idle_ms == 0)
-		setting_say(&text, ", %.0f/s",
+		option_print(&text, ", %.0f/s",
 		    (double)l->tally.deliveries / seconds);
 	terminal_progress(buf_span(&text));
 	buf_fini(&text);

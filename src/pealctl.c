@@ -15,11 +15,11 @@
 #include <unistd.h>
 
 #include "arena/store.h"
-#include "base/amount.h"
 #include "base/buf.h"
 #include "base/clock.h"
-#include "base/setting.h"
-#include "base/table.h"
+#include "base/option.h"
+#include "base/option_type.h"
+#include "base/units.h"
 #include "ctl/locate.h"
 #include "ctl/verb.h"
 
@@ -33,34 +33,36 @@ put_version(struct buf *out)
 
 #define AT(member) .offset = offsetof(struct ctl, member)
 
-static const struct setting rows[] = {
-	{ "arena", "FILE", setting_name, AT(arena),
+static const struct option rows[] = {
+	{ "arena", "FILE", option_type_name, AT(arena),
 	    .shown = "/dev/shm/peal-UID/arena", .help = "the arena" },
-	{ "json", NULL, setting_flag, AT(json),
+	{ "json", NULL, option_type_flag, AT(json),
 	    .help = "status, channels, workers, history: as JSON",
 	    .local = true },
-	{ "since", "ID", setting_name, AT(since), .shown = "no history in tail",
+	{ "since", "ID", option_type_name, AT(since),
+	    .shown = "no history in tail",
 	    .help = "tail, history: what came after it" },
-	{ "limit", "N", setting_number, AT(limit), .min = 1, .max = UINT32_MAX,
-	    .shown = "all", .help = "history: the newest so many" },
-	{ "interval", "TIME", setting_time, AT(interval_ms), .min = 10,
-	    .max = AMOUNT_DAY, .unit = AMOUNT_SECOND, .initial = "1s",
+	{ "limit", "N", option_type_number, AT(limit), .min = 1,
+	    .max = UINT32_MAX, .shown = "all",
+	    .help = "history: the newest so many" },
+	{ "interval", "TIME", option_type_time, AT(interval_ms), .min = 10,
+	    .max = UNITS_DAY, .unit = UNITS_SECOND, .initial = "1s",
 	    .help = "top: between two looks" },
-	{ "rounds", "N", setting_number, AT(rounds), .max = UINT32_MAX,
+	{ "rounds", "N", option_type_number, AT(rounds), .max = UINT32_MAX,
 	    .shown = "no end", .help = "top: so many looks" },
-	{ "publish-url", "URL", setting_name, AT(publish_url),
+	{ "publish-url", "URL", option_type_name, AT(publish_url),
 	    .shown = "the URL", .help = "doctor: where publishing is open" },
-	{ "key-file", "FILE", setting_name, AT(key_file), .shown = "no key",
+	{ "key-file", "FILE", option_type_name, AT(key_file), .shown = "no key",
 	    .help = "doctor: publish with its first key" },
-	{ "header", "LINE", setting_header, AT(headers), .shown = "none",
+	{ "header", "LINE", option_type_header, AT(headers), .shown = "none",
 	    .help = "doctor: send this header too; may repeat" },
-	{ "streams", "N", setting_number, AT(streams), .min = 1, .max = 500,
+	{ "streams", "N", option_type_number, AT(streams), .min = 1, .max = 500,
 	    .initial = "20", .help = "doctor: hold so many at once" },
-	{ "patience", "TIME", setting_time, AT(patience_ms), .max = AMOUNT_DAY,
-	    .unit = AMOUNT_SECOND, .initial = "5s",
+	{ "patience", "TIME", option_type_time, AT(patience_ms),
+	    .max = UNITS_DAY, .unit = UNITS_SECOND, .initial = "5s",
 	    .help = "doctor: leave a stream silent for so long" },
-	{ "timeout", "TIME", setting_time, AT(timeout_ms), .min = 10,
-	    .max = AMOUNT_DAY, .unit = AMOUNT_SECOND, .initial = "5s",
+	{ "timeout", "TIME", option_type_time, AT(timeout_ms), .min = 10,
+	    .max = UNITS_DAY, .unit = UNITS_SECOND, .initial = "5s",
 	    .help = "doctor: what is later is late" },
 	{ "version", NULL, .say = put_version, .help = "say the version" },
 	{ "help", NULL, .say = put_help, .help = "say this" },
@@ -68,7 +70,7 @@ static const struct setting rows[] = {
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static const struct table table = {
+static const struct option_table table = {
 	.rows = rows,
 	.count = ROWS,
 	.words = true,
@@ -79,40 +81,40 @@ put_help(struct buf *out)
 {
 	buf_put_cstr(out, "usage: pealctl [--OPTION]... VERB [WORD]...\n\n");
 	for (size_t i = 0; i < verbs_count; i++) {
-		setting_say(out, "  %-8s %-23s %s", verbs[i].name,
+		option_print(out, "  %-8s %-23s %s", verbs[i].name,
 		    verbs[i].arguments, verbs[i].help);
 		buf_put_char(out, '\n');
 	}
 	buf_put_char(out, '\n');
-	table_put_help(&table, out);
+	option_put_help(&table, out);
 	buf_put_cstr(out, "\nThe manual: man 1 pealctl\n");
 }
 
 /* A command line that is being read. */
 struct reading {
 	struct ctl *ctl;
-	struct setting_place place;
-	const struct setting *first[ROWS]; /* options that were given */
+	struct option_place place;
+	const struct option *first[ROWS]; /* options that were given */
 	size_t count;
 };
 
 /* Returns -1 to go on, or the exit status. */
 static int
-read_option(struct reading *r, const struct setting *row, const char *value)
+read_option(struct reading *r, const struct option *row, const char *value)
 {
 	if (row->say != NULL) {
 		row->say(r->place.text);
 		return 0;
 	}
 	for (size_t i = 0; i < r->count; i++) {
-		if (r->first[i] == row && row->set != setting_header) {
-			(void)setting_refuse(&r->place, row, "given twice");
+		if (r->first[i] == row && row->set != option_type_header) {
+			(void)option_type_refuse(&r->place, row, "given twice");
 			return EX_USAGE;
 		}
 	}
 	if (r->count < ROWS)
 		r->first[r->count++] = row;
-	return table_set(row, &r->place, r->ctl, value) == 0 ? -1 : EX_USAGE;
+	return option_set(row, &r->place, r->ctl, value) == 0 ? -1 : EX_USAGE;
 }
 
 /*
@@ -122,12 +124,12 @@ read_option(struct reading *r, const struct setting *row, const char *value)
 static int
 read_arguments(struct reading *r, int argc, char **argv)
 {
-	struct table_arguments arguments = { argc, argv, 1 };
+	struct option_arguments arguments = { argc, argv, 1 };
 	struct ctl *ctl = r->ctl;
-	const struct setting *row;
+	const struct option *row;
 	const char *value;
 
-	if (table_set_defaults(&table, &r->place, ctl) != 0)
+	if (option_set_defaults(&table, &r->place, ctl) != 0)
 		return EX_USAGE;
 	ctl->argv = argv;
 	for (;;) {
@@ -135,7 +137,7 @@ read_arguments(struct reading *r, int argc, char **argv)
 		    strcmp(argv[arguments.at], "--") == 0)
 			break;
 		int more =
-		    table_next(&table, &r->place, &arguments, &row, &value);
+		    option_next(&table, &r->place, &arguments, &row, &value);
 		if (more < 0)
 			return EX_USAGE;
 		if (more == 0)
@@ -165,7 +167,7 @@ check_options(struct reading *r, const struct verb *verb)
 		while (!takes && span_word(&rest, &word))
 			takes = span_equal(word, name);
 		if (!takes)
-			return setting_refuse(&r->place, r->first[i],
+			return option_type_refuse(&r->place, r->first[i],
 			    "not for the verb %s; try --help", verb->name);
 	}
 	return 0;
@@ -179,7 +181,8 @@ read_verb(struct reading *r)
 	const struct verb *verb = NULL;
 
 	if (ctl->argc == 0) {
-		(void)setting_refuse(&r->place, NULL, "which verb? try --help");
+		(void)option_type_refuse(&r->place, NULL,
+		    "which verb? try --help");
 		return NULL;
 	}
 	for (size_t i = 0; i < verbs_count; i++) {
@@ -187,7 +190,7 @@ read_verb(struct reading *r)
 			verb = &verbs[i];
 	}
 	if (verb == NULL) {
-		(void)setting_refuse(&r->place, NULL,
+		(void)option_type_refuse(&r->place, NULL,
 		    "%s: there is no such verb; try --help", ctl->argv[0]);
 		return NULL;
 	}
@@ -195,7 +198,7 @@ read_verb(struct reading *r)
 	ctl->argc--;
 	if (ctl->argc < verb->least ||
 	    (verb->most >= 0 && ctl->argc > verb->most)) {
-		(void)setting_refuse(&r->place, NULL,
+		(void)option_type_refuse(&r->place, NULL,
 		    "usage: pealctl %s%s%s; try --help", verb->name,
 		    verb->arguments[0] != '\0' ? " " : "", verb->arguments);
 		return NULL;

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/setting.h"
+#include "base/option_type.h"
 #include "base/terminal.h"
 
 void
@@ -55,7 +55,7 @@ put_list(struct buf *out, const char *format, va_list arguments)
 		out->failed = true;
 		return;
 	}
-	setting_say(out, "%s", said);
+	option_print(out, "%s", said);
 	free(said);
 }
 

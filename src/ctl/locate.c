@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "arena/path.h"
-#include "base/setting.h"
+#include "base/option_type.h"
 
 /* RuntimeDirectory= of peal.service. */
 #define SERVICE_ARENA "/run/peal/arena"
@@ -57,7 +57,7 @@ put_arena(struct buf *text, const char *before, const char *path)
 	if (!is_there(path, &st))
 		return;
 	const struct passwd *owner = getpwuid(st.st_uid);
-	setting_say(text, "%s%s (%s)", text->len > 0 ? ", " : before, path,
+	option_print(text, "%s%s (%s)", text->len > 0 ? ", " : before, path,
 	    owner != NULL ? owner->pw_name : "of an unknown user");
 }
 

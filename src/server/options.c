@@ -13,31 +13,31 @@
 
 #include "arena/path.h"
 #include "base/address.h"
-#include "base/amount.h"
-#include "base/conf.h"
+#include "base/config_file.h"
 #include "base/file.h"
-#include "base/setting.h"
-#include "base/table.h"
+#include "base/option.h"
+#include "base/option_type.h"
+#include "base/units.h"
 
-#define CONFIG_FILE_MAX AMOUNT_MIB
-#define KEY_FILE_MAX (64 * AMOUNT_KIB)
-#define EVENT_SIZE_DEFAULT (64 * AMOUNT_KIB)
+#define CONFIG_FILE_MAX UNITS_MIB
+#define KEY_FILE_MAX (64 * UNITS_KIB)
+#define EVENT_SIZE_DEFAULT (64 * UNITS_KIB)
 
 /* Far over any use, and far under what arithmetic with the time can hold. */
-#define TIME_MAX (3650 * AMOUNT_DAY)
+#define TIME_MAX (3650 * UNITS_DAY)
 
 static void put_help(struct buf *out);
 static void put_version(struct buf *out);
 
 /* Into an unsigned, a set of enum grant_role. */
 static int
-set_roles(const struct setting_place *place, const struct setting *s,
-    void *field, const char *value)
+set_roles(const struct option_place *place, const struct option *s, void *field,
+    const char *value)
 {
 	struct span bad;
 
 	if (grant_roles_parse(span_of(value), field, &bad) != 0)
-		return setting_refuse(place, s,
+		return option_type_refuse(place, s,
 		    "\"%.*s\" is not a role (subscribe, publish or status)",
 		    (int)bad.len, bad.ptr);
 	return 0;
@@ -45,21 +45,21 @@ set_roles(const struct setting_place *place, const struct setting *s,
 
 /* Into a struct reply_cors, which gets one more. */
 static int
-set_origin(const struct setting_place *place, const struct setting *s,
+set_origin(const struct option_place *place, const struct option *s,
     void *field, const char *value)
 {
 	struct reply_cors *cors = field;
 
 	if (strcmp(value, "*") != 0 && !address_is_origin(value))
-		return setting_refuse(place, s,
+		return option_type_refuse(place, s,
 		    "\"%s\" is not an origin (* or SCHEME://HOST[:PORT], "
 		    "without a path)",
 		    value);
 	if (cors->count == REPLY_ORIGINS_MAX)
-		return setting_refuse(place, s, "there are more than %d",
+		return option_type_refuse(place, s, "there are more than %d",
 		    REPLY_ORIGINS_MAX);
 	char *copy;
-	int rc = setting_string(place, s, &copy, value);
+	int rc = option_type_string(place, s, &copy, value);
 	if (rc != 0)
 		return rc;
 	/* A browser sends the scheme and the host in lower case. */
@@ -74,65 +74,66 @@ set_origin(const struct setting_place *place, const struct setting *s,
 #define AT(member) .offset = offsetof(struct options, member)
 
 /* In the order of --help and of the man page. */
-static const struct setting rows[] = {
-	{ "config", "FILE", setting_string, AT(config), .shown = "none",
+static const struct option rows[] = {
+	{ "config", "FILE", option_type_string, AT(config), .shown = "none",
 	    .local = true, .help = "read options from FILE too, one a line" },
-	{ "listen", "ADDR", setting_listen, AT(listen), .shown = "descriptor 0",
+	{ "listen", "ADDR", option_type_listen, AT(listen),
+	    .shown = "descriptor 0",
 	    .help = "listen at a path, HOST:PORT or fd:N" },
-	{ "socket-mode", "MODE", setting_mode, AT(socket_mode),
+	{ "socket-mode", "MODE", option_type_mode, AT(socket_mode),
 	    .initial = "0660", .help = "permissions of a listening path" },
-	{ "workers", "N", setting_number, AT(workers), .min = 1, .max = 256,
+	{ "workers", "N", option_type_number, AT(workers), .min = 1, .max = 256,
 	    .shown = "1 with --listen", .help = "supervise N workers" },
-	{ "arena", "FILE", setting_name, AT(arena),
+	{ "arena", "FILE", option_type_name, AT(arena),
 	    .shown = "$RUNTIME_DIRECTORY/arena or /dev/shm/peal-UID/arena",
 	    .help = "the memory that workers share" },
-	{ "arena-size", "SIZE", setting_size, AT(arena_size),
-	    .min = 256 * AMOUNT_KIB, .max = 512 * AMOUNT_GIB, .initial = "64M",
+	{ "arena-size", "SIZE", option_type_size, AT(arena_size),
+	    .min = 256 * UNITS_KIB, .max = 512 * UNITS_GIB, .initial = "64M",
 	    .help = "its size" },
-	{ "max-age", "TIME", setting_time, AT(max_age_ms), .min = AMOUNT_SECOND,
-	    .max = TIME_MAX, .unit = AMOUNT_SECOND, .initial = "20m",
-	    .help = "history: how long an event is kept" },
-	{ "max-events", "N", setting_number, AT(max_events), .min = 1,
+	{ "max-age", "TIME", option_type_time, AT(max_age_ms),
+	    .min = UNITS_SECOND, .max = TIME_MAX, .unit = UNITS_SECOND,
+	    .initial = "20m", .help = "history: how long an event is kept" },
+	{ "max-events", "N", option_type_number, AT(max_events), .min = 1,
 	    .max = 10000000, .initial = "1000",
 	    .help = "history: events kept per channel" },
-	{ "max-event-size", "SIZE", setting_size, AT(max_event_size), .min = 1,
-	    .max = 16 * AMOUNT_MIB, .shown = "64K",
+	{ "max-event-size", "SIZE", option_type_size, AT(max_event_size),
+	    .min = 1, .max = 16 * UNITS_MIB, .shown = "64K",
 	    .help = "data of one event, at most arena-size/8" },
-	{ "max-body", "SIZE", setting_size, AT(max_body), .min = 1,
-	    .max = AMOUNT_GIB, .initial = "1M", .help = "body of one POST" },
-	{ "retry", "TIME", setting_time, AT(retry_ms), .min = 1,
+	{ "max-body", "SIZE", option_type_size, AT(max_body), .min = 1,
+	    .max = UNITS_GIB, .initial = "1M", .help = "body of one POST" },
+	{ "retry", "TIME", option_type_time, AT(retry_ms), .min = 1,
 	    .max = TIME_MAX, .unit = 1, .initial = "3000ms",
 	    .help = "when a client comes back" },
-	{ "heartbeat", "TIME", setting_time, AT(heartbeat_ms), .max = TIME_MAX,
-	    .unit = AMOUNT_SECOND, .initial = "15s",
+	{ "heartbeat", "TIME", option_type_time, AT(heartbeat_ms),
+	    .max = TIME_MAX, .unit = UNITS_SECOND, .initial = "15s",
 	    .help = "longest silence of a stream; 0: off" },
-	{ "stall-timeout", "TIME", setting_time, AT(stall_timeout_ms),
-	    .min = AMOUNT_SECOND, .max = TIME_MAX, .unit = AMOUNT_SECOND,
+	{ "stall-timeout", "TIME", option_type_time, AT(stall_timeout_ms),
+	    .min = UNITS_SECOND, .max = TIME_MAX, .unit = UNITS_SECOND,
 	    .initial = "30s",
 	    .help = "a stream not read for so long is ended" },
-	{ "coalesce", "TIME", setting_time, AT(coalesce_ms), .max = TIME_MAX,
-	    .unit = 1, .initial = "0",
+	{ "coalesce", "TIME", option_type_time, AT(coalesce_ms),
+	    .max = TIME_MAX, .unit = 1, .initial = "0",
 	    .help = "least time between two fan-outs of a channel" },
-	{ "max-streams", "N", setting_number, AT(max_streams), .max = 10000000,
-	    .initial = "0", .shown = "by the descriptor limit",
+	{ "max-streams", "N", option_type_number, AT(max_streams),
+	    .max = 10000000, .initial = "0", .shown = "by the descriptor limit",
 	    .help = "streams of one worker" },
-	{ "max-stream-age", "TIME", setting_time, AT(max_stream_age_ms),
-	    .max = TIME_MAX, .unit = AMOUNT_SECOND, .initial = "0",
+	{ "max-stream-age", "TIME", option_type_time, AT(max_stream_age_ms),
+	    .max = TIME_MAX, .unit = UNITS_SECOND, .initial = "0",
 	    .shown = "none", .help = "age at which a stream is ended" },
-	{ "channel-param", "NAME", setting_name, AT(channel_param),
+	{ "channel-param", "NAME", option_type_name, AT(channel_param),
 	    .initial = "channel",
 	    .help = "the query parameter that names channels" },
 	{ "roles", "LIST", set_roles, AT(roles), .initial = "subscribe",
 	    .help = "what all may do: subscribe, publish, status" },
-	{ "publish-key-file", "FILE", setting_name, AT(publish_key_file),
+	{ "publish-key-file", "FILE", option_type_name, AT(publish_key_file),
 	    .shown = "none", .help = "keys that may publish, one a line" },
 	{ "cors-origin", "ORIGIN", set_origin, AT(cors), .shown = "none",
 	    .help = "a web origin that may read, or *; may repeat" },
-	{ "log", "LEVEL", setting_level, AT(log), .initial = "notice",
+	{ "log", "LEVEL", option_type_level, AT(log), .initial = "notice",
 	    .help = "error, warning, notice, info or debug" },
-	{ "syslog", NULL, setting_flag, AT(syslog), .shown = "standard error",
-	    .help = "log to syslog" },
-	{ "check", NULL, setting_flag, AT(check), .local = true,
+	{ "syslog", NULL, option_type_flag, AT(syslog),
+	    .shown = "standard error", .help = "log to syslog" },
+	{ "check", NULL, option_type_flag, AT(check), .local = true,
 	    .help = "say whether all this is right, and exit" },
 	{ "version", NULL, .say = put_version, .local = true,
 	    .help = "say the version, and exit" },
@@ -142,14 +143,14 @@ static const struct setting rows[] = {
 
 #define ROWS (sizeof(rows) / sizeof(rows[0]))
 
-static const struct table table = { .rows = rows, .count = ROWS };
+static const struct option_table table = { .rows = rows, .count = ROWS };
 
 static void
 put_help(struct buf *out)
 {
 	buf_put_cstr(out,
 	    "usage: peal.fcgi [--OPTION VALUE | --OPTION=VALUE] ...\n\n");
-	table_put_help(&table, out);
+	option_put_help(&table, out);
 	buf_put_cstr(out,
 	    "\nSizes take K, M and G; times take ms, s, m, h and d.\n"
 	    "The manual: man 8 peal.fcgi, man 5 peal.conf, man 7 peal\n");
@@ -164,14 +165,14 @@ put_version(struct buf *out)
 /* What is known while options are read. */
 struct reader {
 	struct options *o;
-	struct setting_place place;
-	struct table_arguments arguments;
+	struct option_place place;
+	struct option_arguments arguments;
 };
 
 static int
-set(struct reader *r, const struct setting *row, const char *value)
+set(struct reader *r, const struct option *row, const char *value)
 {
-	return table_set(row, &r->place, r->o, value);
+	return option_set(row, &r->place, r->o, value);
 }
 
 /*
@@ -179,17 +180,17 @@ set(struct reader *r, const struct setting *row, const char *value)
  * the file is read.  Ends early at --help and --version: *said is then its row.
  */
 static int
-read_local(struct reader *r, const struct setting **said)
+read_local(struct reader *r, const struct option **said)
 {
-	const struct setting *row;
+	const struct option *row;
 	const char *value;
 	int more;
 
 	*said = NULL;
 	r->arguments.at = 1;
-	while ((more = table_next(&table, &r->place, &r->arguments, &row,
+	while ((more = option_next(&table, &r->place, &r->arguments, &row,
 		    &value)) > 0) {
-		/* The analyzer does not know that setting_refuse() never
+		/* The analyzer does not know that option_type_refuse() never
 		 * returns 1.
 		 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 		if (row->say != NULL) {
@@ -206,13 +207,14 @@ read_local(struct reader *r, const struct setting **said)
 static int
 read_command_line(struct reader *r)
 {
-	const struct setting *row;
+	const struct option *row;
 	const char *value;
 	bool origins = false;
 
 	r->arguments.at = 1;
-	while (table_next(&table, &r->place, &r->arguments, &row, &value) > 0) {
-		/* The analyzer does not know that setting_refuse() never
+	while (
+	    option_next(&table, &r->place, &r->arguments, &row, &value) > 0) {
+		/* The analyzer does not know that option_type_refuse() never
 		 * returns 1.
 		 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 		if (row->local)
@@ -230,20 +232,21 @@ read_command_line(struct reader *r)
 }
 
 static int
-set_from_line(struct reader *r, const struct setting *row, struct span value)
+set_from_line(struct reader *r, const struct option *row, struct span value)
 {
 	char *string = NULL;
 
 	if (row->local)
-		return setting_refuse(&r->place, row,
+		return option_type_refuse(&r->place, row,
 		    "only the command line may say this");
 	if (value.ptr == NULL && row->argument != NULL)
-		return setting_refuse(&r->place, row, "it needs a value, %s",
-		    row->argument);
+		return option_type_refuse(&r->place, row,
+		    "it needs a value, %s", row->argument);
 	if (value.ptr != NULL) {
 		string = strndup(value.ptr, value.len);
 		if (string == NULL)
-			return setting_refuse(&r->place, row, "out of memory");
+			return option_type_refuse(&r->place, row,
+			    "out of memory");
 	}
 	int error = set(r, row, string);
 	free(string);
@@ -267,14 +270,14 @@ read_line(struct reader *r, struct span line)
 	struct span name;
 	struct span value;
 
-	const char *fault = conf_line(line, &name, &value);
+	const char *fault = config_file_line(line, &name, &value);
 	if (fault != NULL)
-		return setting_refuse(&r->place, NULL, "%s", fault);
+		return option_type_refuse(&r->place, NULL, "%s", fault);
 	if (name.len == 0)
 		return 0;
-	const struct setting *row = table_find(&table, name);
+	const struct option *row = option_find(&table, name);
 	if (row == NULL)
-		return setting_refuse(&r->place, NULL,
+		return option_type_refuse(&r->place, NULL,
 		    "unknown option \"%.*s\"; %s", (int)name.len, name.ptr,
 		    advice_on(name));
 	return set_from_line(r, row, value);
@@ -311,8 +314,8 @@ read_config(struct reader *r)
 	if (error == 0)
 		error = read_lines(r, buf_span(&content));
 	else
-		(void)setting_refuse(&r->place,
-		    table_find(&table, SPAN("config")), "%s: %s", r->o->config,
+		(void)option_type_refuse(&r->place,
+		    option_find(&table, SPAN("config")), "%s: %s", r->o->config,
 		    strerror(-error));
 	buf_fini(&content);
 	return error;
@@ -321,13 +324,13 @@ read_config(struct reader *r)
 static int
 set_arena(struct reader *r)
 {
-	const struct setting *row = table_find(&table, SPAN("arena"));
+	const struct option *row = option_find(&table, SPAN("arena"));
 	char path[PATH_MAX];
 
 	if (r->o->arena != NULL)
 		return 0;
 	if (path_default(path, sizeof(path)) != 0)
-		return setting_refuse(&r->place, row,
+		return option_type_refuse(&r->place, row,
 		    "$RUNTIME_DIRECTORY is too long");
 	return set(r, row, path);
 }
@@ -338,16 +341,16 @@ check_event_size(struct reader *r)
 {
 	struct options *o = r->o;
 	uint64_t most = o->arena_size / 8;
-	char size[AMOUNT_CHARS];
+	char size[UNITS_CHARS];
 
 	if (o->max_event_size == 0)
 		o->max_event_size =
 		    most < EVENT_SIZE_DEFAULT ? most : EVENT_SIZE_DEFAULT;
 	if (o->max_event_size <= most)
 		return 0;
-	amount_print(size, o->max_event_size, amount_sizes);
-	return setting_refuse(&r->place,
-	    table_find(&table, SPAN("max-event-size")),
+	units_print(size, o->max_event_size, units_of_size);
+	return option_type_refuse(&r->place,
+	    option_find(&table, SPAN("max-event-size")),
 	    "\"%s\" is more than an eighth of --arena-size", size);
 }
 
@@ -365,14 +368,14 @@ options_reload_keys(struct options *o, struct buf *text)
 	buf_init(&content);
 	int error = file_read_secret(path, KEY_FILE_MAX, &content, &fault);
 	if (error != 0) {
-		setting_say(text, "%s: %s", path, fault);
+		option_print(text, "%s: %s", path, fault);
 		goto fail;
 	}
 	error = grant_keys_parse(&keys, buf_span(&content), &line);
 	if (error == -ENODATA)
-		setting_say(text, "%s: there is no key in it", path);
+		option_print(text, "%s: there is no key in it", path);
 	else if (error != 0)
-		setting_say(text,
+		option_print(text,
 		    "%s:%zu: not a key (%d to %d visible ASCII characters), "
 		    "or more than %d",
 		    path, line, GRANT_KEY_MIN, GRANT_KEY_MAX, GRANT_KEYS_MAX);
@@ -397,8 +400,8 @@ read_keys(struct reader *r)
 	int error = options_reload_keys(r->o, &why);
 	buf_put_char(&why, '\0');
 	if (error != 0)
-		(void)setting_refuse(&r->place,
-		    table_find(&table, SPAN("publish-key-file")), "%s",
+		(void)option_type_refuse(&r->place,
+		    option_find(&table, SPAN("publish-key-file")), "%s",
 		    buf_error(&why) == 0 ? why.ptr : "out of memory");
 	buf_fini(&why);
 	return error;
@@ -415,10 +418,10 @@ options_read(struct options *o, int argc, char **argv, struct buf *text)
 		    .owned_count = &o->owned_count },
 		.arguments = { .argc = argc, .argv = argv },
 	};
-	const struct setting *said;
+	const struct option *said;
 
 	*o = (struct options){ 0 };
-	if (table_set_defaults(&table, &r.place, o) != 0)
+	if (option_set_defaults(&table, &r.place, o) != 0)
 		return OPTIONS_CONFIG;
 	if (read_local(&r, &said) != 0)
 		return OPTIONS_USAGE;

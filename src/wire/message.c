@@ -8,11 +8,11 @@
 #include <string.h>
 
 #include "base/event.h"
-#include "base/jsontext.h"
+#include "base/json.h"
 #include "wire/query.h"
 
 /*
- * JSON.  Every byte has passed jsontext_value() before anything here is asked
+ * JSON.  Every byte has passed json_value() before anything here is asked
  * of json-c, which therefore sees valid strings only.
  */
 
@@ -25,7 +25,7 @@
 static struct json_object *
 decode_string(struct span text)
 {
-	struct json_tokener *tokener = json_tokener_new_ex(JSONTEXT_DEPTH_MAX);
+	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
 
 	if (tokener == NULL)
 		return NULL;
@@ -98,7 +98,7 @@ keep_string(struct draft *d, const char *what, struct span text,
 		return 0;
 	}
 	/* json-c would make U+FFFD of it: two names would become one. */
-	if (jsontext_has_half_pair(text))
+	if (json_has_half_pair(text))
 		return draft_refuse(d, 400,
 		    "%s has half a surrogate pair, which is no character",
 		    what);
@@ -133,14 +133,13 @@ read_channels(struct draft *d, struct span value)
 	struct span element;
 	size_t at = 0;
 
-	if (value.ptr[0] != '[' ||
-	    jsontext_next(value, &at, &name, &element) == 0)
+	if (value.ptr[0] != '[' || json_next(value, &at, &name, &element) == 0)
 		return read_channel(d, value);
 	do {
 		int error = read_channel(d, element);
 		if (error != 0)
 			return error;
-	} while (jsontext_next(value, &at, &name, &element) > 0);
+	} while (json_next(value, &at, &name, &element) > 0);
 	return 0;
 }
 
@@ -163,7 +162,7 @@ keep_compact(struct draft *d, struct span value)
 	struct span kept = { store->ptr + store->len, 0 };
 
 	assert(value.len <= store->cap - store->len);
-	jsontext_compact(store, value);
+	json_compact(store, value);
 	kept.len = (size_t)(store->ptr + store->len - kept.ptr);
 	return kept;
 }
@@ -183,7 +182,7 @@ read_members(struct draft *d, struct span object, struct members *members)
 	size_t at = 0;
 
 	*members = (struct members){ 0 };
-	while (jsontext_next(object, &at, &name, &value) > 0) {
+	while (json_next(object, &at, &name, &value) > 0) {
 		enum member member;
 		int error = read_member_name(d, name, &member);
 		if (error != 0)
@@ -239,7 +238,7 @@ read_value(struct draft *d, const char *what, struct span text,
 {
 	struct span rest = text;
 
-	int error = jsontext_value(&rest, value);
+	int error = json_value(&rest, value);
 	if (error == 0) {
 		rest = span_trim(rest);
 		if (rest.len == 0)
@@ -250,8 +249,7 @@ read_value(struct draft *d, const char *what, struct span text,
 		return draft_refuse(d, 400, "%s is empty", what);
 	if (error == -ELOOP)
 		return draft_refuse(d, 400,
-		    "%s is nested deeper than %d levels", what,
-		    JSONTEXT_DEPTH_MAX);
+		    "%s is nested deeper than %d levels", what, JSON_DEPTH_MAX);
 	if (rest.len == 0)
 		return draft_refuse(d, 400,
 		    "%s is not JSON: it ends too soon, after byte %zu", what,
@@ -272,7 +270,7 @@ read_batch(struct draft *d, struct span array)
 	size_t at = 0;
 
 	d->batch = true;
-	while (jsontext_next(array, &at, &name, &element) > 0) {
+	while (json_next(array, &at, &name, &element) > 0) {
 		int error = read_event(d, element);
 		if (error != 0)
 			return error;

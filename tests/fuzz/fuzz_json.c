@@ -1,28 +1,27 @@
 /*
  * jsontext against json-c and against itself.
  *
- * The input is text.  Where jsontext_value() takes a value:
+ * The input is text.  Where json_value() takes a value:
  *   - json-c, strict and checking UTF-8, takes it too;
  *   - what it cut off, and what it left, lie within the input;
  *   - compacting it gives a value without white space outside its strings, which
  *     is equal to json-c, is taken whole, and stays the same when compacted;
- *   - walking it with jsontext_next() meets all of it: the parts put together
+ *   - walking it with json_next() meets all of it: the parts put together
  *     again are the compact text;
- *   - jsontext_has_half_pair() says of each string what a plain decoder says.
+ *   - json_has_half_pair() says of each string what a plain decoder says.
  */
 #include <errno.h>
 #include <json-c/json.h>
 
 #include "fuzz.h"
-#include "base/jsontext.h"
+#include "base/json.h"
 
 const char fuzz_name[] = "json";
 
 static struct json_object *
 parse(struct span text)
 {
-	struct json_tokener *tokener =
-	    json_tokener_new_ex(JSONTEXT_DEPTH_MAX + 1);
+	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX + 1);
 	char *copy = strndup(text.ptr, text.len);
 
 	FUZZ_REQUIRE(tokener != NULL && copy != NULL);
@@ -72,7 +71,7 @@ require_whole(struct span text)
 	struct span rest = text;
 	struct span value;
 
-	FUZZ_REQUIRE(jsontext_value(&rest, &value) == 0);
+	FUZZ_REQUIRE(json_value(&rest, &value) == 0);
 	FUZZ_REQUIRE(rest.len == 0 && span_equal(value, text));
 }
 
@@ -87,15 +86,14 @@ rebuild(struct buf *out, struct span value)
 
 	require_whole(value);
 	if (value.ptr[0] == '"')
-		FUZZ_REQUIRE(
-		    jsontext_has_half_pair(value) == has_half_pair(value));
+		FUZZ_REQUIRE(json_has_half_pair(value) == has_half_pair(value));
 	if (value.ptr[0] != '{' && value.ptr[0] != '[') {
-		FUZZ_REQUIRE(jsontext_next(value, &at, &name, &part) == 0);
+		FUZZ_REQUIRE(json_next(value, &at, &name, &part) == 0);
 		buf_put(out, value);
 		return;
 	}
 	buf_put_char(out, value.ptr[0]);
-	while (jsontext_next(value, &at, &name, &part) > 0) {
+	while (json_next(value, &at, &name, &part) > 0) {
 		FUZZ_REQUIRE(fuzz_within(name, value));
 		FUZZ_REQUIRE(fuzz_within(part, value) && part.len > 0);
 		FUZZ_REQUIRE((name.len > 0) == (value.ptr[0] == '{'));
@@ -135,12 +133,12 @@ judge(struct span value)
 	struct buf again = { 0 };
 	struct buf walked = { 0 };
 
-	jsontext_compact(&compact, value);
+	json_compact(&compact, value);
 	FUZZ_REQUIRE(!has_space_outside_strings(buf_span(&compact)));
 	require_whole(buf_span(&compact));
 	struct json_object *kept = parse(buf_span(&compact));
 	FUZZ_REQUIRE(json_object_equal(sent, kept));
-	jsontext_compact(&again, buf_span(&compact));
+	json_compact(&again, buf_span(&compact));
 	FUZZ_REQUIRE(span_equal(buf_span(&again), buf_span(&compact)));
 	rebuild(&walked, value);
 	FUZZ_REQUIRE(span_equal(buf_span(&walked), buf_span(&compact)));
@@ -160,7 +158,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int rc;
 
 	/* One value after the other, as a walk over a line does. */
-	while ((rc = jsontext_value(&rest, &value)) == 0) {
+	while ((rc = json_value(&rest, &value)) == 0) {
 		FUZZ_REQUIRE(fuzz_within(value, text) && value.len > 0);
 		FUZZ_REQUIRE(rest.ptr == value.ptr + value.len);
 		FUZZ_REQUIRE(rest.ptr + rest.len == text.ptr + text.len);

@@ -14,7 +14,7 @@
 
 #include "base/event.h"
 #include "naive.h"
-#include "base/jsontext.h"
+#include "base/json.h"
 #include "wire/message.h"
 #include "wire/sse.h"
 
@@ -36,7 +36,7 @@ judge_event(const struct message_event *event, enum message_type type)
 	FUZZ_REQUIRE(event->data.len <= EVENT_SIZE);
 	FUZZ_REQUIRE(span_is_utf8(event->data));
 	if (type == MESSAGE_JSON || type == MESSAGE_NDJSON) {
-		FUZZ_REQUIRE(jsontext_value(&rest, &value) == 0);
+		FUZZ_REQUIRE(json_value(&rest, &value) == 0);
 		FUZZ_REQUIRE(span_equal(value, event->data));
 		FUZZ_REQUIRE(memchr(value.ptr, '\n', value.len) == NULL);
 	}

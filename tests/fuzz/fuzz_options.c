@@ -7,14 +7,14 @@
  *     is said.
  *   - What is refused gets one line that begins with the program's name and holds
  *     no control character.
- *   - Line by line, conf_line() gives parts of the line.
+ *   - Line by line, config_file_line() gives parts of the line.
  */
 #include "server/options.h"
 
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/conf.h"
+#include "base/config_file.h"
 #include "fuzz.h"
 
 const char fuzz_name[] = "options";
@@ -72,7 +72,7 @@ judge_lines(struct span text)
 	while (span_cut(&text, '\n', &line)) {
 		struct span copy =
 		    fuzz_copy((const uint8_t *)line.ptr, line.len);
-		const char *fault = conf_line(copy, &name, &value);
+		const char *fault = config_file_line(copy, &name, &value);
 		FUZZ_REQUIRE(fuzz_within(name, copy));
 		FUZZ_REQUIRE(fuzz_within(value, copy));
 		if (fault == NULL && name.len > 0)

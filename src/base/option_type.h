@@ -3,8 +3,8 @@
  *
  * Nothing here knows which options there are.
  */
-#ifndef PEAL_SETTING_H
-#define PEAL_SETTING_H
+#ifndef PEAL_OPTION_TYPE_H
+#define PEAL_OPTION_TYPE_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include "base/buf.h"
 
 /* Where an option is read, and what its values need. */
-struct setting_place {
+struct option_place {
 	const char *program;
 	const char *file; /* NULL: the command line */
 	size_t line;	  /* of the file, from 1 */
@@ -22,7 +22,7 @@ struct setting_place {
 	size_t *owned_count;
 };
 
-struct setting;
+struct option;
 
 /*
  * Read value into field, which points to what the setter's comment names.
@@ -30,13 +30,13 @@ struct setting;
  *
  * Returns 0, or -EINVAL or -ENOMEM with one line in place->text.
  */
-typedef int setting_set(const struct setting_place *place,
-    const struct setting *s, void *field, const char *value);
+typedef int option_type_set(const struct option_place *place,
+    const struct option *s, void *field, const char *value);
 
-struct setting {
+struct option {
 	const char *name;
 	const char *argument; /* what --help calls the value; NULL: a flag */
-	setting_set *set;     /* NULL: it is there for what it says */
+	option_type_set *set; /* NULL: it is there for what it says */
 	void (*say)(struct buf *text);
 	size_t offset; /* of the field */
 	uint64_t min;
@@ -48,17 +48,17 @@ struct setting {
 	bool local; /* only the command line may say it */
 };
 
-setting_set setting_string; /* char * */
-setting_set setting_name;   /* char *; not empty */
-setting_set setting_size;   /* uint64_t, bytes */
-setting_set setting_time;   /* uint64_t, milliseconds */
-setting_set setting_number; /* uint32_t or unsigned */
-setting_set setting_mode;   /* unsigned: octal, at most 0777 */
-setting_set setting_level;  /* enum log_level */
-setting_set
-    setting_listen; /* char *: a path with a '/', or a socket's address */
-setting_set setting_header; /* struct buf, which gets one more line */
-setting_set setting_flag;   /* bool: yes or no */
+option_type_set option_type_string; /* char * */
+option_type_set option_type_name;   /* char *; not empty */
+option_type_set option_type_size;   /* uint64_t, bytes */
+option_type_set option_type_time;   /* uint64_t, milliseconds */
+option_type_set option_type_number; /* uint32_t or unsigned */
+option_type_set option_type_mode;   /* unsigned: octal, at most 0777 */
+option_type_set option_type_level;  /* enum log_level */
+option_type_set
+    option_type_listen; /* char *: a path with a '/', or a socket's address */
+option_type_set option_type_header; /* struct buf, which gets one more line */
+option_type_set option_type_flag;   /* bool: yes or no */
 
 /*
  * Put one line into place->text: the program, the place, the option where s is
@@ -66,11 +66,11 @@ setting_set setting_flag;   /* bool: yes or no */
  *
  * Returns -EINVAL.
  */
-int setting_refuse(const struct setting_place *place, const struct setting *s,
+int option_type_refuse(const struct option_place *place, const struct option *s,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Append to text as printf() would, with control characters shown as '?'. */
-void setting_say(struct buf *text, const char *format, ...)
+void option_print(struct buf *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
 #endif

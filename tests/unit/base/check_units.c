@@ -3,35 +3,35 @@
 #include <errno.h>
 #include <stdint.h>
 
-#include "base/amount.h"
+#include "base/units.h"
 
 START_TEST(amounts_are_read_with_their_units)
 {
 	static const struct {
 		const char *text;
-		const struct amount_unit *units;
+		const struct unit *units;
 		uint64_t bare;
 		uint64_t amount;
 	} cases[] = {
-		{ "0", amount_sizes, 1, 0 },
-		{ "7", amount_sizes, 1, 7 },
-		{ "256K", amount_sizes, 1, 262144 },
-		{ "64M", amount_sizes, 1, 67108864 },
-		{ "2G", amount_sizes, 1, UINT64_C(2147483648) },
-		{ "3", amount_times, 1000, 3000 },
-		{ "3", amount_times, 1, 3 },
-		{ "3000ms", amount_times, 1000, 3000 },
-		{ "15s", amount_times, 1, 15000 },
-		{ "20m", amount_times, 1, 1200000 },
-		{ "2h", amount_times, 1, 7200000 },
-		{ "1d", amount_times, 1, 86400000 },
-		{ "18446744073709551615", amount_counts, 1, UINT64_MAX },
+		{ "0", units_of_size, 1, 0 },
+		{ "7", units_of_size, 1, 7 },
+		{ "256K", units_of_size, 1, 262144 },
+		{ "64M", units_of_size, 1, 67108864 },
+		{ "2G", units_of_size, 1, UINT64_C(2147483648) },
+		{ "3", units_of_time, 1000, 3000 },
+		{ "3", units_of_time, 1, 3 },
+		{ "3000ms", units_of_time, 1000, 3000 },
+		{ "15s", units_of_time, 1, 15000 },
+		{ "20m", units_of_time, 1, 1200000 },
+		{ "2h", units_of_time, 1, 7200000 },
+		{ "1d", units_of_time, 1, 86400000 },
+		{ "18446744073709551615", units_of_count, 1, UINT64_MAX },
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
 		uint64_t amount = 77;
 
-		int error = amount_parse(cases[i].text, cases[i].units,
+		int error = units_parse(cases[i].text, cases[i].units,
 		    cases[i].bare, &amount);
 
 		ck_assert_msg(error == 0, "%s", cases[i].text);
@@ -47,12 +47,12 @@ START_TEST(what_is_no_amount_is_refused)
 	uint64_t amount;
 
 	for (size_t i = 0; i < UNIT_COUNT(texts); i++)
-		ck_assert_msg(amount_parse(texts[i], amount_sizes, 1,
+		ck_assert_msg(units_parse(texts[i], units_of_size, 1,
 				  &amount) == -EINVAL,
 		    "%s", texts[i]);
-	ck_assert_int_eq(amount_parse("1K", amount_counts, 1, &amount),
+	ck_assert_int_eq(units_parse("1K", units_of_count, 1, &amount),
 	    -EINVAL);
-	ck_assert_int_eq(amount_parse("1M", amount_times, 1, &amount), -EINVAL);
+	ck_assert_int_eq(units_parse("1M", units_of_time, 1, &amount), -EINVAL);
 }
 END_TEST
 
@@ -65,7 +65,7 @@ START_TEST(an_amount_that_overflows_is_out_of_range)
 	for (size_t i = 0; i < UNIT_COUNT(texts); i++) {
 		uint64_t amount = 0;
 
-		int error = amount_parse(texts[i], amount_sizes, 1, &amount);
+		int error = units_parse(texts[i], units_of_size, 1, &amount);
 
 		ck_assert_msg(error == -ERANGE, "%s", texts[i]);
 		ck_assert_uint_eq(amount, UINT64_MAX);
@@ -77,24 +77,24 @@ START_TEST(amounts_are_printed_in_their_greatest_unit)
 {
 	static const struct {
 		uint64_t amount;
-		const struct amount_unit *units;
+		const struct unit *units;
 		const char *text;
 	} cases[] = {
-		{ 0, amount_sizes, "0" },
-		{ 1, amount_sizes, "1" },
-		{ 1025, amount_sizes, "1025" },
-		{ 65536, amount_sizes, "64K" },
-		{ AMOUNT_GIB * 1024, amount_sizes, "1024G" },
-		{ 1500, amount_times, "1500ms" },
-		{ 90000, amount_times, "90s" },
-		{ AMOUNT_DAY, amount_times, "1d" },
-		{ UINT64_MAX, amount_times, "18446744073709551615ms" },
+		{ 0, units_of_size, "0" },
+		{ 1, units_of_size, "1" },
+		{ 1025, units_of_size, "1025" },
+		{ 65536, units_of_size, "64K" },
+		{ UNITS_GIB * 1024, units_of_size, "1024G" },
+		{ 1500, units_of_time, "1500ms" },
+		{ 90000, units_of_time, "90s" },
+		{ UNITS_DAY, units_of_time, "1d" },
+		{ UINT64_MAX, units_of_time, "18446744073709551615ms" },
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
-		char text[AMOUNT_CHARS];
+		char text[UNITS_CHARS];
 
-		amount_print(text, cases[i].amount, cases[i].units);
+		units_print(text, cases[i].amount, cases[i].units);
 
 		ck_assert_str_eq(text, cases[i].text);
 	}

@@ -1,9 +1,9 @@
-#include "base/table.h"
+#include "base/option.h"
 
 #include <string.h>
 
-const struct setting *
-table_find(const struct table *t, struct span name)
+const struct option *
+option_find(const struct option_table *t, struct span name)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		if (span_equal(span_of(t->rows[i].name), name))
@@ -13,49 +13,49 @@ table_find(const struct table *t, struct span name)
 }
 
 static void
-put_row(struct buf *out, const struct setting *row)
+put_row(struct buf *out, const struct option *row)
 {
 	const size_t column = 27;
 	size_t begin = out->len;
 
-	setting_say(out, "  --%s%s%s", row->name,
+	option_print(out, "  --%s%s%s", row->name,
 	    row->argument != NULL ? " " : "",
 	    row->argument != NULL ? row->argument : "");
-	setting_say(out, "%*s%s", (int)(begin + column - out->len), "",
+	option_print(out, "%*s%s", (int)(begin + column - out->len), "",
 	    row->help);
 	const char *initial = row->shown != NULL ? row->shown : row->initial;
 	if (initial != NULL) {
 		bool fits = out->len - begin + strlen(initial) + 3 <= 80;
 		buf_put_char(out, fits ? ' ' : '\n');
-		setting_say(out, "%*s[%s]", fits ? 0 : (int)column, "",
+		option_print(out, "%*s[%s]", fits ? 0 : (int)column, "",
 		    initial);
 	}
 	buf_put_char(out, '\n');
 }
 
 void
-table_put_help(const struct table *t, struct buf *out)
+option_put_help(const struct option_table *t, struct buf *out)
 {
 	for (size_t i = 0; i < t->count; i++)
 		put_row(out, &t->rows[i]);
 }
 
 int
-table_set(const struct setting *row, const struct setting_place *place,
+option_set(const struct option *row, const struct option_place *place,
     void *target, const char *value)
 {
 	return row->set(place, row, (char *)target + row->offset, value);
 }
 
 int
-table_set_defaults(const struct table *t, const struct setting_place *place,
-    void *target)
+option_set_defaults(const struct option_table *t,
+    const struct option_place *place, void *target)
 {
 	for (size_t i = 0; i < t->count; i++) {
 		if (t->rows[i].initial == NULL)
 			continue;
 		int error =
-		    table_set(&t->rows[i], place, target, t->rows[i].initial);
+		    option_set(&t->rows[i], place, target, t->rows[i].initial);
 		if (error != 0)
 			return error;
 	}
@@ -63,8 +63,8 @@ table_set_defaults(const struct table *t, const struct setting_place *place,
 }
 
 int
-table_next(const struct table *t, const struct setting_place *place,
-    struct table_arguments *arguments, const struct setting **row,
+option_next(const struct option_table *t, const struct option_place *place,
+    struct option_arguments *arguments, const struct option **row,
     const char **value)
 {
 	*row = NULL;
@@ -76,22 +76,23 @@ table_next(const struct table *t, const struct setting_place *place,
 		*value = argument;
 		return t->words
 		    ? 1
-		    : setting_refuse(place, NULL,
+		    : option_type_refuse(place, NULL,
 			  "unexpected argument \"%s\"; try --help", argument);
 	}
 	struct span name = { argument + 2, strcspn(argument + 2, "=") };
-	*row = table_find(t, name);
+	*row = option_find(t, name);
 	if (*row == NULL)
-		return setting_refuse(place, NULL,
+		return option_type_refuse(place, NULL,
 		    "unknown option \"--%.*s\"; try --help", (int)name.len,
 		    name.ptr);
 	*value = name.ptr[name.len] == '=' ? name.ptr + name.len + 1 : NULL;
 	if ((*row)->argument == NULL) {
 		if (*value != NULL && (*row)->local)
-			return setting_refuse(place, *row, "it takes no value");
+			return option_type_refuse(place, *row,
+			    "it takes no value");
 	} else if (*value == NULL) {
 		if (arguments->at >= arguments->argc)
-			return setting_refuse(place, *row,
+			return option_type_refuse(place, *row,
 			    "it needs a value, %s", (*row)->argument);
 		*value = arguments->argv[arguments->at++];
 	}

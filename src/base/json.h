@@ -5,8 +5,8 @@
  * characters, and does not tell where in the text a value stood.  peal passes
  * data on byte for byte, so it needs both.  Source: RFC 8259.
  */
-#ifndef PEAL_JSONTEXT_H
-#define PEAL_JSONTEXT_H
+#ifndef PEAL_JSON_H
+#define PEAL_JSON_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 #include "base/span.h"
 
 /* Arrays and objects within each other; RFC 8259, section 9, allows a limit. */
-#define JSONTEXT_DEPTH_MAX 64
+#define JSON_DEPTH_MAX 64
 
 /*
  * Cut one value off the front of *rest: white space before it is dropped, what
@@ -25,29 +25,29 @@
  * Returns 0 and the value's text, or
  *   -ENODATA   nothing but white space was left
  *   -EINVAL    not JSON; *rest begins at the offending byte
- *   -ELOOP     deeper than JSONTEXT_DEPTH_MAX
+ *   -ELOOP     deeper than JSON_DEPTH_MAX
  */
-int jsontext_value(struct span *rest, struct span *value);
+int json_value(struct span *rest, struct span *value);
 
 /*
- * Walk an object or an array that jsontext_value() returned: set *at to 0, call
+ * Walk an object or an array that json_value() returned: set *at to 0, call
  * until 0 is returned.  name (with its quotes, escapes as sent; empty for an
  * array's element) and value are set on 1.
  */
-int jsontext_next(struct span container, size_t *at, struct span *name,
+int json_next(struct span container, size_t *at, struct span *name,
     struct span *value);
 
 /*
  * Append a checked value to out without the white space between its tokens.
  * Everything else goes byte for byte.
  */
-void jsontext_compact(struct buf *out, struct span value);
+void json_compact(struct buf *out, struct span value);
 
 /*
  * True if a checked string, with its quotes, holds half a surrogate pair, such
  * as "\ud800": the grammar allows it, though it is no character.  Source: RFC
  * 8259, section 8.2.
  */
-bool jsontext_has_half_pair(struct span string);
+bool json_has_half_pair(struct span string);
 
 #endif

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "base/conf.h"
+#include "base/config_file.h"
 
 /* value NULL: none */
 static void
@@ -9,7 +9,8 @@ assert_line(const char *text, const char *name, const char *value)
 	struct span got_name;
 	struct span got_value;
 
-	const char *fault = conf_line(span_of(text), &got_name, &got_value);
+	const char *fault =
+	    config_file_line(span_of(text), &got_name, &got_value);
 
 	ck_assert_msg(fault == NULL, "%s: %s", text, fault);
 	unit_assert_span(got_name, name);
@@ -23,7 +24,7 @@ assert_fault(struct span text, const char *expected)
 	struct span name;
 	struct span value;
 
-	const char *fault = conf_line(text, &name, &value);
+	const char *fault = config_file_line(text, &name, &value);
 
 	ck_assert_pstr_eq(fault, expected);
 }

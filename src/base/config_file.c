@@ -1,4 +1,4 @@
-#include "base/conf.h"
+#include "base/config_file.h"
 
 #include <string.h>
 
@@ -32,7 +32,7 @@ read_quoted(struct span rest, struct span *value)
 }
 
 const char *
-conf_line(struct span line, struct span *name, struct span *value)
+config_file_line(struct span line, struct span *name, struct span *value)
 {
 	struct span rest = span_trim(line);
 

@@ -1,4 +1,4 @@
-#include "base/amount.h"
+#include "base/units.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -7,30 +7,30 @@
 
 #include "base/span.h"
 
-const struct amount_unit amount_sizes[] = {
-	{ "G", AMOUNT_GIB },
-	{ "M", AMOUNT_MIB },
-	{ "K", AMOUNT_KIB },
+const struct unit units_of_size[] = {
+	{ "G", UNITS_GIB },
+	{ "M", UNITS_MIB },
+	{ "K", UNITS_KIB },
 	{ "", 1 },
 	{ NULL, 0 },
 };
 
-const struct amount_unit amount_times[] = {
-	{ "d", AMOUNT_DAY },
-	{ "h", AMOUNT_SECOND * 60 * 60 },
-	{ "m", AMOUNT_SECOND * 60 },
-	{ "s", AMOUNT_SECOND },
+const struct unit units_of_time[] = {
+	{ "d", UNITS_DAY },
+	{ "h", UNITS_SECOND * 60 * 60 },
+	{ "m", UNITS_SECOND * 60 },
+	{ "s", UNITS_SECOND },
 	{ "ms", 1 },
 	{ NULL, 0 },
 };
 
-const struct amount_unit amount_counts[] = {
+const struct unit units_of_count[] = {
 	{ "", 1 },
 	{ NULL, 0 },
 };
 
 int
-amount_parse(const char *text, const struct amount_unit *units, uint64_t bare,
+units_parse(const char *text, const struct unit *units, uint64_t bare,
     uint64_t *amount)
 {
 	size_t digits = strspn(text, "0123456789");
@@ -57,12 +57,11 @@ amount_parse(const char *text, const struct amount_unit *units, uint64_t bare,
 }
 
 void
-amount_print(char out[AMOUNT_CHARS], uint64_t amount,
-    const struct amount_unit *units)
+units_print(char out[UNITS_CHARS], uint64_t amount, const struct unit *units)
 {
 	/* The last unit is 1, which divides everything. */
 	while (amount % units->factor != 0)
 		units++;
-	(void)snprintf(out, AMOUNT_CHARS, "%" PRIu64 "%s",
+	(void)snprintf(out, UNITS_CHARS, "%" PRIu64 "%s",
 	    amount / units->factor, amount == 0 ? "" : units->name);
 }

@@ -5,15 +5,15 @@
 #include <string.h>
 
 #include "base/log.h"
-#include "base/setting.h"
+#include "base/option_type.h"
 
 /* A place that takes what is said and what is kept. */
 struct scene {
 	struct buf text;
 	char **owned;
 	size_t owned_count;
-	struct setting_place place;
-	struct setting setting;
+	struct option_place place;
+	struct option setting;
 };
 
 static void
@@ -23,7 +23,7 @@ scene_make(struct scene *s)
 				 .min = 10,
 				 .max = 2000,
 				 .unit = 1000 } };
-	s->place = (struct setting_place){
+	s->place = (struct option_place){
 		.program = "peal.fcgi",
 		.text = &s->text,
 		.owned = &s->owned,
@@ -49,7 +49,7 @@ says(const struct scene *s, const char *words)
 
 /* Set; a refusal must be one line that names the option. */
 static int
-set(struct scene *s, setting_set *setter, void *field, const char *value)
+set(struct scene *s, option_type_set *setter, void *field, const char *value)
 {
 	buf_clear(&s->text);
 	int rc = setter(&s->place, &s->setting, field, value);
@@ -84,7 +84,7 @@ START_TEST(refusal_names_program_place_option_and_reason)
 		s.place.file = rows[i].file;
 		s.place.line = rows[i].line;
 
-		int rc = setting_refuse(&s.place,
+		int rc = option_type_refuse(&s.place,
 		    rows[i].option ? &s.setting : NULL, "it is %d", 7);
 
 		ck_assert_int_eq(rc, -EINVAL);
@@ -99,7 +99,7 @@ START_TEST(control_characters_do_not_reach_the_terminal)
 	struct scene s;
 	scene_make(&s);
 
-	setting_say(&s.text, "%s", "a\nb\rc\x1b[1m\x7f\x01\xc3\xa4");
+	option_print(&s.text, "%s", "a\nb\rc\x1b[1m\x7f\x01\xc3\xa4");
 
 	unit_assert_span(buf_span(&s.text), "a?b?c?[1m??\xc3\xa4");
 	scene_end(&s);
@@ -114,8 +114,8 @@ START_TEST(string_is_a_copy_that_is_owned)
 	char *two = NULL;
 	scene_make(&s);
 
-	ck_assert_int_eq(set(&s, setting_string, &one, value), 0);
-	ck_assert_int_eq(set(&s, setting_string, &two, ""), 0);
+	ck_assert_int_eq(set(&s, option_type_string, &one, value), 0);
+	ck_assert_int_eq(set(&s, option_type_string, &two, ""), 0);
 	value[0] = 'x';
 
 	ck_assert_str_eq(one, "value");
@@ -132,9 +132,9 @@ START_TEST(name_is_not_empty)
 	char *field = NULL;
 	scene_make(&s);
 
-	ck_assert_int_eq(set(&s, setting_name, &field, ""), -EINVAL);
+	ck_assert_int_eq(set(&s, option_type_name, &field, ""), -EINVAL);
 	ck_assert_ptr_null(field);
-	ck_assert_int_eq(set(&s, setting_name, &field, "x"), 0);
+	ck_assert_int_eq(set(&s, option_type_name, &field, "x"), 0);
 	ck_assert_str_eq(field, "x");
 	scene_end(&s);
 }
@@ -147,7 +147,8 @@ struct amount_row {
 };
 
 static void
-check_amounts(setting_set *setter, const struct amount_row *rows, size_t count)
+check_amounts(option_type_set *setter, const struct amount_row *rows,
+    size_t count)
 {
 	struct scene s;
 	scene_make(&s);
@@ -179,7 +180,7 @@ START_TEST(size_is_read_within_its_range)
 		{ " 10", 77 },
 	};
 
-	check_amounts(setting_size, rows, UNIT_COUNT(rows));
+	check_amounts(option_type_size, rows, UNIT_COUNT(rows));
 }
 END_TEST
 
@@ -197,7 +198,7 @@ START_TEST(time_without_a_unit_is_in_the_option_s_own)
 		{ "", 77 },
 	};
 
-	check_amounts(setting_time, rows, UNIT_COUNT(rows));
+	check_amounts(option_type_time, rows, UNIT_COUNT(rows));
 }
 END_TEST
 
@@ -208,7 +209,7 @@ START_TEST(refused_range_tells_the_range)
 	scene_make(&s);
 	s.setting.max = 4096;
 
-	ck_assert_int_eq(set(&s, setting_size, &size, "5K"), -EINVAL);
+	ck_assert_int_eq(set(&s, option_type_size, &size, "5K"), -EINVAL);
 
 	ck_assert(says(&s, "\"5K\" is out of range (10 to 4K)"));
 	scene_end(&s);
@@ -222,14 +223,16 @@ START_TEST(number_writes_no_further_than_its_field)
 	scene_make(&s);
 	s.setting.max = UINT32_MAX;
 
-	ck_assert_int_eq(set(&s, setting_number, &fields[0], "4294967295"), 0);
+	ck_assert_int_eq(set(&s, option_type_number, &fields[0], "4294967295"),
+	    0);
 	ck_assert_uint_eq(fields[0], UINT32_MAX);
 	ck_assert_uint_eq(fields[1], 77);
-	ck_assert_int_eq(set(&s, setting_number, &fields[1], "4294967296"),
+	ck_assert_int_eq(set(&s, option_type_number, &fields[1], "4294967296"),
 	    -EINVAL);
-	ck_assert_int_eq(set(&s, setting_number, &fields[1], "9"), -EINVAL);
-	ck_assert_int_eq(set(&s, setting_number, &fields[1], "1K"), -EINVAL);
-	ck_assert_int_eq(set(&s, setting_number, &fields[1], "x"), -EINVAL);
+	ck_assert_int_eq(set(&s, option_type_number, &fields[1], "9"), -EINVAL);
+	ck_assert_int_eq(set(&s, option_type_number, &fields[1], "1K"),
+	    -EINVAL);
+	ck_assert_int_eq(set(&s, option_type_number, &fields[1], "x"), -EINVAL);
 	ck_assert_uint_eq(fields[1], 77);
 	scene_end(&s);
 }
@@ -260,7 +263,7 @@ START_TEST(mode_is_octal)
 		unsigned field = 77;
 		scene_make(&s);
 
-		int rc = set(&s, setting_mode, &field, rows[i].value);
+		int rc = set(&s, option_type_mode, &field, rows[i].value);
 
 		ck_assert_int_eq(rc, rows[i].rc);
 		ck_assert_uint_eq(field, rows[i].mode);
@@ -275,9 +278,9 @@ START_TEST(level_that_is_none_is_refused)
 	enum log_level level = LOG_AT_NOTICE;
 	scene_make(&s);
 
-	ck_assert_int_eq(set(&s, setting_level, &level, "debug"), 0);
+	ck_assert_int_eq(set(&s, option_type_level, &level, "debug"), 0);
 	ck_assert_int_eq(level, LOG_AT_DEBUG);
-	ck_assert_int_eq(set(&s, setting_level, &level, "loud"), -EINVAL);
+	ck_assert_int_eq(set(&s, option_type_level, &level, "loud"), -EINVAL);
 	ck_assert_int_eq(level, LOG_AT_DEBUG);
 	scene_end(&s);
 }
@@ -306,7 +309,7 @@ START_TEST(listening_place_is_a_path_or_an_address)
 		char *field = NULL;
 		scene_make(&s);
 
-		int rc = set(&s, setting_listen, &field, rows[i].value);
+		int rc = set(&s, option_type_listen, &field, rows[i].value);
 
 		ck_assert_msg(rc == rows[i].rc, "\"%s\"", rows[i].value);
 		ck_assert_int_eq(field != NULL, rc == 0);
@@ -326,9 +329,9 @@ START_TEST(path_of_a_socket_has_room_for_107_bytes)
 	path[0] = '/';
 	path[108] = '\0';
 
-	ck_assert_int_eq(set(&s, setting_listen, &field, path), -EINVAL);
+	ck_assert_int_eq(set(&s, option_type_listen, &field, path), -EINVAL);
 	path[107] = '\0';
-	ck_assert_int_eq(set(&s, setting_listen, &field, path), 0);
+	ck_assert_int_eq(set(&s, option_type_listen, &field, path), 0);
 
 	ck_assert_str_eq(field, path);
 	scene_end(&s);
@@ -352,13 +355,14 @@ START_TEST(flag_is_yes_or_no_or_alone)
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
 		field = !rows[i].on;
-		ck_assert_int_eq(set(&s, setting_flag, &field, rows[i].value),
+		ck_assert_int_eq(set(&s, option_type_flag, &field,
+				     rows[i].value),
 		    0);
 		ck_assert_int_eq(field, rows[i].on);
 	}
 	for (size_t i = 0; i < UNIT_COUNT(wrong); i++) {
 		field = false;
-		ck_assert_int_eq(set(&s, setting_flag, &field, wrong[i]),
+		ck_assert_int_eq(set(&s, option_type_flag, &field, wrong[i]),
 		    -EINVAL);
 		ck_assert(!field);
 	}

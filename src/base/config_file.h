@@ -1,8 +1,8 @@
 /*
  * The lines of peal.conf: a name, white space, a value.
  */
-#ifndef PEAL_CONF_H
-#define PEAL_CONF_H
+#ifndef PEAL_CONFIG_FILE_H
+#define PEAL_CONFIG_FILE_H
 
 #include "base/span.h"
 
@@ -16,6 +16,7 @@
  *
  * Returns NULL, or a phrase that says what is wrong.
  */
-const char *conf_line(struct span line, struct span *name, struct span *value);
+const char *config_file_line(struct span line, struct span *name,
+    struct span *value);
 
 #endif

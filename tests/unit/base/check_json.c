@@ -7,7 +7,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "base/jsontext.h"
+#include "base/json.h"
 
 struct text {
 	const char *ptr;
@@ -377,7 +377,7 @@ is_json(struct span text)
 {
 	struct span value;
 
-	return jsontext_value(&text, &value) == 0 && span_trim(text).len == 0;
+	return json_value(&text, &value) == 0 && span_trim(text).len == 0;
 }
 
 /* The text of a value in a block of its own, so that no read goes past it. */
@@ -399,8 +399,8 @@ assert_compact(const char *text, const char *expected)
 	struct buf out;
 
 	buf_init(&out);
-	ck_assert_int_eq(jsontext_value(&rest, &value), 0);
-	jsontext_compact(&out, value);
+	ck_assert_int_eq(json_value(&rest, &value), 0);
+	json_compact(&out, value);
 	ck_assert_int_eq(buf_error(&out), 0);
 	unit_assert_span(buf_span(&out), expected);
 	buf_fini(&out);
@@ -455,9 +455,9 @@ START_TEST(nothing_but_white_space_is_no_data)
 	struct span spaces = SPAN(" \t\r\n");
 	struct span value;
 
-	ck_assert_int_eq(jsontext_value(&empty, &value), -ENODATA);
-	ck_assert_int_eq(jsontext_value(&none, &value), -ENODATA);
-	ck_assert_int_eq(jsontext_value(&spaces, &value), -ENODATA);
+	ck_assert_int_eq(json_value(&empty, &value), -ENODATA);
+	ck_assert_int_eq(json_value(&none, &value), -ENODATA);
+	ck_assert_int_eq(json_value(&spaces, &value), -ENODATA);
 }
 END_TEST
 
@@ -467,9 +467,9 @@ START_TEST(a_value_is_cut_off_and_what_follows_stays)
 	struct span first;
 	struct span second;
 
-	ck_assert_int_eq(jsontext_value(&rest, &first), 0);
+	ck_assert_int_eq(json_value(&rest, &first), 0);
 	unit_assert_span(rest, " {\"a\":3}x");
-	ck_assert_int_eq(jsontext_value(&rest, &second), 0);
+	ck_assert_int_eq(json_value(&rest, &second), 0);
 
 	unit_assert_span(first, "[1, 2]");
 	unit_assert_span(second, "{\"a\":3}");
@@ -503,7 +503,7 @@ START_TEST(a_fault_leaves_the_rest_at_the_offending_byte)
 		struct span rest = span_of(cases[i].text);
 		struct span value;
 
-		int error = jsontext_value(&rest, &value);
+		int error = json_value(&rest, &value);
 
 		ck_assert_int_eq(error, -EINVAL);
 		unit_assert_span(rest, cases[i].rest);
@@ -530,12 +530,12 @@ START_TEST(sixty_four_levels_pass_and_one_more_does_not)
 
 	buf_init(&fits);
 	buf_init(&deep);
-	struct span fitting = nested("[", "]", JSONTEXT_DEPTH_MAX, &fits);
-	struct span over = nested("[", "]", JSONTEXT_DEPTH_MAX + 1, &deep);
+	struct span fitting = nested("[", "]", JSON_DEPTH_MAX, &fits);
+	struct span over = nested("[", "]", JSON_DEPTH_MAX + 1, &deep);
 
-	ck_assert_int_eq(jsontext_value(&fitting, &value), 0);
+	ck_assert_int_eq(json_value(&fitting, &value), 0);
 	ck_assert_uint_eq(value.len, 128);
-	ck_assert_int_eq(jsontext_value(&over, &value), -ELOOP);
+	ck_assert_int_eq(json_value(&over, &value), -ELOOP);
 	buf_fini(&fits);
 	buf_fini(&deep);
 }
@@ -554,8 +554,8 @@ START_TEST(objects_count_as_levels_like_arrays)
 	fitting = nested("", "}]", 31, &fits);
 	struct span over = nested("[{\"a\":", "}]", 33, &deep);
 
-	ck_assert_int_eq(jsontext_value(&fitting, &value), 0);
-	ck_assert_int_eq(jsontext_value(&over, &value), -ELOOP);
+	ck_assert_int_eq(json_value(&fitting, &value), 0);
+	ck_assert_int_eq(json_value(&over, &value), -ELOOP);
 	buf_fini(&fits);
 	buf_fini(&deep);
 }
@@ -569,7 +569,7 @@ START_TEST(a_hundred_thousand_brackets_need_no_stack)
 	buf_init(&text);
 	struct span rest = nested("[", "", 100000, &text);
 
-	ck_assert_int_eq(jsontext_value(&rest, &value), -ELOOP);
+	ck_assert_int_eq(json_value(&rest, &value), -ELOOP);
 	buf_fini(&text);
 }
 END_TEST
@@ -579,7 +579,7 @@ START_TEST(a_bracket_must_close_the_one_it_fits)
 	struct span rest = SPAN("[{\"a\":[1}]}");
 	struct span value;
 
-	int error = jsontext_value(&rest, &value);
+	int error = json_value(&rest, &value);
 
 	ck_assert_int_eq(error, -EINVAL);
 	unit_assert_span(rest, "}]}");
@@ -594,17 +594,17 @@ START_TEST(an_objects_members_are_walked_as_they_were_sent)
 	struct span value;
 	size_t at = 0;
 
-	ck_assert_int_eq(jsontext_next(object, &at, &name, &value), 1);
+	ck_assert_int_eq(json_next(object, &at, &name, &value), 1);
 	unit_assert_span(name, "\"a\"");
 	unit_assert_span(value, "1");
-	ck_assert_int_eq(jsontext_next(object, &at, &name, &value), 1);
+	ck_assert_int_eq(json_next(object, &at, &name, &value), 1);
 	unit_assert_span(name, "\"d\\u0061\\\"\"");
 	unit_assert_span(value, "[1, {\"x\":\"]}\"}]");
-	ck_assert_int_eq(jsontext_next(object, &at, &name, &value), 1);
+	ck_assert_int_eq(json_next(object, &at, &name, &value), 1);
 	unit_assert_span(name, "\"\"");
 	unit_assert_span(value, "\"\\\\\"");
-	ck_assert_int_eq(jsontext_next(object, &at, &name, &value), 0);
-	ck_assert_int_eq(jsontext_next(object, &at, &name, &value), 0);
+	ck_assert_int_eq(json_next(object, &at, &name, &value), 0);
+	ck_assert_int_eq(json_next(object, &at, &name, &value), 0);
 }
 END_TEST
 
@@ -618,11 +618,11 @@ START_TEST(an_arrays_elements_have_no_name)
 	size_t at = 0;
 
 	for (size_t i = 0; i < UNIT_COUNT(values); i++) {
-		ck_assert_int_eq(jsontext_next(array, &at, &name, &value), 1);
+		ck_assert_int_eq(json_next(array, &at, &name, &value), 1);
 		ck_assert_uint_eq(name.len, 0);
 		unit_assert_span(value, values[i]);
 	}
-	ck_assert_int_eq(jsontext_next(array, &at, &name, &value), 0);
+	ck_assert_int_eq(json_next(array, &at, &name, &value), 0);
 }
 END_TEST
 
@@ -633,13 +633,13 @@ START_TEST(an_empty_container_and_a_scalar_have_nothing_to_walk)
 	size_t at;
 
 	at = 0;
-	ck_assert_int_eq(jsontext_next(SPAN("{ }"), &at, &name, &value), 0);
+	ck_assert_int_eq(json_next(SPAN("{ }"), &at, &name, &value), 0);
 	at = 0;
-	ck_assert_int_eq(jsontext_next(SPAN("[]"), &at, &name, &value), 0);
+	ck_assert_int_eq(json_next(SPAN("[]"), &at, &name, &value), 0);
 	at = 0;
-	ck_assert_int_eq(jsontext_next(SPAN("\"[1]\""), &at, &name, &value), 0);
+	ck_assert_int_eq(json_next(SPAN("\"[1]\""), &at, &name, &value), 0);
 	at = 0;
-	ck_assert_int_eq(jsontext_next(SPAN("1"), &at, &name, &value), 0);
+	ck_assert_int_eq(json_next(SPAN("1"), &at, &name, &value), 0);
 }
 END_TEST
 
@@ -679,7 +679,7 @@ START_TEST(compacting_appends_to_what_is_there)
 
 	buf_init(&out);
 	buf_put_cstr(&out, "x");
-	jsontext_compact(&out, SPAN("[ 1 ]"));
+	json_compact(&out, SPAN("[ 1 ]"));
 
 	unit_assert_span(buf_span(&out), "x[1]");
 	buf_fini(&out);
@@ -695,10 +695,10 @@ START_TEST(half_a_surrogate_pair_is_seen_and_a_whole_one_is_not)
 		"\"\\\\ud800\"", "\"\\ud7ff\\ue000\"", "\"\\\"\"" };
 
 	for (size_t i = 0; i < UNIT_COUNT(halves); i++)
-		ck_assert_msg(jsontext_has_half_pair(span_of(halves[i])), "%s",
+		ck_assert_msg(json_has_half_pair(span_of(halves[i])), "%s",
 		    halves[i]);
 	for (size_t i = 0; i < UNIT_COUNT(whole); i++)
-		ck_assert_msg(!jsontext_has_half_pair(span_of(whole[i])), "%s",
+		ck_assert_msg(!json_has_half_pair(span_of(whole[i])), "%s",
 		    whole[i]);
 }
 END_TEST
@@ -807,8 +807,8 @@ START_TEST(random_values_compact_to_what_was_generated)
 		put_value(&g, 0);
 		struct span rest = buf_span(&g.spaced);
 
-		int error = jsontext_value(&rest, &value);
-		jsontext_compact(&out, value);
+		int error = json_value(&rest, &value);
+		json_compact(&out, value);
 
 		ck_assert_int_eq(error, 0);
 		ck_assert_uint_eq(span_trim(rest).len, 0);
@@ -841,11 +841,11 @@ START_TEST(random_damage_is_refused_or_stays_walkable)
 			copy[draw(&g, g.spaced.len)] = (char)draw(&g, 256);
 		struct span rest = { copy, g.spaced.len };
 
-		int error = jsontext_value(&rest, &value);
+		int error = json_value(&rest, &value);
 
 		ck_assert(rest.ptr + rest.len == copy + g.spaced.len);
 		struct span member;
-		while (error == 0 && jsontext_next(value, &at, &name, &member))
+		while (error == 0 && json_next(value, &at, &name, &member))
 			ck_assert(is_json(member));
 		free(copy);
 	}

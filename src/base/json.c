@@ -1,4 +1,4 @@
-#include "base/jsontext.h"
+#include "base/json.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,7 +17,7 @@ struct scan {
 	unsigned depth;
 };
 
-_Static_assert(JSONTEXT_DEPTH_MAX <= 64, "a level is a bit of scan.objects");
+_Static_assert(JSON_DEPTH_MAX <= 64, "a level is a bit of scan.objects");
 
 static bool
 is_space(char c)
@@ -198,7 +198,7 @@ scan_down(struct scan *s)
 		bool object = s->at < s->end && *s->at == '{';
 		if (!object && (s->at == s->end || *s->at != '['))
 			return scan_scalar(s);
-		if (s->depth == JSONTEXT_DEPTH_MAX)
+		if (s->depth == JSON_DEPTH_MAX)
 			return -ELOOP;
 		s->at++;
 		skip_space(s);
@@ -232,7 +232,7 @@ scan_up(struct scan *s)
 }
 
 int
-jsontext_value(struct span *rest, struct span *value)
+json_value(struct span *rest, struct span *value)
 {
 	if (rest->len == 0)
 		return -ENODATA;
@@ -306,7 +306,7 @@ skip_value(struct scan *s)
 }
 
 int
-jsontext_next(struct span container, size_t *at, struct span *name,
+json_next(struct span container, size_t *at, struct span *name,
     struct span *value)
 {
 	if (container.len < 2 ||
@@ -339,7 +339,7 @@ jsontext_next(struct span container, size_t *at, struct span *name,
 }
 
 void
-jsontext_compact(struct buf *out, struct span value)
+json_compact(struct buf *out, struct span value)
 {
 	struct scan s = { .at = value.ptr, .end = value.ptr + value.len };
 	const char *plain = s.at;
@@ -372,7 +372,7 @@ hex4(const char *s)
 }
 
 bool
-jsontext_has_half_pair(struct span text)
+json_has_half_pair(struct span text)
 {
 	for (size_t i = 0; i + 1 < text.len; i++) {
 		if (text.ptr[i] != '\\')

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/table.h"
+#include "base/option.h"
 
 struct target {
 	uint32_t number;
@@ -20,20 +20,20 @@ say_word(struct buf *text)
 
 #define AT(member) .offset = offsetof(struct target, member)
 
-static const struct setting rows[] = {
-	{ "number", "N", setting_number, AT(number), .max = 10, .initial = "7",
-	    .help = "how many" },
-	{ "flag", NULL, setting_flag, AT(flag), .help = "whether" },
-	{ "name", "WORD", setting_name, AT(name), .shown = "none",
+static const struct option rows[] = {
+	{ "number", "N", option_type_number, AT(number), .max = 10,
+	    .initial = "7", .help = "how many" },
+	{ "flag", NULL, option_type_flag, AT(flag), .help = "whether" },
+	{ "name", "WORD", option_type_name, AT(name), .shown = "none",
 	    .help = "what it is called" },
-	{ "long", "VALUE", setting_name, AT(name),
+	{ "long", "VALUE", option_type_name, AT(name),
 	    .shown = "a default of which it takes a line to tell",
 	    .help = "an option with so much help" },
 	{ "help", NULL, .say = say_word, .local = true, .help = "say it" },
 };
 
-static const struct table words = { rows, UNIT_COUNT(rows), true };
-static const struct table no_words = { rows, UNIT_COUNT(rows), false };
+static const struct option_table words = { rows, UNIT_COUNT(rows), true };
+static const struct option_table no_words = { rows, UNIT_COUNT(rows), false };
 
 /* What a test reads into. */
 struct scene {
@@ -41,14 +41,14 @@ struct scene {
 	struct buf text;
 	char **owned;
 	size_t owned_count;
-	struct setting_place place;
+	struct option_place place;
 };
 
 static void
 scene_init(struct scene *s)
 {
 	*s = (struct scene){ 0 };
-	s->place = (struct setting_place){ .program = "program",
+	s->place = (struct option_place){ .program = "program",
 		.text = &s->text,
 		.owned = &s->owned,
 		.owned_count = &s->owned_count };
@@ -65,13 +65,13 @@ scene_fini(struct scene *s)
 
 /* "OPTION=VALUE;" each, "=WORD;" a word, "OPTION;" alone; then what was told. */
 static void
-assert_read(const struct table *t, const char *want, ...)
+assert_read(const struct option_table *t, const char *want, ...)
 {
 	const char *argv[8] = { "program" };
-	struct table_arguments arguments = { 1, (char **)(uintptr_t)argv, 1 };
+	struct option_arguments arguments = { 1, (char **)(uintptr_t)argv, 1 };
 	struct scene s;
 	struct buf got = { 0 };
-	const struct setting *row;
+	const struct option *row;
 	const char *value;
 	va_list more;
 	int rc;
@@ -81,7 +81,7 @@ assert_read(const struct table *t, const char *want, ...)
 	for (const char *a; (a = va_arg(more, const char *)) != NULL;)
 		argv[arguments.argc++] = a;
 	va_end(more);
-	while ((rc = table_next(t, &s.place, &arguments, &row, &value)) == 1) {
+	while ((rc = option_next(t, &s.place, &arguments, &row, &value)) == 1) {
 		buf_put_cstr(&got, row == NULL ? "" : row->name);
 		buf_put_cstr(&got, value == NULL ? "" : "=");
 		buf_put_cstr(&got, value == NULL ? "" : value);
@@ -153,10 +153,10 @@ END_TEST
 
 START_TEST(a_row_is_found_by_its_whole_name)
 {
-	ck_assert_ptr_eq(table_find(&words, SPAN("flag")), &rows[1]);
-	ck_assert_ptr_null(table_find(&words, SPAN("fla")));
-	ck_assert_ptr_null(table_find(&words, SPAN("flags")));
-	ck_assert_ptr_null(table_find(&words, SPAN("")));
+	ck_assert_ptr_eq(option_find(&words, SPAN("flag")), &rows[1]);
+	ck_assert_ptr_null(option_find(&words, SPAN("fla")));
+	ck_assert_ptr_null(option_find(&words, SPAN("flags")));
+	ck_assert_ptr_null(option_find(&words, SPAN("")));
 }
 END_TEST
 
@@ -165,7 +165,7 @@ START_TEST(defaults_come_from_the_rows)
 	struct scene s;
 	scene_init(&s);
 
-	ck_assert_int_eq(table_set_defaults(&words, &s.place, &s.target), 0);
+	ck_assert_int_eq(option_set_defaults(&words, &s.place, &s.target), 0);
 
 	ck_assert_uint_eq(s.target.number, 7);
 	ck_assert(!s.target.flag);
@@ -179,9 +179,9 @@ START_TEST(a_value_goes_into_its_field)
 	struct scene s;
 	scene_init(&s);
 
-	ck_assert_int_eq(table_set(&rows[0], &s.place, &s.target, "9"), 0);
-	ck_assert_int_eq(table_set(&rows[1], &s.place, &s.target, NULL), 0);
-	ck_assert_int_eq(table_set(&rows[2], &s.place, &s.target, "a"), 0);
+	ck_assert_int_eq(option_set(&rows[0], &s.place, &s.target, "9"), 0);
+	ck_assert_int_eq(option_set(&rows[1], &s.place, &s.target, NULL), 0);
+	ck_assert_int_eq(option_set(&rows[2], &s.place, &s.target, "a"), 0);
 
 	ck_assert_uint_eq(s.target.number, 9);
 	ck_assert(s.target.flag);
@@ -195,7 +195,7 @@ START_TEST(a_wrong_value_is_told_and_changes_nothing)
 	struct scene s;
 	scene_init(&s);
 
-	ck_assert_int_lt(table_set(&rows[0], &s.place, &s.target, "11"), 0);
+	ck_assert_int_lt(option_set(&rows[0], &s.place, &s.target, "11"), 0);
 
 	ck_assert_uint_eq(s.target.number, 0);
 	ck_assert_uint_gt(s.text.len, 0);
@@ -207,7 +207,7 @@ START_TEST(help_has_a_line_each_with_the_default_in_brackets)
 {
 	struct buf out = { 0 };
 
-	table_put_help(&words, &out);
+	option_put_help(&words, &out);
 
 	unit_assert_span(buf_span(&out),
 	    "  --number N               how many [7]\n"
