@@ -3,9 +3,9 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "arena/history.h"
+#include "arena/channel.h"
+#include "arena/critical.h"
 #include "arena/pool.h"
-#include "arena/section.h"
 
 /* What one critical section looks at, at most: buckets, and fresh events. */
 #define PAGE_BUCKETS 4096
@@ -52,7 +52,7 @@ look_at(const struct arena *a, const struct layout_block *channel,
 	out->events = c->events;
 	out->subscribers = c->subscribers;
 	out->forgotten = atomic_load(&c->forgotten);
-	int rc = history_name(a, channel, out->name, &out->name_len);
+	int rc = channel_name(a, channel, out->name, &out->name_len);
 	if (rc == 0)
 		rc = id_of(a, c->oldest, &out->oldest);
 	if (rc == 0)
@@ -64,10 +64,10 @@ look_at(const struct arena *a, const struct layout_block *channel,
 
 /* Add the channels of one bucket, all or none. */
 static int
-read_bucket(const struct arena *a, struct browse_page *page, uint32_t bucket,
-    uint32_t *steps)
+read_bucket(const struct arena *a, struct browse_segment *segment,
+    uint32_t bucket, uint32_t *steps)
 {
-	size_t count = page->count;
+	size_t count = segment->count;
 	uint32_t number = a->buckets[bucket].channels;
 
 	while (number != LAYOUT_NONE) {
@@ -75,74 +75,75 @@ read_bucket(const struct arena *a, struct browse_page *page, uint32_t bucket,
 		    pool_block(a, number, LAYOUT_CHANNEL);
 		/* A list that circles has more channels than there are. */
 		if (channel == NULL ||
-		    count - page->count >= a->header->channels)
+		    count - segment->count >= a->header->channels)
 			return -EUCLEAN;
-		if (count == page->room)
+		if (count == segment->room)
 			return -EMSGSIZE;
-		int rc =
-		    look_at(a, channel, page->since, &page->channels[count]);
+		int rc = look_at(a, channel, segment->since,
+		    &segment->channels[count]);
 		if (rc != 0)
 			return rc;
-		*steps += 1 + page->channels[count].fresh;
+		*steps += 1 + segment->channels[count].fresh;
 		count++;
 		number = channel->channel.next;
 	}
-	page->count = count;
+	segment->count = count;
 	return 0;
 }
 
 struct browse {
-	struct browse_page *page;
-	uint32_t bucket; /* where the page began, for a second try */
+	struct browse_segment *segment;
+	uint32_t bucket; /* where the segment began, for a second try */
 };
 
 static int
 channels_work(struct arena *a, void *argument)
 {
 	const struct browse *browse = argument;
-	struct browse_page *page = browse->page;
+	struct browse_segment *segment = browse->segment;
 	uint32_t steps = 0;
 	uint32_t end = a->bucket_count;
 
-	page->count = 0;
-	page->bucket = browse->bucket;
-	if (end - page->bucket > PAGE_BUCKETS)
-		end = page->bucket + PAGE_BUCKETS;
-	while (page->bucket < end && steps < PAGE_STEPS) {
-		int rc = read_bucket(a, page, page->bucket, &steps);
-		if (rc == -EMSGSIZE && page->count > 0)
+	segment->count = 0;
+	segment->bucket = browse->bucket;
+	if (end - segment->bucket > PAGE_BUCKETS)
+		end = segment->bucket + PAGE_BUCKETS;
+	while (segment->bucket < end && steps < PAGE_STEPS) {
+		int rc = read_bucket(a, segment, segment->bucket, &steps);
+		if (rc == -EMSGSIZE && segment->count > 0)
 			break;
 		if (rc != 0)
 			return rc;
-		page->bucket++;
+		segment->bucket++;
 	}
-	page->more = page->bucket < a->bucket_count;
+	segment->more = segment->bucket < a->bucket_count;
 	return 0;
 }
 
 int
-browse_channels(struct store *s, struct browse_page *page)
+browse_channels(struct store *s, struct browse_segment *segment)
 {
-	struct browse browse = { .page = page, .bucket = page->bucket };
+	struct browse browse = { .segment = segment,
+		.bucket = segment->bucket };
 
-	page->count = 0;
-	page->more = false;
-	if (page->bucket >= s->arena.bucket_count)
+	segment->count = 0;
+	segment->more = false;
+	if (segment->bucket >= s->arena.bucket_count)
 		return 0;
-	return section_run(&s->arena, channels_work, &browse);
+	return critical_run(&s->arena, channels_work, &browse);
 }
 
 int
 browse_all(struct store *s, uint64_t since, struct browse_channel **channels,
     size_t *count)
 {
-	struct browse_page page = { .since = since, .more = true };
+	struct browse_segment segment = { .since = since, .more = true };
 	size_t room = 0;
-	size_t least = 256; /* room that a page is given */
+	size_t least = 256; /* room that a segment is given */
 
 	*channels = NULL;
 	*count = 0;
-	while (page.more) {
+	while (segment.more) {
 		if (room - *count < least) {
 			room = *count + *count / 2 + least;
 			struct browse_channel *more =
@@ -151,17 +152,17 @@ browse_all(struct store *s, uint64_t since, struct browse_channel **channels,
 				return -ENOMEM;
 			*channels = more;
 		}
-		page.channels = *channels + *count;
-		page.room = room - *count;
-		int rc = browse_channels(s, &page);
+		segment.channels = *channels + *count;
+		segment.room = room - *count;
+		int rc = browse_channels(s, &segment);
 		if (rc == -EMSGSIZE) {
 			least *= 2;
-			page.more = true;
+			segment.more = true;
 			continue;
 		}
 		if (rc != 0)
 			return rc;
-		*count += page.count;
+		*count += segment.count;
 	}
 	return 0;
 }
@@ -176,7 +177,7 @@ expire_work(struct arena *a, void *argument)
 {
 	struct expire *expire = argument;
 	uint64_t before = a->header->evicted_age;
-	int rc = history_expire_some(a, expire->boot_ms, PAGE_EXPIRED);
+	int rc = channel_expire_some(a, expire->boot_ms, PAGE_EXPIRED);
 
 	expire->more = a->header->evicted_age - before == PAGE_EXPIRED;
 	return rc;
@@ -189,7 +190,7 @@ browse_expire(struct store *s, struct clock_now now)
 	int rc;
 
 	do {
-		rc = section_run(&s->arena, expire_work, &expire);
+		rc = critical_run(&s->arena, expire_work, &expire);
 	} while (rc == 0 && expire.more);
 	return rc;
 }
@@ -204,13 +205,13 @@ find_work(struct arena *a, void *argument)
 {
 	const struct find *find = argument;
 	struct layout_block *channel;
-	int rc = history_find(a, find->name, &channel);
+	int rc = channel_find(a, find->name, &channel);
 
 	if (rc != 0)
 		return rc;
 	if (channel == NULL) {
 		*find->out = (struct browse_channel){
-			.forgotten = history_forgotten_of(a, find->name),
+			.forgotten = channel_forgotten_of(a, find->name),
 		};
 		return -ENOENT;
 	}
@@ -222,12 +223,12 @@ browse_find(struct store *s, struct span name, struct browse_channel *out)
 {
 	struct find find = { .name = name, .out = out };
 
-	return section_run(&s->arena, find_work, &find);
+	return critical_run(&s->arena, find_work, &find);
 }
 
 struct reading {
 	struct browse_reader *reader;
-	struct follow_page *page;
+	struct follow_segment *segment;
 };
 
 static int
@@ -235,36 +236,36 @@ read_work(struct arena *a, void *argument)
 {
 	const struct reading *r = argument;
 	struct browse_reader *reader = r->reader;
-	struct follow_page *page = r->page;
+	struct follow_segment *segment = r->segment;
 	struct layout_block *channel;
 	struct layout_block *event = NULL;
 
-	page->more = false;
-	int rc = history_find(a, reader->channel, &channel);
+	segment->more = false;
+	int rc = channel_find(a, reader->channel, &channel);
 	if (rc == 0 && channel != NULL)
-		rc = history_after(a, channel, reader->cursor, reader->hint,
+		rc = channel_after(a, channel, reader->cursor, reader->hint,
 		    &event);
 	while (rc == 0 && event != NULL) {
-		rc = follow_copy_event(a, page, event);
+		rc = follow_copy_event(a, segment, event);
 		if (rc == -EMSGSIZE) {
-			page->more = true;
-			page->wanted = event->event.len;
-			return page->marks_len > 0 ? 0 : rc;
+			segment->more = true;
+			segment->wanted = event->event.len;
+			return segment->marks_len > 0 ? 0 : rc;
 		}
 		if (rc != 0)
 			return rc;
 		reader->cursor = event->event.id;
 		reader->hint = pool_number(a, event);
-		rc = history_newer(a, event, &event);
+		rc = channel_newer(a, event, &event);
 	}
 	return rc;
 }
 
 int
 browse_read(struct store *s, struct browse_reader *reader,
-    struct follow_page *page)
+    struct follow_segment *segment)
 {
-	struct reading reading = { .reader = reader, .page = page };
+	struct reading reading = { .reader = reader, .segment = segment };
 
-	return section_run(&s->arena, read_work, &reading);
+	return critical_run(&s->arena, read_work, &reading);
 }

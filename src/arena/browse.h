@@ -1,8 +1,8 @@
 /*
  * Looking at channels and their events without listening to them.
  *
- * The lock is held for a page at a time, however many channels there are: what
- * comes or goes between two pages may be in the list or not.  A channel that is
+ * The lock is held for a segment at a time, however many channels there are: what
+ * comes or goes between two segments may be in the list or not.  A channel that is
  * there all the while is in it once.
  */
 #ifndef PEAL_BROWSE_H
@@ -22,7 +22,7 @@ struct browse_channel {
 	char name[EVENT_CHANNEL_MAX];
 	size_t name_len;
 	uint32_t events;      /* that are kept */
-	uint32_t fresh;	      /* of these, after a page's since; see there */
+	uint32_t fresh;	      /* of these, after a segment's since; see there */
 	uint32_t subscribers; /* streams, over all workers */
 	uint64_t oldest;      /* ids of events; 0: none is kept */
 	uint64_t newest;
@@ -32,41 +32,41 @@ struct browse_channel {
 /* At most so many fresh events of a channel are counted. */
 #define BROWSE_FRESH_MAX 1000
 
-struct browse_page {
+struct browse_segment {
 	uint64_t since;	 /* UINT64_MAX: nothing is fresh */
 	uint32_t bucket; /* 0 at first; kept by browse_channels() */
 	struct browse_channel *channels;
 	size_t room;
-	size_t count; /* of those that this page has; may be 0 */
+	size_t count; /* of those that this segment has; may be 0 */
 	bool more;
 };
 
 /*
- * Read the next page of channels, in no order.
+ * Read the next segment of channels, in no order.
  *
  * Returns 0, -EMSGSIZE where the next channels want more room, or as
- * section_run().
+ * critical_run().
  */
-int browse_channels(struct store *s, struct browse_page *page);
+int browse_channels(struct store *s, struct browse_segment *segment);
 
 /*
- * Read all pages.  *channels is for the caller to free, also after a failure.
+ * Read all segments.  *channels is for the caller to free, also after a failure.
  *
- * Returns 0, -ENOMEM, or as section_run().
+ * Returns 0, -ENOMEM, or as critical_run().
  */
 int browse_all(struct store *s, uint64_t since,
     struct browse_channel **channels, size_t *count);
 
 /*
  * Let go of what is too old and nobody has cleared away yet, so that it is not
- * shown.  Many short critical sections.  Errors as section_run().
+ * shown.  Many short critical sections.  Errors as critical_run().
  */
 int browse_expire(struct store *s, struct clock_now now);
 
 /*
  * Look at one channel.
  *
- * Returns 0, -ENOENT with only forgotten told, or as section_run().
+ * Returns 0, -ENOENT with only forgotten told, or as critical_run().
  */
 int browse_find(struct store *s, struct span name, struct browse_channel *out);
 
@@ -78,13 +78,13 @@ struct browse_reader {
 };
 
 /*
- * Append to page the events after the cursor, oldest first, and move the
+ * Append to segment the events after the cursor, oldest first, and move the
  * cursor.  A channel that is gone has none.  Events that were let go meanwhile
  * are passed over.
  *
- * Returns 0, or -EMSGSIZE as follow_read(), or as section_run().
+ * Returns 0, or -EMSGSIZE as follow_read(), or as critical_run().
  */
 int browse_read(struct store *s, struct browse_reader *reader,
-    struct follow_page *page);
+    struct follow_segment *segment);
 
 #endif

@@ -2,10 +2,10 @@
 
 #include <errno.h>
 
-#include "arena/history.h"
+#include "arena/channel.h"
+#include "arena/critical.h"
 #include "arena/pool.h"
 #include "arena/registry.h"
-#include "arena/section.h"
 
 struct join {
 	uint32_t slot;
@@ -21,7 +21,7 @@ static int
 make_room(struct arena *a)
 {
 	while (pool_left(a) < 3) {
-		int rc = history_evict(a, NULL);
+		int rc = channel_evict(a, NULL);
 		/* Only an append has events that may not go. */
 		if (rc == -ENOSPC && a->header->oldest != LAYOUT_NONE)
 			return -EUCLEAN;
@@ -34,23 +34,23 @@ make_room(struct arena *a)
 static int
 join_one(struct arena *a, const struct join *join, struct follow_join *one)
 {
-	struct layout_block *listener =
-	    registry_own(a, one->listener, join->slot);
+	struct layout_block *registration =
+	    registry_own(a, one->registration, join->slot);
 	struct layout_block *channel;
 
-	if (one->listener != LAYOUT_NONE)
-		return listener == NULL ? -ESTALE
-					: registry_grow(a, listener, 1);
+	if (one->registration != LAYOUT_NONE)
+		return registration == NULL ? -ESTALE
+					    : registry_grow(a, registration, 1);
 	int rc = make_room(a);
 	if (rc == 0)
-		rc = history_find_or_make(a, one->name, &channel);
+		rc = channel_find_or_make(a, one->name, &channel);
 	if (rc == 0)
 		rc = registry_add(a, channel, join->slot, one->cookie,
-		    &listener);
+		    &registration);
 	if (rc != 0)
 		return rc;
-	one->listener = pool_number(a, listener);
-	return registry_grow(a, listener, 1);
+	one->registration = pool_number(a, registration);
+	return registry_grow(a, registration, 1);
 }
 
 /* Take back the first count joins. */
@@ -58,21 +58,22 @@ static void
 unjoin(struct arena *a, struct join *join, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
-		struct layout_block *listener =
-		    registry_own(a, join->joins[i].listener, join->slot);
-		if (listener != NULL)
-			(void)registry_shrink(a, listener);
+		struct layout_block *registration =
+		    registry_own(a, join->joins[i].registration, join->slot);
+		if (registration != NULL)
+			(void)registry_shrink(a, registration);
 	}
 }
 
 /* The channel of a registration that is ours, or NULL. */
 static struct layout_block *
-channel_of(const struct arena *a, uint32_t listener, uint32_t slot)
+channel_of(const struct arena *a, uint32_t registration, uint32_t slot)
 {
-	const struct layout_block *b = registry_own(a, listener, slot);
+	const struct layout_block *b = registry_own(a, registration, slot);
 
-	return b == NULL ? NULL
-			 : pool_block(a, b->listener.channel, LAYOUT_CHANNEL);
+	return b == NULL
+	    ? NULL
+	    : pool_block(a, b->registration.channel, LAYOUT_CHANNEL);
 }
 
 /* What the channels have kept and lost, seen from one point. */
@@ -90,16 +91,16 @@ look_out(struct arena *a, const struct join *join, uint64_t point,
 	*outlook = (struct outlook){ 0 };
 	for (size_t i = 0; i < join->count; i++) {
 		struct layout_block *channel =
-		    channel_of(a, join->joins[i].listener, join->slot);
+		    channel_of(a, join->joins[i].registration, join->slot);
 		if (channel == NULL)
 			return -EUCLEAN;
-		int rc = history_expire(a, channel, join->now.boot_ms);
+		int rc = channel_expire(a, channel, join->now.boot_ms);
 		if (rc == 0)
-			rc = history_after(a, channel, point, 0, &event);
+			rc = channel_after(a, channel, point, 0, &event);
 		if (rc != 0)
 			return rc;
 		uint64_t mark = atomic_load(&channel->channel.forgotten);
-		join->joins[i].told = mark;
+		join->joins[i].gap_known = mark;
 		if (mark > outlook->forgotten)
 			outlook->forgotten = mark;
 		if (event != NULL &&
@@ -135,7 +136,7 @@ find_beginning(struct arena *a, const struct join *join)
 		return rc;
 	/* Just before the oldest event kept, the next resume is exact. */
 	uint64_t before = outlook.oldest == 0 ? last : outlook.oldest - 1;
-	out->told = outlook.forgotten;
+	out->gap_known = outlook.forgotten;
 	out->now = last;
 	out->backlog = outlook.oldest != 0;
 	out->gap_id = before;
@@ -161,7 +162,7 @@ join_work(struct arena *a, void *argument)
 	int rc = 0;
 
 	for (size_t i = 0; i < join->count; i++)
-		known[i] = join->joins[i].listener;
+		known[i] = join->joins[i].registration;
 	for (done = 0; rc == 0 && done < join->count; done++)
 		rc = join_one(a, join, &join->joins[done]);
 	if (rc == 0)
@@ -171,7 +172,7 @@ join_work(struct arena *a, void *argument)
 	if (rc != 0) {
 		unjoin(a, join, done);
 		for (size_t i = 0; i < join->count; i++)
-			join->joins[i].listener = known[i];
+			join->joins[i].registration = known[i];
 	}
 	return rc;
 }
@@ -191,12 +192,12 @@ follow_join(struct store *s, struct clock_now now, struct follow_join *joins,
 
 	if (count == 0 || count > FOLLOW_READER_MAX)
 		return -EINVAL;
-	return section_run(&s->arena, join_work, &join);
+	return critical_run(&s->arena, join_work, &join);
 }
 
 struct leave {
 	uint32_t slot;
-	const uint32_t *listeners;
+	const uint32_t *registrations;
 	size_t count;
 	size_t done; /* so that a second try goes on, not begins again */
 };
@@ -207,9 +208,10 @@ leave_work(struct arena *a, void *argument)
 	struct leave *leave = argument;
 
 	while (leave->done < leave->count) {
-		struct layout_block *listener =
-		    registry_own(a, leave->listeners[leave->done], leave->slot);
-		int rc = listener == NULL ? 0 : registry_shrink(a, listener);
+		struct layout_block *registration = registry_own(a,
+		    leave->registrations[leave->done], leave->slot);
+		int rc =
+		    registration == NULL ? 0 : registry_shrink(a, registration);
 		if (rc != 0)
 			return rc;
 		leave->done++;
@@ -218,21 +220,21 @@ leave_work(struct arena *a, void *argument)
 }
 
 int
-follow_leave(struct store *s, const uint32_t *listeners, size_t count)
+follow_leave(struct store *s, const uint32_t *registrations, size_t count)
 {
 	struct leave leave = {
 		.slot = s->slot,
-		.listeners = listeners,
+		.registrations = registrations,
 		.count = count,
 	};
 
-	return section_run(&s->arena, leave_work, &leave);
+	return critical_run(&s->arena, leave_work, &leave);
 }
 
 struct reading {
 	uint32_t slot;
 	struct follow_reader *reader;
-	struct follow_page *page;
+	struct follow_segment *segment;
 	struct layout_block *next[FOLLOW_READER_MAX]; /* of each channel */
 };
 
@@ -243,17 +245,18 @@ begin_reading(const struct arena *a, struct reading *r)
 	const struct follow_reader *reader = r->reader;
 	for (size_t i = 0; i < reader->count; i++) {
 		struct layout_block *channel =
-		    channel_of(a, reader->listeners[i], r->slot);
+		    channel_of(a, reader->registrations[i], r->slot);
 		if (channel == NULL)
 			return -ESTALE;
 		uint64_t mark = atomic_load(&channel->channel.forgotten);
-		uint64_t told =
-		    reader->tolds != NULL ? reader->tolds[i] : reader->told;
+		uint64_t gap_known = reader->gaps_known != NULL
+		    ? reader->gaps_known[i]
+		    : reader->gap_known;
 		/* What one channel had lost before it was joined says nothing of
 		 * what another has lost since. */
-		if (mark > reader->cursor && mark > told)
+		if (mark > reader->cursor && mark > gap_known)
 			return -ENODATA;
-		int rc = history_after(a, channel, reader->cursor, reader->hint,
+		int rc = channel_after(a, channel, reader->cursor, reader->hint,
 		    &r->next[i]);
 		if (rc != 0)
 			return rc;
@@ -277,7 +280,7 @@ oldest_next(const struct reading *r)
 }
 
 int
-follow_copy_event(const struct arena *a, struct follow_page *page,
+follow_copy_event(const struct arena *a, struct follow_segment *segment,
     const struct layout_block *event)
 {
 	size_t len = event->event.len;
@@ -285,15 +288,16 @@ follow_copy_event(const struct arena *a, struct follow_page *page,
 	/* Callers make as much room as this says: never more than there is. */
 	if (pool_chain_len(len, LAYOUT_EVENT_BYTES) >= a->block_count)
 		return -EUCLEAN;
-	if (len > page->room - page->len || page->marks_len == page->marks_room)
+	if (len > segment->room - segment->len ||
+	    segment->marks_len == segment->marks_room)
 		return -EMSGSIZE;
 	int rc = pool_read(a, event, event->event.bytes, LAYOUT_EVENT_BYTES,
-	    page->bytes + page->len, len);
+	    segment->bytes + segment->len, len);
 	if (rc != 0)
 		return rc;
-	page->len += len;
-	page->marks[page->marks_len++] =
-	    (struct follow_mark){ .id = event->event.id, .end = page->len };
+	segment->len += len;
+	segment->marks[segment->marks_len++] =
+	    (struct follow_mark){ .id = event->event.id, .end = segment->len };
 	return 0;
 }
 
@@ -301,41 +305,41 @@ static int
 read_work(struct arena *a, void *argument)
 {
 	struct reading *r = argument;
-	struct follow_page *page = r->page;
+	struct follow_segment *segment = r->segment;
 	int rc = begin_reading(a, r);
 
-	page->more = false;
+	segment->more = false;
 	while (rc == 0) {
 		size_t i = oldest_next(r);
 		if (i == r->reader->count)
 			return 0;
 		struct layout_block *event = r->next[i];
-		rc = follow_copy_event(a, page, event);
+		rc = follow_copy_event(a, segment, event);
 		if (rc == -EMSGSIZE) {
-			page->more = true;
-			page->wanted = event->event.len;
-			return page->marks_len > 0 ? 0 : rc;
+			segment->more = true;
+			segment->wanted = event->event.len;
+			return segment->marks_len > 0 ? 0 : rc;
 		}
 		if (rc != 0)
 			return rc;
 		r->reader->cursor = event->event.id;
 		r->reader->hint = pool_number(a, event);
-		rc = history_newer(a, event, &r->next[i]);
+		rc = channel_newer(a, event, &r->next[i]);
 	}
 	return rc;
 }
 
 int
 follow_read(struct store *s, struct follow_reader *reader,
-    struct follow_page *page)
+    struct follow_segment *segment)
 {
 	struct reading reading = {
 		.slot = s->slot,
 		.reader = reader,
-		.page = page,
+		.segment = segment,
 	};
 
-	return section_run(&s->arena, read_work, &reading);
+	return critical_run(&s->arena, read_work, &reading);
 }
 
 struct news {
@@ -368,7 +372,7 @@ follow_news(struct store *s, uint32_t *cookies, size_t room)
 		.cookies = cookies,
 		.room = room,
 	};
-	int rc = section_run(&s->arena, news_work, &news);
+	int rc = critical_run(&s->arena, news_work, &news);
 
 	return rc < 0 ? rc : (int)news.count;
 }

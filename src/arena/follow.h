@@ -19,21 +19,22 @@
 /* A channel to join. */
 struct follow_join {
 	struct span name;
-	uint32_t cookie;   /* given back by follow_news() */
-	uint32_t listener; /* in: the registration, 0 for none yet; out: it */
-	uint64_t told;	   /* out: what it had forgotten up to here is known */
+	uint32_t cookie; /* given back by follow_news() */
+	uint32_t
+	    registration;   /* in: the registration, 0 for none yet; out: it */
+	uint64_t gap_known; /* out: what it had forgotten up to here is known */
 };
 
 /* Where a new stream begins. */
 struct follow_joined {
-	uint64_t cursor;   /* read on after this */
-	uint64_t told;	   /* the highest of the channels' own */
-	uint64_t hello;	   /* the id for the stream's first block */
-	bool gap;	   /* something after the resume point is gone */
-	uint64_t gap_id;   /* the id for the gap event */
-	uint64_t gap_from; /* the oldest event kept, or now */
-	uint64_t now;	   /* the newest event of the arena */
-	bool backlog;	   /* there is something to read at once */
+	uint64_t cursor;    /* read on after this */
+	uint64_t gap_known; /* the highest of the channels' own */
+	uint64_t hello;	    /* the id for the stream's first block */
+	bool gap;	    /* something after the resume point is gone */
+	uint64_t gap_id;    /* the id for the gap event */
+	uint64_t gap_from;  /* the oldest event kept, or now */
+	uint64_t now;	    /* the newest event of the arena */
+	bool backlog;	    /* there is something to read at once */
 };
 
 /*
@@ -50,21 +51,22 @@ int follow_join(struct store *s, struct clock_now now,
     struct follow_joined *joined);
 
 /* A stream goes: take it from its registrations. */
-int follow_leave(struct store *s, const uint32_t *listeners, size_t count);
+int follow_leave(struct store *s, const uint32_t *registrations, size_t count);
 
 /* Reads events of some channels, in one order. */
 struct follow_reader {
-	const uint32_t *listeners;
+	const uint32_t *registrations;
 	size_t count; /* at most FOLLOW_READER_MAX */
 	uint64_t cursor;
-	uint64_t told;	       /* what was forgotten up to here is known */
-	const uint64_t *tolds; /* the same, for each listener; NULL: told */
-	uint32_t hint;	       /* 0 at first; kept by follow_read() */
+	uint64_t gap_known; /* what was forgotten up to here is known */
+	const uint64_t
+	    *gaps_known; /* the same, for each registration; NULL: gap_known */
+	uint32_t hint;	 /* 0 at first; kept by follow_read() */
 };
 #define FOLLOW_READER_MAX 64
 
 /* What was read: bytes as they go on the wire, and where each event ends. */
-struct follow_page {
+struct follow_segment {
 	char *bytes;
 	size_t room;
 	size_t len;
@@ -79,25 +81,25 @@ struct follow_page {
 };
 
 /*
- * Append to page the events after the reader's cursor, oldest first, and move
+ * Append to segment the events after the reader's cursor, oldest first, and move
  * the cursor.  At most room bytes.
  *
  * Returns 0, or
  *   -ENODATA   events it needs are gone: it was too slow
  *   -ESTALE    a registration is no longer ours
- *   -EMSGSIZE  the next event alone is larger than page->room; page->wanted tells
+ *   -EMSGSIZE  the next event alone is larger than segment->room; segment->wanted tells
  */
 int follow_read(struct store *s, struct follow_reader *reader,
-    struct follow_page *page);
+    struct follow_segment *segment);
 
 /*
- * Append one event to page, for who reads in a section of their own: the caller
+ * Append one event to segment, for who reads in a section of their own: the caller
  * holds the lock.
  *
- * Returns 0, -EMSGSIZE where it is larger than what is left of the page, or
+ * Returns 0, -EMSGSIZE where it is larger than what is left of the segment, or
  * -EUCLEAN.
  */
-int follow_copy_event(const struct arena *a, struct follow_page *page,
+int follow_copy_event(const struct arena *a, struct follow_segment *segment,
     const struct layout_block *event);
 
 /*

@@ -43,13 +43,13 @@
 #define LAYOUT_NONE 0u
 
 /* Numbers one is unlikely to meet in garbled bytes; FREE is 0 so that fresh
- * pages are free blocks. */
+ * segments are free blocks. */
 enum layout_kind {
 	LAYOUT_FREE = 0,
 	LAYOUT_EVENT = 0x45764e54,
 	LAYOUT_MORE = 0x4d6f5265,
 	LAYOUT_CHANNEL = 0x43684e6c,
-	LAYOUT_LISTENER = 0x4c73546e,
+	LAYOUT_REGISTRATION = 0x4c73546e,
 };
 
 struct layout_header {
@@ -116,8 +116,8 @@ struct layout_worker {
 	uint32_t session; /* truth; 0: never owned */
 	int32_t pid;	  /* truth; 0: not owned */
 	uint64_t since_ms;
-	uint32_t listeners; /* index: its registrations */
-	uint32_t dirty;	    /* index: those with news */
+	uint32_t registrations; /* index: its registrations */
+	uint32_t dirty;		/* index: those with news */
 	_Atomic uint32_t streams;
 
 	/*
@@ -178,14 +178,14 @@ struct layout_channel {
 	uint32_t newest; /* index: events */
 	uint32_t oldest;
 	uint32_t events;
-	uint32_t listeners;	    /* index: registrations */
+	uint32_t registrations;	    /* index: registrations */
 	uint32_t subscribers;	    /* index: the sum of their counts */
 	_Atomic uint64_t forgotten; /* the highest id it has let go */
 	char name[LAYOUT_NAME_BYTES];
 };
 
 /* A registration: a worker listens to a channel for count streams. */
-struct layout_listener {
+struct layout_registration {
 	uint32_t channel;
 	uint32_t worker;
 	uint32_t session; /* the worker's, when it was made */
@@ -206,7 +206,7 @@ struct layout_block {
 		struct layout_event event;
 		struct layout_more rest;
 		struct layout_channel channel;
-		struct layout_listener listener;
+		struct layout_registration registration;
 	};
 };
 

@@ -49,7 +49,7 @@ pool_take(struct arena *a)
 		h->free_head = block->more;
 	} else {
 		/* Blocks that were never used follow the list, so that the
-		 * pages of an arena that is hardly used stay untouched. */
+		 * segments of an arena that is hardly used stay untouched. */
 		number = h->fresh;
 		if (number == LAYOUT_NONE || number >= a->block_count)
 			return LAYOUT_NONE;

@@ -4,76 +4,76 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arena/history.h"
+#include "arena/channel.h"
 #include "arena/pool.h"
 
 struct layout_block *
 registry_own(const struct arena *a, uint32_t number, uint32_t slot)
 {
-	struct layout_block *b = pool_block(a, number, LAYOUT_LISTENER);
+	struct layout_block *b = pool_block(a, number, LAYOUT_REGISTRATION);
 
 	if (b == NULL || slot >= a->worker_count ||
-	    b->listener.worker != slot ||
-	    b->listener.session != a->workers[slot].session)
+	    b->registration.worker != slot ||
+	    b->registration.session != a->workers[slot].session)
 		return NULL;
 	return b;
 }
 
 static void
-push_dirty(struct arena *a, struct layout_block *listener)
+push_dirty(struct arena *a, struct layout_block *registration)
 {
-	struct layout_listener *l = &listener->listener;
+	struct layout_registration *l = &registration->registration;
 	struct layout_worker *worker = &a->workers[l->worker];
 
 	if (l->is_dirty != 0)
 		return;
 	l->is_dirty = 1;
 	l->next_dirty = worker->dirty;
-	worker->dirty = pool_number(a, listener);
+	worker->dirty = pool_number(a, registration);
 }
 
 static int
-link_lists(struct arena *a, struct layout_block *listener)
+link_lists(struct arena *a, struct layout_block *registration)
 {
-	struct layout_listener *l = &listener->listener;
+	struct layout_registration *l = &registration->registration;
 	struct layout_block *channel =
 	    pool_block(a, l->channel, LAYOUT_CHANNEL);
 	struct layout_worker *worker = &a->workers[l->worker];
-	uint32_t number = pool_number(a, listener);
+	uint32_t number = pool_number(a, registration);
 	struct layout_block *next;
 
 	if (channel == NULL)
 		return -EUCLEAN;
 	l->previous = LAYOUT_NONE;
-	l->next = channel->channel.listeners;
-	next = pool_block(a, l->next, LAYOUT_LISTENER);
+	l->next = channel->channel.registrations;
+	next = pool_block(a, l->next, LAYOUT_REGISTRATION);
 	if (next != NULL)
-		next->listener.previous = number;
-	channel->channel.listeners = number;
+		next->registration.previous = number;
+	channel->channel.registrations = number;
 	channel->channel.subscribers += l->count;
 
 	l->previous_own = LAYOUT_NONE;
-	l->next_own = worker->listeners;
-	next = pool_block(a, l->next_own, LAYOUT_LISTENER);
+	l->next_own = worker->registrations;
+	next = pool_block(a, l->next_own, LAYOUT_REGISTRATION);
 	if (next != NULL)
-		next->listener.previous_own = number;
-	worker->listeners = number;
+		next->registration.previous_own = number;
+	worker->registrations = number;
 	return 0;
 }
 
 int
-registry_link(struct arena *a, struct layout_block *listener)
+registry_link(struct arena *a, struct layout_block *registration)
 {
-	listener->listener.is_dirty = 0;
-	int rc = link_lists(a, listener);
+	registration->registration.is_dirty = 0;
+	int rc = link_lists(a, registration);
 	if (rc == 0)
-		push_dirty(a, listener);
+		push_dirty(a, registration);
 	return rc;
 }
 
 int
 registry_add(struct arena *a, struct layout_block *channel, uint32_t slot,
-    uint32_t cookie, struct layout_block **listener)
+    uint32_t cookie, struct layout_block **registration)
 {
 	uint32_t number = pool_take(a);
 
@@ -81,99 +81,102 @@ registry_add(struct arena *a, struct layout_block *channel, uint32_t slot,
 	if (number == LAYOUT_NONE)
 		return pool_left(a) > 0 ? -EUCLEAN : -ENOSPC;
 	struct layout_block *b = &a->blocks[number];
-	b->listener = (struct layout_listener){
+	b->registration = (struct layout_registration){
 		.channel = pool_number(a, channel),
 		.worker = slot,
 		.session = a->workers[slot].session,
 		.cookie = cookie,
 	};
-	pool_commit(b, LAYOUT_LISTENER);
-	*listener = b;
+	pool_commit(b, LAYOUT_REGISTRATION);
+	*registration = b;
 	return link_lists(a, b);
 }
 
 int
-registry_grow(struct arena *a, struct layout_block *listener, uint32_t by)
+registry_grow(struct arena *a, struct layout_block *registration, uint32_t by)
 {
 	struct layout_block *channel =
-	    pool_block(a, listener->listener.channel, LAYOUT_CHANNEL);
+	    pool_block(a, registration->registration.channel, LAYOUT_CHANNEL);
 
 	if (channel == NULL)
 		return -EUCLEAN;
-	listener->listener.count += by;
+	registration->registration.count += by;
 	channel->channel.subscribers += by;
 	return 0;
 }
 
-/* Take the listener off its worker's dirty list, wherever it stands there. */
+/* Take the registration off its worker's dirty list, wherever it stands there. */
 static int
-drop_dirty(struct arena *a, const struct layout_block *listener)
+drop_dirty(struct arena *a, const struct layout_block *registration)
 {
-	uint32_t number = pool_number(a, listener);
-	uint32_t *link = &a->workers[listener->listener.worker].dirty;
+	uint32_t number = pool_number(a, registration);
+	uint32_t *link = &a->workers[registration->registration.worker].dirty;
 
-	if (listener->listener.is_dirty == 0)
+	if (registration->registration.is_dirty == 0)
 		return 0;
 	for (uint32_t steps = 0; *link != number; steps++) {
-		struct layout_block *b = pool_block(a, *link, LAYOUT_LISTENER);
+		struct layout_block *b =
+		    pool_block(a, *link, LAYOUT_REGISTRATION);
 		if (b == NULL || steps > a->block_count)
 			return -EUCLEAN;
-		link = &b->listener.next_dirty;
+		link = &b->registration.next_dirty;
 	}
-	*link = listener->listener.next_dirty;
+	*link = registration->registration.next_dirty;
 	return 0;
 }
 
 static int
-remove_listener(struct arena *a, struct layout_block *listener)
+remove_registration(struct arena *a, struct layout_block *registration)
 {
-	struct layout_listener *l = &listener->listener;
+	struct layout_registration *l = &registration->registration;
 	struct layout_block *channel =
 	    pool_block(a, l->channel, LAYOUT_CHANNEL);
-	struct layout_block *next = pool_block(a, l->next, LAYOUT_LISTENER);
-	struct layout_block *prev = pool_block(a, l->previous, LAYOUT_LISTENER);
+	struct layout_block *next = pool_block(a, l->next, LAYOUT_REGISTRATION);
+	struct layout_block *prev =
+	    pool_block(a, l->previous, LAYOUT_REGISTRATION);
 	struct layout_block *next_own =
-	    pool_block(a, l->next_own, LAYOUT_LISTENER);
+	    pool_block(a, l->next_own, LAYOUT_REGISTRATION);
 	struct layout_block *prev_own =
-	    pool_block(a, l->previous_own, LAYOUT_LISTENER);
+	    pool_block(a, l->previous_own, LAYOUT_REGISTRATION);
 
 	if (channel == NULL || (next == NULL) != (l->next == LAYOUT_NONE) ||
 	    (prev == NULL) != (l->previous == LAYOUT_NONE) ||
 	    (next_own == NULL) != (l->next_own == LAYOUT_NONE) ||
 	    (prev_own == NULL) != (l->previous_own == LAYOUT_NONE))
 		return -EUCLEAN;
-	int rc = drop_dirty(a, listener);
+	int rc = drop_dirty(a, registration);
 	if (rc != 0)
 		return rc;
 	if (next != NULL)
-		next->listener.previous = l->previous;
-	*(prev != NULL ? &prev->listener.next : &channel->channel.listeners) =
-	    l->next;
+		next->registration.previous = l->previous;
+	*(prev != NULL ? &prev->registration.next
+		       : &channel->channel.registrations) = l->next;
 	if (next_own != NULL)
-		next_own->listener.previous_own = l->previous_own;
-	*(prev_own != NULL ? &prev_own->listener.next_own
-			   : &a->workers[l->worker].listeners) = l->next_own;
+		next_own->registration.previous_own = l->previous_own;
+	*(prev_own != NULL ? &prev_own->registration.next_own
+			   : &a->workers[l->worker].registrations) =
+	    l->next_own;
 	channel->channel.subscribers -= l->count;
-	pool_give(a, listener);
-	history_drop_if_idle(a, channel);
+	pool_give(a, registration);
+	channel_drop_if_idle(a, channel);
 	return 0;
 }
 
 int
-registry_shrink(struct arena *a, struct layout_block *listener)
+registry_shrink(struct arena *a, struct layout_block *registration)
 {
 	struct layout_block *channel =
-	    pool_block(a, listener->listener.channel, LAYOUT_CHANNEL);
+	    pool_block(a, registration->registration.channel, LAYOUT_CHANNEL);
 
 	if (channel == NULL)
 		return -EUCLEAN;
-	if (listener->listener.count > 0) {
-		listener->listener.count--;
+	if (registration->registration.count > 0) {
+		registration->registration.count--;
 		channel->channel.subscribers--;
 	}
-	if (listener->listener.count > 0)
+	if (registration->registration.count > 0)
 		return 0;
-	return remove_listener(a, listener);
+	return remove_registration(a, registration);
 }
 
 int
@@ -181,16 +184,17 @@ registry_reap(struct arena *a, uint32_t slot)
 {
 	struct layout_worker *worker = &a->workers[slot];
 
-	/* The whole list goes, so each listener need not look for its place. */
+	/* The whole list goes, so each registration need not look for its place. */
 	worker->dirty = LAYOUT_NONE;
-	for (uint32_t steps = 0; worker->listeners != LAYOUT_NONE; steps++) {
+	for (uint32_t steps = 0; worker->registrations != LAYOUT_NONE;
+	     steps++) {
 		struct layout_block *b =
-		    pool_block(a, worker->listeners, LAYOUT_LISTENER);
-		if (b == NULL || b->listener.worker != slot ||
+		    pool_block(a, worker->registrations, LAYOUT_REGISTRATION);
+		if (b == NULL || b->registration.worker != slot ||
 		    steps > a->block_count)
 			return -EUCLEAN;
-		b->listener.is_dirty = 0;
-		int rc = remove_listener(a, b);
+		b->registration.is_dirty = 0;
+		int rc = remove_registration(a, b);
 		if (rc != 0)
 			return rc;
 	}
@@ -240,16 +244,17 @@ int
 registry_mark(struct arena *a, struct layout_block *channel,
     struct registry_wakes *wakes)
 {
-	uint32_t number = channel->channel.listeners;
+	uint32_t number = channel->channel.registrations;
 
 	for (uint32_t steps = 0; number != LAYOUT_NONE; steps++) {
-		struct layout_block *b = pool_block(a, number, LAYOUT_LISTENER);
-		if (b == NULL || b->listener.worker >= a->worker_count ||
+		struct layout_block *b =
+		    pool_block(a, number, LAYOUT_REGISTRATION);
+		if (b == NULL || b->registration.worker >= a->worker_count ||
 		    steps >= a->worker_count)
 			return -EUCLEAN;
 		push_dirty(a, b);
-		registry_wakes_add(wakes, b->listener.worker);
-		number = b->listener.next;
+		registry_wakes_add(wakes, b->registration.worker);
+		number = b->registration.next;
 	}
 	return 0;
 }
@@ -263,10 +268,10 @@ registry_pop(struct arena *a, uint32_t slot, uint32_t *cookie)
 		return 0;
 	struct layout_block *b = registry_own(a, worker->dirty, slot);
 	/* What was taken is not marked any more, so a circle ends here. */
-	if (b == NULL || b->listener.is_dirty != 1)
+	if (b == NULL || b->registration.is_dirty != 1)
 		return -EUCLEAN;
-	worker->dirty = b->listener.next_dirty;
-	b->listener.is_dirty = 0;
-	*cookie = b->listener.cookie;
+	worker->dirty = b->registration.next_dirty;
+	b->registration.is_dirty = 0;
+	*cookie = b->registration.cookie;
 	return 1;
 }

@@ -12,7 +12,7 @@
 #include "arena/layout.h"
 
 /*
- * The listener of that number, if the worker in slot made it in its present
+ * The registration of that number, if the worker in slot made it in its present
  * session; else NULL.
  */
 struct layout_block *registry_own(const struct arena *a, uint32_t number,
@@ -25,16 +25,17 @@ struct layout_block *registry_own(const struct arena *a, uint32_t number,
  * Returns 0, -ENOSPC or -EUCLEAN.
  */
 int registry_add(struct arena *a, struct layout_block *channel, uint32_t slot,
-    uint32_t cookie, struct layout_block **listener);
+    uint32_t cookie, struct layout_block **registration);
 
-/* Add to a listener's count of streams and to its channel's. */
-int registry_grow(struct arena *a, struct layout_block *listener, uint32_t by);
+/* Add to a registration's count of streams and to its channel's. */
+int registry_grow(struct arena *a, struct layout_block *registration,
+    uint32_t by);
 
 /*
- * Take one stream from a listener.  The last one ends the registration, and
+ * Take one stream from a registration.  The last one ends the registration, and
  * gives the channel's block back where nothing is kept in it.
  */
-int registry_shrink(struct arena *a, struct layout_block *listener);
+int registry_shrink(struct arena *a, struct layout_block *registration);
 
 /* End all registrations of the worker in slot. */
 int registry_reap(struct arena *a, uint32_t slot);
@@ -55,20 +56,20 @@ void registry_wakes_clear(struct registry_wakes *w);
 void registry_wakes_add(struct registry_wakes *w, uint32_t slot);
 
 /*
- * Put all listeners of a channel on their workers' lists of those with news, and
+ * Put all registrations of a channel on their workers' lists of those with news, and
  * the workers into wakes.
  */
 int registry_mark(struct arena *a, struct layout_block *channel,
     struct registry_wakes *wakes);
 
 /*
- * Take one listener off the worker's list of those with news.
+ * Take one registration off the worker's list of those with news.
  *
  * Returns 1 and its cookie, 0 when the list is empty, or -EUCLEAN.
  */
 int registry_pop(struct arena *a, uint32_t slot, uint32_t *cookie);
 
-/* Put a listener into the lists of its channel and its worker, and mark it. */
-int registry_link(struct arena *a, struct layout_block *listener);
+/* Put a registration into the lists of its channel and its worker, and mark it. */
+int registry_link(struct arena *a, struct layout_block *registration);
 
 #endif

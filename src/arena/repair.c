@@ -1,6 +1,6 @@
 #include "arena/repair.h"
 
-#include "arena/history.h"
+#include "arena/channel.h"
 #include "arena/pool.h"
 #include "arena/registry.h"
 #include "base/event.h"
@@ -43,7 +43,7 @@ forget_indexes(struct arena *a, bool whole)
 		lower_mark(a, &a->buckets[i].forgotten);
 	}
 	for (uint32_t i = 0; i < a->worker_count; i++) {
-		a->workers[i].listeners = LAYOUT_NONE;
+		a->workers[i].registrations = LAYOUT_NONE;
 		a->workers[i].dirty = LAYOUT_NONE;
 	}
 	for (uint32_t i = 1; i < h->fresh; i++) {
@@ -109,41 +109,41 @@ repair_channel(struct arena *a, struct layout_block *b)
 	c->newest = LAYOUT_NONE;
 	c->oldest = LAYOUT_NONE;
 	c->events = 0;
-	c->listeners = LAYOUT_NONE;
+	c->registrations = LAYOUT_NONE;
 	c->subscribers = 0;
 	lower_mark(a, &c->forgotten);
 	if (c->name_len == 0 || c->name_len > EVENT_CHANNEL_MAX ||
-	    history_name(a, b, name, &len) != 0 ||
-	    history_hash(a, (struct span){ name, len }) != c->hash ||
-	    history_find(a, (struct span){ name, len }, &twin) != 0 ||
+	    channel_name(a, b, name, &len) != 0 ||
+	    channel_hash(a, (struct span){ name, len }) != c->hash ||
+	    channel_find(a, (struct span){ name, len }, &twin) != 0 ||
 	    twin != NULL ||
 	    !claim_chain(a, b, c->name_len, LAYOUT_NAME_BYTES)) {
 		pool_commit(b, LAYOUT_FREE);
 		return false;
 	}
-	history_hash_in(a, b);
+	channel_hash_in(a, b);
 	return true;
 }
 
 /* Whether a worker's registration is already among those of its channel. */
 static bool
-is_registered(const struct arena *a, const struct layout_listener *l)
+is_registered(const struct arena *a, const struct layout_registration *l)
 {
 	const struct layout_block *b =
 	    pool_block(a, l->channel, LAYOUT_CHANNEL);
-	uint32_t at = b == NULL ? LAYOUT_NONE : b->channel.listeners;
+	uint32_t at = b == NULL ? LAYOUT_NONE : b->channel.registrations;
 
-	for (; at != LAYOUT_NONE; at = a->blocks[at].listener.next) {
-		if (a->blocks[at].listener.worker == l->worker)
+	for (; at != LAYOUT_NONE; at = a->blocks[at].registration.next) {
+		if (a->blocks[at].registration.worker == l->worker)
 			return true;
 	}
 	return false;
 }
 
 static void
-repair_listener(struct arena *a, struct layout_block *b)
+repair_registration(struct arena *a, struct layout_block *b)
 {
-	const struct layout_listener *l = &b->listener;
+	const struct layout_registration *l = &b->registration;
 
 	b->more = LAYOUT_NONE;
 	if (l->worker >= a->worker_count || l->count == 0 ||
@@ -186,7 +186,7 @@ repair_event(struct arena *a, struct layout_block *b, struct damage *damage)
 	channel = pool_block(a, e->channel, LAYOUT_CHANNEL);
 	if (channel != NULL && e->len > 0 &&
 	    claim_chain(a, b, e->len, LAYOUT_EVENT_BYTES)) {
-		if (history_is_framed(a, b))
+		if (channel_is_framed(a, b))
 			return true;
 		unclaim(a, b);
 	}
@@ -263,7 +263,7 @@ link_events(struct arena *a, uint32_t sorted, struct damage *damage)
 		    b->event.id <= atomic_load(&channel->channel.forgotten)) {
 			unclaim(a, b);
 		} else if (channel == NULL || b->event.id == last ||
-		    history_link(a, b) != 0) {
+		    channel_link(a, b) != 0) {
 			unclaim(a, b);
 			damage->blocks++;
 		} else {
@@ -278,7 +278,7 @@ is_kept(const struct layout_block *b)
 	uint32_t kind = atomic_load(&b->kind);
 
 	return kind == LAYOUT_EVENT || kind == LAYOUT_CHANNEL ||
-	    kind == LAYOUT_LISTENER ||
+	    kind == LAYOUT_REGISTRATION ||
 	    (kind == LAYOUT_MORE && b->rest.pad == CLAIMED);
 }
 
@@ -327,8 +327,8 @@ repair_arena(struct arena *a, bool whole)
 			damage.blocks++;
 	}
 	for (uint32_t i = 1; i < h->fresh; i++) {
-		if ((b = pool_block(a, i, LAYOUT_LISTENER)) != NULL)
-			repair_listener(a, b);
+		if ((b = pool_block(a, i, LAYOUT_REGISTRATION)) != NULL)
+			repair_registration(a, b);
 	}
 	link_events(a, sort_events(a, &damage), &damage);
 	/* Whose channel cannot be told may have been anybody's. */
@@ -337,7 +337,7 @@ repair_arena(struct arena *a, bool whole)
 	rebuild_free_list(a, &damage);
 	for (uint32_t i = 1; i < h->fresh; i++) {
 		if ((b = pool_block(a, i, LAYOUT_CHANNEL)) != NULL)
-			history_drop_if_idle(a, b);
+			channel_drop_if_idle(a, b);
 	}
 	if (h->high_water < h->used || h->high_water >= a->block_count)
 		h->high_water = h->used;

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arena/history.h"
-#include "arena/section.h"
+#include "arena/channel.h"
+#include "arena/critical.h"
 
 struct survey {
 	struct clock_now now;
@@ -44,7 +44,7 @@ status_work(struct arena *a, void *argument)
 	struct status *out = survey->out;
 
 	/* What is too old does not count, though nobody cleared it away yet. */
-	int rc = history_expire_some(a, survey->now.boot_ms, a->block_count);
+	int rc = channel_expire_some(a, survey->now.boot_ms, a->block_count);
 	if (rc != 0)
 		return rc;
 	out->size = a->map_len;
@@ -100,7 +100,7 @@ status_take(struct store *s, struct clock_now now, struct status *out)
 	out->workers = calloc(survey.room, sizeof(out->workers[0]));
 	if (out->workers == NULL)
 		return -ENOMEM;
-	int rc = section_run(&s->arena, status_work, &survey);
+	int rc = critical_run(&s->arena, status_work, &survey);
 	if (rc == 0)
 		drop_gone(s, out);
 	return rc;

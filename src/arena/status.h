@@ -42,7 +42,7 @@ struct status {
 /*
  * Take the picture.  The caller frees status->workers, also after a failure.
  *
- * Returns 0, -ENOMEM, or as section_run().
+ * Returns 0, -ENOMEM, or as critical_run().
  */
 int status_take(struct store *s, struct clock_now now, struct status *status);
 

@@ -5,11 +5,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "arena/history.h"
+#include "arena/channel.h"
+#include "arena/critical.h"
 #include "arena/pool.h"
 #include "arena/registry.h"
 #include "arena/repair.h"
-#include "arena/section.h"
 
 /* Expired events an append clears away for each it adds, so that the work is
  * spread and an idle channel's history goes all the same. */
@@ -68,14 +68,14 @@ store_open(struct store *s, const char *path, uint64_t size,
 		/* last_id is 0 only where a first opener died in here. */
 		if (s->opened == ARENA_MADE ||
 		    atomic_load(&a->header->last_id) == 0)
-			history_begin(a, now);
+			channel_begin(a, now);
 		/* Nobody is alive: no slot has an owner. */
 		for (uint32_t i = 0; i < a->worker_count; i++) {
 			if (a->workers[i].pid != 0)
 				fold_totals(a, &a->workers[i]);
 			a->workers[i].pid = 0;
 		}
-		history_rebase(a, now);
+		channel_rebase(a, now);
 		if (s->opened == ARENA_ALONE)
 			s->damaged = repair_arena(a, !is_unused_from_fresh(a));
 		if (a->header->max_events == 0) {
@@ -87,7 +87,7 @@ store_open(struct store *s, const char *path, uint64_t size,
 	if (limits == NULL)
 		return 0;
 	struct store_limits wanted = *limits;
-	return section_run(a, limits_work, &wanted);
+	return critical_run(a, limits_work, &wanted);
 }
 
 void
@@ -125,7 +125,7 @@ int
 store_attach(struct store *s, uint32_t slot, struct clock_now now)
 {
 	struct attach attach = { .slot = slot, .now = now };
-	int rc = section_run(&s->arena, attach_work, &attach);
+	int rc = critical_run(&s->arena, attach_work, &attach);
 
 	if (rc == 0) {
 		s->slot = slot;
@@ -151,7 +151,7 @@ detach_work(struct arena *a, void *argument)
 void
 store_detach(struct store *s)
 {
-	(void)section_run(&s->arena, detach_work, &s->slot);
+	(void)critical_run(&s->arena, detach_work, &s->slot);
 	arena_disclaim(&s->arena, s->slot);
 	s->attached = false;
 }
@@ -186,7 +186,7 @@ store_reap(struct store *s, uint32_t slot, uint32_t session)
 		return -EINVAL;
 	if (s->attached && slot == s->slot)
 		return 0;
-	return section_run(&s->arena, reap_work, &reap);
+	return critical_run(&s->arena, reap_work, &reap);
 }
 
 struct append {
@@ -203,7 +203,7 @@ static int
 make_room(struct arena *a, uint32_t blocks, const struct layout_block *keep)
 {
 	while (pool_left(a) < blocks) {
-		int rc = history_evict(a, keep);
+		int rc = channel_evict(a, keep);
 		if (rc != 0)
 			return rc;
 	}
@@ -236,7 +236,7 @@ append_one(struct arena *a, struct clock_now now,
 	/* A channel with the longest name takes two blocks. */
 	int rc = make_room(a, 2, NULL);
 	if (rc == 0)
-		rc = history_find_or_make(a, event->channel, &channel);
+		rc = channel_find_or_make(a, event->channel, &channel);
 	if (rc == 0)
 		rc = make_room(a,
 		    pool_chain_len(id_line.len + event->body.len,
@@ -247,7 +247,7 @@ append_one(struct arena *a, struct clock_now now,
 	if (stamp < now.boot_ms)
 		stamp = now.boot_ms;
 	atomic_store(&a->header->stamp_ms, stamp);
-	return history_add(a, channel, id, stamp, id_line, event->body);
+	return channel_add(a, channel, id, stamp, id_line, event->body);
 }
 
 /* Forget what is over the limits, mark who listens. */
@@ -258,7 +258,7 @@ append_finish(struct arena *a, struct append *append)
 	int rc;
 
 	for (size_t i = 0; i < append->count; i++) {
-		rc = history_find(a, append->events[i].channel, &channel);
+		rc = channel_find(a, append->events[i].channel, &channel);
 		if (rc != 0)
 			return rc;
 		append->appended[i].subscribers = 0;
@@ -266,7 +266,7 @@ append_finish(struct arena *a, struct append *append)
 			continue;
 		append->appended[i].subscribers = channel->channel.subscribers;
 		while (channel->channel.events > a->header->max_events) {
-			rc = history_forget_oldest(a, channel);
+			rc = channel_forget_oldest(a, channel);
 			if (rc != 0)
 				return rc;
 			a->header->evicted_count++;
@@ -311,7 +311,7 @@ append_events(struct arena *a, struct append *append)
 		rc = check_ids(append, last);
 	if (rc != 0)
 		return rc;
-	rc = history_expire_some(a, append->now.boot_ms,
+	rc = channel_expire_some(a, append->now.boot_ms,
 	    (uint32_t)append->count * EXPIRE_PER_APPEND);
 	if (rc != 0)
 		return rc;
@@ -363,7 +363,7 @@ store_append(struct store *s, struct clock_now now,
 	};
 
 	registry_wakes_clear(wakes);
-	int rc = section_run(&s->arena, append_work, &append);
+	int rc = critical_run(&s->arena, append_work, &append);
 	if (rc == 0 && s->attached)
 		store_count(s, LAYOUT_PUBLISHED, count);
 	return rc;
@@ -379,7 +379,7 @@ subscribers_work(struct arena *a, void *argument)
 {
 	struct subscribers *subscribers = argument;
 	struct layout_block *channel;
-	int rc = history_find(a, subscribers->channel, &channel);
+	int rc = channel_find(a, subscribers->channel, &channel);
 
 	subscribers->count = 0;
 	if (rc == 0 && channel != NULL)
@@ -391,7 +391,7 @@ int
 store_subscribers(struct store *s, struct span channel, uint32_t *count)
 {
 	struct subscribers subscribers = { .channel = channel };
-	int rc = section_run(&s->arena, subscribers_work, &subscribers);
+	int rc = critical_run(&s->arena, subscribers_work, &subscribers);
 
 	*count = subscribers.count;
 	return rc;
@@ -406,19 +406,19 @@ purge_work(struct arena *a, void *argument)
 {
 	const struct purge *purge = argument;
 	struct layout_block *channel;
-	int rc = history_find(a, purge->channel, &channel);
+	int rc = channel_find(a, purge->channel, &channel);
 
 	if (rc != 0)
 		return rc;
 	if (channel == NULL)
 		return -ENOENT;
 	while (channel->channel.oldest != LAYOUT_NONE) {
-		rc = history_forget_oldest(a, channel);
+		rc = channel_forget_oldest(a, channel);
 		if (rc != 0)
 			return rc;
 		a->header->purged++;
 	}
-	history_drop_if_idle(a, channel);
+	channel_drop_if_idle(a, channel);
 	return 0;
 }
 
@@ -427,7 +427,7 @@ store_purge(struct store *s, struct span channel)
 {
 	struct purge purge = { .channel = channel };
 
-	return section_run(&s->arena, purge_work, &purge);
+	return critical_run(&s->arena, purge_work, &purge);
 }
 
 uint64_t

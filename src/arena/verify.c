@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "arena/history.h"
+#include "arena/channel.h"
+#include "arena/critical.h"
 #include "arena/pool.h"
-#include "arena/section.h"
 #include "base/event.h"
 
 /* Room for the lines, taken beforehand: under the lock nothing is allocated. */
@@ -106,43 +106,45 @@ check_channel_events(const struct arena *a, struct verify *v, uint32_t number)
 }
 
 static void
-check_channel_listeners(const struct arena *a, struct verify *v,
+check_channel_registrations(const struct arena *a, struct verify *v,
     uint32_t number)
 {
 	const struct layout_channel *c = &a->blocks[number].channel;
 	uint32_t subscribers = 0;
 	uint32_t previous = LAYOUT_NONE;
 	uint32_t steps = 0;
-	uint32_t at = c->listeners;
+	uint32_t at = c->registrations;
 
 	while (at != LAYOUT_NONE) {
 		const struct layout_block *b =
-		    pool_block(a, at, LAYOUT_LISTENER);
+		    pool_block(a, at, LAYOUT_REGISTRATION);
 		if (b == NULL || steps++ > a->worker_count) {
-			fault(v, "channel %u: its listeners are broken at %u",
+			fault(v,
+			    "channel %u: its registrations are broken at %u",
 			    number, at);
 			return;
 		}
-		see(v, at, "a channel's listeners");
-		if (b->listener.channel != number ||
-		    b->listener.previous != previous)
-			fault(v, "listener %u: wrong link", at);
-		if (b->listener.worker >= a->worker_count ||
-		    v->listens[b->listener.worker] == number)
-			fault(v, "listener %u: wrong worker, or there twice",
+		see(v, at, "a channel's registrations");
+		if (b->registration.channel != number ||
+		    b->registration.previous != previous)
+			fault(v, "registration %u: wrong link", at);
+		if (b->registration.worker >= a->worker_count ||
+		    v->listens[b->registration.worker] == number)
+			fault(v,
+			    "registration %u: wrong worker, or there twice",
 			    at);
 		else
-			v->listens[b->listener.worker] = number;
-		if (b->listener.count == 0)
-			fault(v, "listener %u: for no stream", at);
-		subscribers += b->listener.count;
+			v->listens[b->registration.worker] = number;
+		if (b->registration.count == 0)
+			fault(v, "registration %u: for no stream", at);
+		subscribers += b->registration.count;
 		previous = at;
-		at = b->listener.next;
+		at = b->registration.next;
 	}
 	if (c->subscribers != subscribers)
 		fault(v, "channel %u: counts %u subscribers, has %u", number,
 		    c->subscribers, subscribers);
-	if (c->events == 0 && c->listeners == LAYOUT_NONE)
+	if (c->events == 0 && c->registrations == LAYOUT_NONE)
 		fault(v, "channel %u: idle, and not given back", number);
 }
 
@@ -165,15 +167,15 @@ check_buckets(const struct arena *a, struct verify *v)
 			see(v, at, "a bucket");
 			check_chain(a, v, b, b->channel.name_len,
 			    LAYOUT_NAME_BYTES);
-			if (history_name(a, b, name, &len) != 0 ||
+			if (channel_name(a, b, name, &len) != 0 ||
 			    event_channel_fault((struct span){ name, len }) !=
 				NULL ||
-			    history_hash(a, (struct span){ name, len }) !=
+			    channel_hash(a, (struct span){ name, len }) !=
 				b->channel.hash ||
 			    (b->channel.hash & (a->bucket_count - 1)) != i)
 				fault(v, "channel %u: wrong name or hash", at);
 			check_channel_events(a, v, at);
-			check_channel_listeners(a, v, at);
+			check_channel_registrations(a, v, at);
 			at = b->channel.next;
 		}
 	}
@@ -200,7 +202,7 @@ check_events(const struct arena *a, struct verify *v)
 		}
 		see(v, at, "the list of events");
 		check_chain(a, v, b, b->event.len, LAYOUT_EVENT_BYTES);
-		if (!history_is_framed(a, b))
+		if (!channel_is_framed(a, b))
 			fault(v, "event %u: its bytes are not those of its id",
 			    at);
 		if (b->event.id <= last || b->event.earlier != earlier)
@@ -227,31 +229,32 @@ check_worker(const struct arena *a, struct verify *v, uint32_t slot)
 	uint32_t dirty = 0;
 	uint32_t at;
 
-	for (at = worker->listeners; at != LAYOUT_NONE;) {
+	for (at = worker->registrations; at != LAYOUT_NONE;) {
 		const struct layout_block *b =
-		    pool_block(a, at, LAYOUT_LISTENER);
+		    pool_block(a, at, LAYOUT_REGISTRATION);
 		if (b == NULL || steps++ > a->block_count) {
-			fault(v, "worker %u: its listeners are broken at %u",
+			fault(v,
+			    "worker %u: its registrations are broken at %u",
 			    slot, at);
 			return;
 		}
-		if (b->listener.worker != slot ||
-		    b->listener.session != worker->session)
-			fault(v, "listener %u: of another worker", at);
-		if (b->listener.is_dirty > 1)
-			fault(v, "listener %u: wrong mark of news", at);
-		dirty += b->listener.is_dirty == 1;
-		at = b->listener.next_own;
+		if (b->registration.worker != slot ||
+		    b->registration.session != worker->session)
+			fault(v, "registration %u: of another worker", at);
+		if (b->registration.is_dirty > 1)
+			fault(v, "registration %u: wrong mark of news", at);
+		dirty += b->registration.is_dirty == 1;
+		at = b->registration.next_own;
 	}
 	for (at = worker->dirty; at != LAYOUT_NONE; dirty--) {
 		const struct layout_block *b =
-		    pool_block(a, at, LAYOUT_LISTENER);
-		if (b == NULL || dirty == 0 || b->listener.is_dirty != 1) {
+		    pool_block(a, at, LAYOUT_REGISTRATION);
+		if (b == NULL || dirty == 0 || b->registration.is_dirty != 1) {
 			fault(v, "worker %u: its news are broken at %u", slot,
 			    at);
 			return;
 		}
-		at = b->listener.next_dirty;
+		at = b->registration.next_dirty;
 	}
 	if (dirty != 0)
 		fault(v, "worker %u: news that are in no list", slot);
@@ -314,7 +317,7 @@ verify_store(struct store *s, struct buf *faults, size_t *count)
 
 	if (v.seen != NULL && v.listens != NULL &&
 	    buf_room(faults, (VERIFY_FAULTS_MAX + 1) * FAULT_LINE) != NULL)
-		rc = section_run(&s->arena, verify_work, &v);
+		rc = critical_run(&s->arena, verify_work, &v);
 	free(v.seen);
 	free(v.listens);
 	*count = v.count;

@@ -14,7 +14,7 @@
  * faults; at most VERIFY_FAULTS_MAX are told.  Changes nothing, except that an
  * owner's death is repaired first, as by anybody.
  *
- * Returns 0 with *count the number of faults, or as section_run().
+ * Returns 0 with *count the number of faults, or as critical_run().
  */
 #define VERIFY_FAULTS_MAX 20
 int verify_store(struct store *s, struct buf *faults, size_t *count);

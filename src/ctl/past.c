@@ -16,28 +16,28 @@ struct past {
 	const struct listing *l;
 	struct store *store;
 	struct browse_reader reader;
-	struct follow_page page;
+	struct follow_segment segment;
 	struct follow_mark marks[MARKS];
 	uint64_t skip;	  /* events still to be passed over */
 	uint64_t printed; /* so far */
 	struct buf json;  /* one event */
 };
 
-/* Read the next page; events are gone through only once more is needed. */
+/* Read the next segment; events are gone through only once more is needed. */
 static int
-next_page(struct past *p)
+next_segment(struct past *p)
 {
 	for (;;) {
-		p->page.len = 0;
-		p->page.marks_len = 0;
-		int rc = browse_read(p->store, &p->reader, &p->page);
+		p->segment.len = 0;
+		p->segment.marks_len = 0;
+		int rc = browse_read(p->store, &p->reader, &p->segment);
 		if (rc != -EMSGSIZE)
 			return rc;
-		char *bytes = realloc(p->page.bytes, p->page.wanted);
+		char *bytes = realloc(p->segment.bytes, p->segment.wanted);
 		if (bytes == NULL)
 			return -ENOMEM;
-		p->page.bytes = bytes;
-		p->page.room = p->page.wanted;
+		p->segment.bytes = bytes;
+		p->segment.room = p->segment.wanted;
 	}
 }
 
@@ -112,14 +112,14 @@ print_event(struct past *p, struct span bytes)
 }
 
 static int
-print_page(struct past *p)
+print_segment(struct past *p)
 {
 	size_t begin = 0;
 
-	for (size_t i = 0; i < p->page.marks_len; i++) {
-		struct span bytes = { p->page.bytes + begin,
-			p->page.marks[i].end - begin };
-		begin = p->page.marks[i].end;
+	for (size_t i = 0; i < p->segment.marks_len; i++) {
+		struct span bytes = { p->segment.bytes + begin,
+			p->segment.marks[i].end - begin };
+		begin = p->segment.marks[i].end;
 		if (p->skip > 0) {
 			p->skip--;
 			continue;
@@ -131,7 +131,7 @@ print_page(struct past *p)
 	return 0;
 }
 
-/* Go through all pages, to count the events or to print them. */
+/* Go through all segments, to count the events or to print them. */
 static int
 read_pages(struct past *p, uint64_t from, bool print, uint64_t *count)
 {
@@ -141,13 +141,13 @@ read_pages(struct past *p, uint64_t from, bool print, uint64_t *count)
 	p->reader.hint = 0;
 	*count = 0;
 	do {
-		rc = next_page(p);
+		rc = next_segment(p);
 		if (rc != 0)
 			return rc;
-		*count += p->page.marks_len;
+		*count += p->segment.marks_len;
 		if (print)
-			rc = print_page(p);
-	} while (rc == 0 && p->page.more && !ferror(p->l->out));
+			rc = print_segment(p);
+	} while (rc == 0 && p->segment.more && !ferror(p->l->out));
 	return rc;
 }
 
@@ -172,16 +172,16 @@ past_print(const struct listing *l, struct store *s, struct span channel,
 		.l = l,
 		.store = s,
 		.reader.channel = channel,
-		.page.room = 65536,
-		.page.bytes = malloc(65536),
-		.page.marks_room = MARKS,
+		.segment.room = 65536,
+		.segment.bytes = malloc(65536),
+		.segment.marks_room = MARKS,
 	};
 	bool asked = since.kind == EVENT_RESUME_AFTER ||
 	    since.kind == EVENT_RESUME_SINCE;
 	uint64_t count = 0;
-	int rc = p.page.bytes == NULL ? -ENOMEM : 0;
+	int rc = p.segment.bytes == NULL ? -ENOMEM : 0;
 
-	p.page.marks = p.marks;
+	p.segment.marks = p.marks;
 	*lost = false;
 	if (rc == 0 && asked)
 		rc = look_for_loss(&p, since.id, lost);
@@ -196,7 +196,7 @@ past_print(const struct listing *l, struct store *s, struct span channel,
 		rc = read_pages(&p, since.id, true, &count);
 	if (l->form == LISTING_JSON)
 		(void)fputs("]\n", l->out);
-	free(p.page.bytes);
+	free(p.segment.bytes);
 	buf_fini(&p.json);
 	return rc;
 }

@@ -16,7 +16,7 @@
  * the newest, where limit is not 0.  Text is as on the wire.  *lost tells
  * whether something after since is no longer kept.
  *
- * Returns 0, -ENOMEM, or as section_run().
+ * Returns 0, -ENOMEM, or as critical_run().
  */
 int past_print(const struct listing *l, struct store *s, struct span channel,
     struct event_resume since, uint64_t limit, bool *lost);

@@ -19,9 +19,9 @@ struct tail {
 	struct store *store;
 	FILE *out;
 	bool people; /* out is a terminal, which events must not command */
-	uint32_t listeners[FOLLOW_READER_MAX];
+	uint32_t registrations[FOLLOW_READER_MAX];
 	struct follow_reader reader;
-	struct follow_page page;
+	struct follow_segment segment;
 };
 
 /* Print all there is.  Returns 0 or -errno. */
@@ -35,34 +35,36 @@ tail_read(struct tail *t)
 	    FOLLOW_READER_MAX)
 		continue;
 	do {
-		t->page.len = 0;
-		t->page.marks_len = 0;
-		int rc = follow_read(t->store, &t->reader, &t->page);
+		t->segment.len = 0;
+		t->segment.marks_len = 0;
+		int rc = follow_read(t->store, &t->reader, &t->segment);
 		if (rc == -EMSGSIZE) {
-			char *bytes = realloc(t->page.bytes, t->page.wanted);
+			char *bytes =
+			    realloc(t->segment.bytes, t->segment.wanted);
 			if (bytes == NULL)
 				return -ENOMEM;
-			t->page.bytes = bytes;
-			t->page.room = t->page.wanted;
-			t->page.more = true;
+			t->segment.bytes = bytes;
+			t->segment.room = t->segment.wanted;
+			t->segment.more = true;
 			continue;
 		}
 		if (rc == -ENODATA) {
 			(void)fprintf(stderr,
 			    "pealctl: some events were let go unread\n");
 			/* Told now; what is let go later is told anew. */
-			t->reader.told = store_last_id(t->store);
-			t->page.more = true;
+			t->reader.gap_known = store_last_id(t->store);
+			t->segment.more = true;
 			continue;
 		}
 		if (rc != 0)
 			return rc;
 		if (t->people)
 			terminal_print_lines(t->out,
-			    (struct span){ t->page.bytes, t->page.len });
+			    (struct span){ t->segment.bytes, t->segment.len });
 		else
-			(void)fwrite(t->page.bytes, 1, t->page.len, t->out);
-	} while (t->page.more);
+			(void)fwrite(t->segment.bytes, 1, t->segment.len,
+			    t->out);
+	} while (t->segment.more);
 	return fflush(t->out) == 0 ? 0 : -errno;
 }
 
@@ -86,12 +88,12 @@ tail_join(struct tail *t, const struct span *names, size_t count,
 		(void)fprintf(stderr,
 		    "pealctl: not all events since then are kept\n");
 	for (size_t i = 0; i < count; i++)
-		t->listeners[i] = joins[i].listener;
+		t->registrations[i] = joins[i].registration;
 	t->reader = (struct follow_reader){
-		.listeners = t->listeners,
+		.registrations = t->registrations,
 		.count = count,
 		.cursor = joined.cursor,
-		.told = joined.told,
+		.gap_known = joined.gap_known,
 	};
 	store_count_streams(t->store, 1);
 	return 0;
@@ -139,15 +141,15 @@ tail_run(struct store *store, const struct span *names, size_t count,
 	int rc = wake_attach(store, clock_read(), &inbox, why);
 	if (rc != 0)
 		return rc;
-	t.page.marks = marks;
-	t.page.marks_room = sizeof(marks) / sizeof(marks[0]);
-	t.page.room = 65536;
-	t.page.bytes = malloc(t.page.room);
-	rc =
-	    t.page.bytes == NULL ? -ENOMEM : tail_join(&t, names, count, since);
+	t.segment.marks = marks;
+	t.segment.marks_room = sizeof(marks) / sizeof(marks[0]);
+	t.segment.room = 65536;
+	t.segment.bytes = malloc(t.segment.room);
+	rc = t.segment.bytes == NULL ? -ENOMEM
+				     : tail_join(&t, names, count, since);
 	if (rc == 0)
 		rc = tail_loop(&t, inbox);
-	free(t.page.bytes);
+	free(t.segment.bytes);
 	wake_detach(store, inbox);
 	if (rc != 0 && ferror(out) != 0)
 		buf_put_cstr(why, "standard output: ");

@@ -131,14 +131,15 @@ plan_end(struct audience *a, struct stream *s, uint64_t boot_ms)
 static void
 leave_channels(struct audience *a, struct stream *s)
 {
-	uint32_t listeners[FOLLOW_READER_MAX];
+	uint32_t registrations[FOLLOW_READER_MAX];
 
 	if (s->seat_count == 0)
 		return;
 	for (size_t i = 0; i < s->seat_count; i++)
-		listeners[i] = s->seats[i].channel->listener;
-	int rc =
-	    a->closing ? 0 : follow_leave(a->store, listeners, s->seat_count);
+		registrations[i] = s->seats[i].channel->registration;
+	int rc = a->closing
+	    ? 0
+	    : follow_leave(a->store, registrations, s->seat_count);
 	if (rc != 0)
 		log_at(LOG_AT_ERROR, "a stream cannot leave: %s",
 		    strerror(-rc));
@@ -147,7 +148,7 @@ leave_channels(struct audience *a, struct stream *s)
 		roster_rise(&s->seats[i]);
 		if (channel->seats != NULL)
 			continue;
-		channel->listener = LAYOUT_NONE;
+		channel->registration = LAYOUT_NONE;
 		if (!channel->is_due)
 			roster_drop(&a->roster, channel);
 	}
@@ -173,17 +174,17 @@ take_seats(struct audience *a, struct stream *s,
 		joins[i] = (struct follow_join){
 			.name = wanted->channels[i],
 			.cookie = channels[i]->cookie,
-			.listener = channels[i]->listener,
+			.registration = channels[i]->registration,
 		};
 	}
 	if (rc == 0)
 		rc = follow_join(a->store, now, joins, wanted->count,
 		    wanted->resume, joined);
 	for (size_t i = 0; rc == 0 && i < wanted->count; i++) {
-		if (channels[i]->listener == LAYOUT_NONE)
+		if (channels[i]->registration == LAYOUT_NONE)
 			channels[i]->seen = joined->now;
-		channels[i]->listener = joins[i].listener;
-		s->seats[i].told = joins[i].told;
+		channels[i]->registration = joins[i].registration;
+		s->seats[i].gap_known = joins[i].gap_known;
 	}
 	if (rc == 0)
 		return 0;

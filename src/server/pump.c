@@ -7,10 +7,10 @@
 #include "base/log.h"
 #include "wire/sse.h"
 
-#define PAGE_ROOM 65536
-#define PAGE_MARKS 2048
+#define SEGMENT_ROOM 65536
+#define SEGMENT_MARKS 2048
 #define NEWS_AT_ONCE 256
-/* Streams that are behind, of which each is served a page in one pass. */
+/* Streams that are behind, of which each is served a segment in one pass. */
 #define BEHIND_AT_ONCE 64
 /* How long to leave an arena alone that could not be locked. */
 #define ARENA_PAUSE_MS 200
@@ -31,18 +31,19 @@ pump_init(struct pump *p, struct audience *audience)
 	*p = (struct pump){ .audience = audience };
 	p->repairs = store_repairs(audience->store);
 	p->behind_end = &p->behind;
-	p->page.bytes = malloc(PAGE_ROOM);
-	p->page.room = PAGE_ROOM;
-	p->page.marks = malloc(PAGE_MARKS * sizeof(p->page.marks[0]));
-	p->page.marks_room = PAGE_MARKS;
-	return p->page.bytes == NULL || p->page.marks == NULL ? -ENOMEM : 0;
+	p->segment.bytes = malloc(SEGMENT_ROOM);
+	p->segment.room = SEGMENT_ROOM;
+	p->segment.marks = malloc(SEGMENT_MARKS * sizeof(p->segment.marks[0]));
+	p->segment.marks_room = SEGMENT_MARKS;
+	return p->segment.bytes == NULL || p->segment.marks == NULL ? -ENOMEM
+								    : 0;
 }
 
 void
 pump_fini(struct pump *p)
 {
-	free(p->page.bytes);
-	free(p->page.marks);
+	free(p->segment.bytes);
+	free(p->segment.marks);
 }
 
 static void
@@ -61,47 +62,47 @@ feed(struct pump *p, struct stream *s, uint64_t boot_ms)
 {
 	struct audience *a = p->audience;
 	uint32_t partial = s->partial;
-	size_t events = stream_feed(s, a->gate, &p->page, boot_ms);
+	size_t events = stream_feed(s, a->gate, &p->segment, boot_ms);
 
-	/* A page without news for it: its silence goes on, and is counted. */
+	/* A segment without news for it: its silence goes on, and is counted. */
 	if (events == 0 && s->partial == partial && s->state == STREAM_READY)
 		return;
 	audience_wrote(a, s, events);
 }
 
 /*
- * Read a page, growing it for an event larger than it is.
+ * Read a segment, growing it for an event larger than it is.
  * Returns as follow_read(), or -ENOMEM.
  */
 static int
-read_page(struct pump *p, struct follow_reader *reader)
+read_segment(struct pump *p, struct follow_reader *reader)
 {
-	struct follow_page *page = &p->page;
+	struct follow_segment *segment = &p->segment;
 
 	for (;;) {
-		page->len = 0;
-		page->marks_len = 0;
-		int rc = follow_read(p->audience->store, reader, page);
+		segment->len = 0;
+		segment->marks_len = 0;
+		int rc = follow_read(p->audience->store, reader, segment);
 		if (rc != -EMSGSIZE)
 			return rc;
-		char *bytes = realloc(page->bytes, page->wanted);
+		char *bytes = realloc(segment->bytes, segment->wanted);
 		if (bytes == NULL)
 			return -ENOMEM;
-		page->bytes = bytes;
-		page->room = page->wanted;
+		segment->bytes = bytes;
+		segment->room = segment->wanted;
 	}
 }
 
-/* A page that a huge event made large goes back to its size. */
+/* A segment that a huge event made large goes back to its size. */
 static void
-shrink_page(struct pump *p)
+shrink_segment(struct pump *p)
 {
-	if (p->page.room <= PAGE_ROOM)
+	if (p->segment.room <= SEGMENT_ROOM)
 		return;
-	char *bytes = realloc(p->page.bytes, PAGE_ROOM);
+	char *bytes = realloc(p->segment.bytes, SEGMENT_ROOM);
 	if (bytes != NULL) {
-		p->page.bytes = bytes;
-		p->page.room = PAGE_ROOM;
+		p->segment.bytes = bytes;
+		p->segment.room = SEGMENT_ROOM;
 	}
 }
 
@@ -116,9 +117,9 @@ pause_reading(struct pump *p, int rc, uint64_t boot_ms)
 	p->pause_ms = boot_ms + ARENA_PAUSE_MS;
 }
 
-/* Give a page of a channel's news to its streams; from is where it begins. */
+/* Give a segment of a channel's news to its streams; from is where it begins. */
 static void
-fan_out_page(struct pump *p, struct roster_channel *channel, uint64_t from,
+fan_out_segment(struct pump *p, struct roster_channel *channel, uint64_t from,
     uint64_t boot_ms)
 {
 	struct roster_seat *seat = channel->seats;
@@ -143,31 +144,31 @@ static int
 fan_out(struct pump *p, struct roster_channel *channel, uint64_t boot_ms)
 {
 	struct follow_reader reader = {
-		.listeners = &channel->listener,
+		.registrations = &channel->registration,
 		.count = 1,
 		.cursor = channel->seen,
-		.told = channel->seen,
+		.gap_known = channel->seen,
 		.hint = channel->hint,
 	};
 
 	do {
 		uint64_t from = reader.cursor;
-		int rc = read_page(p, &reader);
+		int rc = read_segment(p, &reader);
 		if (rc == -ENODATA) {
-			reader.told = UINT64_MAX;
-			rc = read_page(p, &reader);
+			reader.gap_known = UINT64_MAX;
+			rc = read_segment(p, &reader);
 			from = UINT64_MAX;
 		}
 		if (rc == -ESTALE)
 			from = UINT64_MAX;
 		else if (rc != 0)
 			return rc;
-		fan_out_page(p, channel, from, boot_ms);
+		fan_out_segment(p, channel, from, boot_ms);
 		if (rc == -ESTALE)
 			break;
 		channel->seen = reader.cursor;
 		channel->hint = reader.hint;
-	} while (p->page.more);
+	} while (p->segment.more);
 	channel->fanned_ms = boot_ms;
 	return 0;
 }
@@ -205,32 +206,32 @@ fan_out_due(struct pump *p, uint64_t boot_ms)
 		}
 		channel = next;
 	}
-	shrink_page(p);
+	shrink_segment(p);
 }
 
-/* Read one page for a stream that is behind. */
+/* Read one segment for a stream that is behind. */
 static void
 serve(struct pump *p, struct stream *s, uint64_t boot_ms)
 {
-	uint32_t listeners[FOLLOW_READER_MAX];
-	uint64_t tolds[FOLLOW_READER_MAX];
+	uint32_t registrations[FOLLOW_READER_MAX];
+	uint64_t gaps_known[FOLLOW_READER_MAX];
 	struct follow_reader reader = {
-		.listeners = listeners,
+		.registrations = registrations,
 		.count = s->seat_count,
 		.cursor = s->cursor,
-		.tolds = tolds,
+		.gaps_known = gaps_known,
 		.hint = s->hint,
 	};
 
 	for (size_t i = 0; i < s->seat_count; i++) {
-		listeners[i] = s->seats[i].channel->listener;
-		tolds[i] = s->seats[i].told;
+		registrations[i] = s->seats[i].channel->registration;
+		gaps_known[i] = s->seats[i].gap_known;
 	}
-	int rc = read_page(p, &reader);
+	int rc = read_segment(p, &reader);
 	if (rc == 0) {
 		feed(p, s, boot_ms);
 		s->hint = s->cursor == reader.cursor ? reader.hint : 0;
-		if (p->page.more && s->state == STREAM_READY)
+		if (p->segment.more && s->state == STREAM_READY)
 			add_behind(p, s);
 	} else if (rc == -ENODATA || rc == -ESTALE) {
 		/* What it needs is gone: it comes back and is told so. */
@@ -262,14 +263,14 @@ serve_behind(struct pump *p, uint64_t boot_ms)
 			serve(p, s, boot_ms);
 		s = next;
 	}
-	/* The rest stands before those who want another page. */
+	/* The rest stands before those who want another segment. */
 	if (s != NULL) {
 		*end = p->behind;
 		if (p->behind == NULL)
 			p->behind_end = end;
 		p->behind = s;
 	}
-	shrink_page(p);
+	shrink_segment(p);
 }
 
 static void

@@ -42,7 +42,7 @@ struct pump {
 	struct stream *behind;
 	struct stream **behind_end;
 	struct roster_channel *due; /* with news not yet fanned out */
-	struct follow_page page;
+	struct follow_segment segment;
 	uint64_t repairs;     /* of the arena, at the last look */
 	uint64_t next_due_ms; /* a channel waits for --coalesce */
 	uint64_t pause_ms;    /* until then the arena is left alone */

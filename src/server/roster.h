@@ -19,7 +19,7 @@ struct roster_seat {
 	struct roster_channel *channel;
 	struct roster_seat *next;
 	struct roster_seat *previous;
-	uint64_t told; /* for follow_read() */
+	uint64_t gap_known; /* for follow_read() */
 };
 
 /* A channel this worker is registered for. */
@@ -27,8 +27,8 @@ struct roster_channel {
 	struct roster_seat *seats;
 	struct roster_channel *next; /* in its bucket */
 	struct roster_channel *next_due;
-	uint32_t listener; /* the registration in the arena */
-	uint32_t cookie;   /* what the arena calls it to us */
+	uint32_t registration; /* the registration in the arena */
+	uint32_t cookie;       /* what the arena calls it to us */
 	uint32_t hash;
 	uint32_t hint; /* for follow_read() */
 	uint64_t seen; /* read so far, for the streams that are not behind */

@@ -57,16 +57,16 @@ stream_write(struct stream *s, struct gate *g, struct span bytes,
 	return done;
 }
 
-/* The first event of the page after id. */
+/* The first event of the segment after id. */
 static size_t
-first_after(const struct follow_page *page, uint64_t id)
+first_after(const struct follow_segment *segment, uint64_t id)
 {
 	size_t low = 0;
-	size_t high = page->marks_len;
+	size_t high = segment->marks_len;
 
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		if (page->marks[middle].id <= id)
+		if (segment->marks[middle].id <= id)
 			low = middle + 1;
 		else
 			high = middle;
@@ -75,28 +75,28 @@ first_after(const struct follow_page *page, uint64_t id)
 }
 
 static size_t
-begin_of(const struct follow_page *page, size_t event)
+begin_of(const struct follow_segment *segment, size_t event)
 {
-	return event == 0 ? 0 : page->marks[event - 1].end;
+	return event == 0 ? 0 : segment->marks[event - 1].end;
 }
 
 size_t
-stream_feed(struct stream *s, struct gate *g, const struct follow_page *page,
-    uint64_t boot_ms)
+stream_feed(struct stream *s, struct gate *g,
+    const struct follow_segment *segment, uint64_t boot_ms)
 {
-	size_t event = first_after(page, s->cursor);
+	size_t event = first_after(segment, s->cursor);
 	size_t first = event;
 
-	if (event == page->marks_len)
+	if (event == segment->marks_len)
 		return 0;
-	size_t at = begin_of(page, event) + s->partial;
+	size_t at = begin_of(segment, event) + s->partial;
 	at += stream_write(s, g,
-	    (struct span){ page->bytes + at, page->len - at }, boot_ms);
-	while (event < page->marks_len && page->marks[event].end <= at) {
-		s->cursor = page->marks[event].id;
+	    (struct span){ segment->bytes + at, segment->len - at }, boot_ms);
+	while (event < segment->marks_len && segment->marks[event].end <= at) {
+		s->cursor = segment->marks[event].id;
 		event++;
 	}
-	s->partial = (uint32_t)(at - begin_of(page, event));
+	s->partial = (uint32_t)(at - begin_of(segment, event));
 	return event - first;
 }
 

@@ -61,13 +61,13 @@ size_t stream_write(struct stream *s, struct gate *g, struct span bytes,
     uint64_t boot_ms);
 
 /*
- * Write the events of a page that come after the stream's cursor, and move it.
+ * Write the events of a segment that come after the stream's cursor, and move it.
  * What is cut in the midst of an event is remembered in partial.
  *
  * Returns the number of events that were finished.
  */
 size_t stream_feed(struct stream *s, struct gate *g,
-    const struct follow_page *page, uint64_t boot_ms);
+    const struct follow_segment *segment, uint64_t boot_ms);
 
 /*
  * End a stream in order, with last words unless an event is half sent.  A

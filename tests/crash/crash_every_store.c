@@ -28,8 +28,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arena/channel.h"
 #include "arena/follow.h"
-#include "arena/history.h"
 #include "arena/pool.h"
 #include "arena/repair.h"
 #include "arena/status.h"
@@ -89,7 +89,7 @@ static struct store court;
 static struct wake wake;
 static struct clock_now now;
 static struct span names[CHANNELS];
-static uint32_t listeners[CHANNELS]; /* of the scene; 0: none */
+static uint32_t registrations[CHANNELS]; /* of the scene; 0: none */
 
 /* What an arena holds. */
 struct holding {
@@ -119,7 +119,7 @@ hold_channel(struct holding *h, const struct store *s, unsigned channel)
 	static char bytes[1 << 20];
 	struct layout_block *c;
 
-	REQUIRE(history_find(&s->arena, names[channel], &c) == 0,
+	REQUIRE(channel_find(&s->arena, names[channel], &c) == 0,
 	    "a channel cannot be looked up");
 	h->subscribers[channel] = c == NULL ? 0 : c->channel.subscribers;
 	uint32_t at = c == NULL ? 0 : c->channel.oldest;
@@ -160,9 +160,9 @@ mark_of(const struct store *s, unsigned channel)
 {
 	struct layout_block *c;
 
-	if (history_find(&s->arena, names[channel], &c) == 0 && c != NULL)
+	if (channel_find(&s->arena, names[channel], &c) == 0 && c != NULL)
 		return atomic_load(&c->channel.forgotten);
-	return history_forgotten_of(&s->arena, names[channel]);
+	return channel_forgotten_of(&s->arena, names[channel]);
 }
 
 static void
@@ -433,16 +433,20 @@ static void
 join_two(void)
 {
 	struct follow_join joins[2] = {
-		{ .name = names[0], .cookie = 7, .listener = listeners[0] },
-		{ .name = names[4], .cookie = 8, .listener = listeners[4] },
+		{ .name = names[0],
+		    .cookie = 7,
+		    .registration = registrations[0] },
+		{ .name = names[4],
+		    .cookie = 8,
+		    .registration = registrations[4] },
 	};
 	struct event_resume resume = { .kind = EVENT_RESUME_EARLIEST };
 	struct follow_joined joined;
 
 	if (follow_join(&scene, now, joins, 2, resume, &joined) != 0)
 		_exit(1);
-	listeners[0] = joins[0].listener;
-	listeners[4] = joins[1].listener;
+	registrations[0] = joins[0].registration;
+	registrations[4] = joins[1].registration;
 }
 
 /* Join channels that nobody knows, all or none. */
@@ -462,7 +466,7 @@ join_unknown(unsigned first, unsigned count, uint32_t *last)
 		};
 	}
 	int rc = follow_join(&scene, now, joins, count, resume, &joined);
-	*last = joins[0].listener;
+	*last = joins[0].registration;
 	return rc;
 }
 
@@ -510,14 +514,14 @@ detach(void)
 static void
 leave_one(void)
 {
-	if (follow_leave(&scene, &listeners[0], 1) != 0)
+	if (follow_leave(&scene, &registrations[0], 1) != 0)
 		_exit(1);
 }
 
 static void
 leave_last(void)
 {
-	if (follow_leave(&scene, &listeners[4], 1) != 0)
+	if (follow_leave(&scene, &registrations[4], 1) != 0)
 		_exit(1);
 }
 
@@ -636,7 +640,7 @@ run_all(void)
 	try_work("a look that finds events too old", look_around, false);
 	append(4, 50, 0, 4);
 	now.boot_ms += 61000;
-	listeners[0] = listeners[4] = 0;
+	registrations[0] = registrations[4] = 0;
 	try_work("a stream that finds events too old", join_two, false);
 	try_work("a worker that detaches", detach, true);
 	fill();

@@ -58,10 +58,10 @@ static struct clock_now now;
 static bool sound;  /* no byte has gone bad since the last whole repair */
 static bool intact; /* nor one of those that say what the file is */
 static bool reopened;
-static uint32_t listeners[WORKERS][CHANNELS];
+static uint32_t registrations[WORKERS][CHANNELS];
 static uint32_t counts[WORKERS][CHANNELS];
 static uint64_t cursors[WORKERS];
-static uint64_t told[WORKERS];
+static uint64_t gap_known[WORKERS];
 
 static void
 remove_folder(void)
@@ -117,7 +117,7 @@ use_memory(void)
 static void
 attach_all(void)
 {
-	memset(listeners, 0, sizeof(listeners));
+	memset(registrations, 0, sizeof(registrations));
 	memset(counts, 0, sizeof(counts));
 	for (uint32_t i = 0; i < WORKERS; i++)
 		FUZZ_REQUIRE(store_attach(&stores[i], i, now) == 0);
@@ -230,7 +230,7 @@ join(void)
 		joins[i] = (struct follow_join){
 			.name = names[channel],
 			.cookie = channel,
-			.listener = listeners[worker][channel],
+			.registration = registrations[worker][channel],
 		};
 	}
 	int rc =
@@ -243,17 +243,17 @@ join(void)
 	for (size_t i = 0; i < count; i++) {
 		unsigned channel = (first + (unsigned)i) % CHANNELS;
 		if (rc == 0) {
-			listeners[worker][channel] = joins[i].listener;
+			registrations[worker][channel] = joins[i].registration;
 			counts[worker][channel]++;
 		} else if (rc == -ESTALE) {
 			/* As a worker would: it asks for a new one. */
-			listeners[worker][channel] = 0;
+			registrations[worker][channel] = 0;
 			counts[worker][channel] = 0;
 		}
 	}
 	if (rc == 0) {
 		cursors[worker] = joined.cursor;
-		told[worker] = joined.told;
+		gap_known[worker] = joined.gap_known;
 	}
 }
 
@@ -266,10 +266,10 @@ leave(void)
 
 	if (*count == 0)
 		return;
-	FUZZ_REQUIRE(
-	    follow_leave(&stores[worker], &listeners[worker][channel], 1) == 0);
+	FUZZ_REQUIRE(follow_leave(&stores[worker],
+			 &registrations[worker][channel], 1) == 0);
 	if (--*count == 0)
-		listeners[worker][channel] = 0;
+		registrations[worker][channel] = 0;
 }
 
 static void
@@ -301,26 +301,26 @@ take_news(void)
 }
 
 static void
-judge_page(const struct follow_page *page, uint64_t cursor)
+judge_segment(const struct follow_segment *segment, uint64_t cursor)
 {
 	size_t begin = 0;
 
-	FUZZ_REQUIRE(page->len <= page->room);
-	FUZZ_REQUIRE(page->marks_len <= page->marks_room);
-	for (size_t i = 0; i < page->marks_len; i++) {
-		const struct follow_mark *mark = &page->marks[i];
-		FUZZ_REQUIRE(mark->end >= begin && mark->end <= page->len);
+	FUZZ_REQUIRE(segment->len <= segment->room);
+	FUZZ_REQUIRE(segment->marks_len <= segment->marks_room);
+	for (size_t i = 0; i < segment->marks_len; i++) {
+		const struct follow_mark *mark = &segment->marks[i];
+		FUZZ_REQUIRE(mark->end >= begin && mark->end <= segment->len);
 		if (sound)
 			FUZZ_REQUIRE(mark->id > cursor &&
 			    mark->end > begin + 4 &&
-			    memcmp(page->bytes + begin, "id: ", 4) == 0);
+			    memcmp(segment->bytes + begin, "id: ", 4) == 0);
 		cursor = mark->id;
 		begin = mark->end;
 	}
 }
 
 static void
-read_page(void)
+read_segment(void)
 {
 	static char bytes[ARENA_SIZE_MIN];
 	unsigned worker = byte() % WORKERS;
@@ -328,12 +328,12 @@ read_page(void)
 	uint32_t read[CHANNELS];
 	struct follow_mark marks[16];
 	struct follow_reader reader = {
-		.listeners = read,
+		.registrations = read,
 		.cursor = cursors[worker],
-		.told = told[worker],
+		.gap_known = gap_known[worker],
 		.hint = byte(),
 	};
-	struct follow_page page = {
+	struct follow_segment segment = {
 		.bytes = bytes,
 		.room = PAGE,
 		.marks = marks,
@@ -342,20 +342,20 @@ read_page(void)
 
 	for (unsigned i = 0; i < CHANNELS; i++) {
 		if (counts[worker][i] > 0 && (wanted >> i & 1) == 0)
-			read[reader.count++] = listeners[worker][i];
+			read[reader.count++] = registrations[worker][i];
 	}
-	int rc = follow_read(&stores[worker], &reader, &page);
+	int rc = follow_read(&stores[worker], &reader, &segment);
 	if (rc == -EMSGSIZE) {
 		/* As the pump does: it makes as much room. */
-		FUZZ_REQUIRE(page.wanted <= sizeof(bytes));
-		page.room = page.wanted;
-		rc = follow_read(&stores[worker], &reader, &page);
+		FUZZ_REQUIRE(segment.wanted <= sizeof(bytes));
+		segment.room = segment.wanted;
+		rc = follow_read(&stores[worker], &reader, &segment);
 		FUZZ_REQUIRE(rc != -EMSGSIZE);
 	}
 	FUZZ_REQUIRE(rc == 0 || rc == -ENODATA || rc == -ESTALE);
 	if (sound)
 		FUZZ_REQUIRE(rc != -ESTALE);
-	judge_page(&page, cursors[worker]);
+	judge_segment(&segment, cursors[worker]);
 	cursors[worker] = reader.cursor;
 }
 
@@ -389,9 +389,9 @@ reap(void)
 
 	FUZZ_REQUIRE(store_reap(&stores[1 - gone], gone, worker->session) == 0);
 	if (sound)
-		FUZZ_REQUIRE(worker->listeners == 0 && worker->pid == 0);
+		FUZZ_REQUIRE(worker->registrations == 0 && worker->pid == 0);
 	FUZZ_REQUIRE(store_attach(&stores[gone], gone, now) == 0);
-	memset(listeners[gone], 0, sizeof(listeners[gone]));
+	memset(registrations[gone], 0, sizeof(registrations[gone]));
 	memset(counts[gone], 0, sizeof(counts[gone]));
 }
 
@@ -501,7 +501,8 @@ static void
 go_bad(void)
 {
 	static const uint32_t values[] = { 0, UINT32_MAX, 1, 0x7fffffff,
-		LAYOUT_EVENT, LAYOUT_MORE, LAYOUT_CHANNEL, LAYOUT_LISTENER };
+		LAYOUT_EVENT, LAYOUT_MORE, LAYOUT_CHANNEL,
+		LAYOUT_REGISTRATION };
 	const struct arena *a = &stores[0].arena;
 	const size_t mutex = offsetof(struct layout_header, mutex);
 	size_t at = bad_place();
@@ -549,7 +550,7 @@ static const struct {
 	{ 'l', leave, false },
 	{ 'c', count_subscribers, false },
 	{ 'n', take_news, false },
-	{ 'r', read_page, false },
+	{ 'r', read_segment, false },
 	{ 'p', purge, false },
 	{ 's', take_status, false },
 	{ 'k', reap, false },
@@ -601,13 +602,13 @@ begin(void)
 	sound = true;
 	intact = true;
 	reopened = false;
-	memset(listeners, 0, sizeof(listeners));
+	memset(registrations, 0, sizeof(registrations));
 	memset(counts, 0, sizeof(counts));
 	memset(cursors, 0, sizeof(cursors));
-	memset(told, 0, sizeof(told));
+	memset(gap_known, 0, sizeof(gap_known));
 }
 
-/* Make the bytes that each run begins with: some history, some listeners. */
+/* Make the bytes that each run begins with: some history, some registrations. */
 static void
 make_pristine(void)
 {

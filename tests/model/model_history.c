@@ -13,8 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "arena/channel.h"
 #include "arena/follow.h"
-#include "arena/history.h"
 #include "arena/repair.h"
 #include "arena/store.h"
 #include "arena/verify.h"
@@ -85,7 +85,7 @@ choose_names(struct model *m, const struct store *s)
 			for (size_t c = 0; c < len; c++)
 				name[c] = (char)('a' + roll(26));
 			m->names[i] = (struct span){ name, len };
-			buckets[i] = history_hash(&s->arena, m->names[i]) &
+			buckets[i] = channel_hash(&s->arena, m->names[i]) &
 			    (s->arena.bucket_count - 1);
 			shared = false;
 			for (unsigned j = 0; j < i; j++)
@@ -180,13 +180,13 @@ do_append(struct model *m, struct wake *w)
 	}
 }
 
-/* Join some channels at some point, and read it all in small pages. */
+/* Join some channels at some point, and read it all in small segments. */
 static void
 do_follow(struct model *m, struct store *s)
 {
 	struct follow_join joins[CHANNELS];
 	struct follow_joined joined;
-	uint32_t listeners[CHANNELS];
+	uint32_t registrations[CHANNELS];
 	bool chosen[CHANNELS] = { false };
 	size_t count = 0;
 	struct event_resume resume = { .kind = EVENT_RESUME_EARLIEST };
@@ -230,17 +230,17 @@ do_follow(struct model *m, struct store *s)
 	    joined.backlog, expected);
 
 	for (size_t i = 0; i < count; i++)
-		listeners[i] = joins[i].listener;
+		registrations[i] = joins[i].registration;
 	struct follow_reader reader = {
-		.listeners = listeners,
+		.registrations = registrations,
 		.count = count,
 		.cursor = joined.cursor,
-		.told = joined.told,
+		.gap_known = joined.gap_known,
 	};
 	size_t at = 0;
 	bool more = true;
 	while (more) {
-		struct follow_page page = {
+		struct follow_segment segment = {
 			.bytes = bytes,
 			.room = 4096 + roll(8192),
 			.marks = marks,
@@ -248,30 +248,30 @@ do_follow(struct model *m, struct store *s)
 		};
 		if (roll(3) == 0)
 			reader.hint = 0;
-		rc = follow_read(s, &reader, &page);
+		rc = follow_read(s, &reader, &segment);
 		REQUIRE(rc == 0, "read: %s", strerror(-rc));
-		more = page.more;
+		more = segment.more;
 		size_t begin = 0;
-		for (size_t i = 0; i < page.marks_len; i++) {
+		for (size_t i = 0; i < segment.marks_len; i++) {
 			while (at < m->count &&
 			    (m->events[at].gone ||
 				!chosen[m->events[at].channel] ||
 				m->events[at].id <= resume.id))
 				at++;
 			REQUIRE(at < m->count, "an event too many");
-			REQUIRE(page.marks[i].id == m->events[at].id,
+			REQUIRE(segment.marks[i].id == m->events[at].id,
 			    "a wrong event");
 			REQUIRE(span_equal(buf_span(&m->events[at].bytes),
-				    (struct span){ page.bytes + begin,
-					page.marks[i].end - begin }),
+				    (struct span){ segment.bytes + begin,
+					segment.marks[i].end - begin }),
 			    "wrong bytes");
-			begin = page.marks[i].end;
+			begin = segment.marks[i].end;
 			at++;
 			expected--;
 		}
 	}
 	REQUIRE(expected == 0, "%zu events were not read", expected);
-	rc = follow_leave(s, listeners, count);
+	rc = follow_leave(s, registrations, count);
 	REQUIRE(rc == 0, "leave: %s", strerror(-rc));
 }
 

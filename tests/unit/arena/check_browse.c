@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "arena/browse.h"
-#include "arena/history.h"
+#include "arena/channel.h"
 #include "arena/pool.h"
 
 #define CHANNELS 300
@@ -29,33 +29,33 @@ listen_to(struct fixture_worker *w, const char *name)
 	    0);
 }
 
-/* A reader's page, large enough for what these tests keep. */
-struct sheet {
+/* A reader's segment, large enough for what these tests keep. */
+struct reading {
 	char bytes[8192];
 	struct follow_mark marks[64];
-	struct follow_page page;
+	struct follow_segment segment;
 };
 
-static struct follow_page *
-new_page(struct sheet *sheet, size_t room, size_t marks_room)
+static struct follow_segment *
+new_segment(struct reading *reading, size_t room, size_t marks_room)
 {
-	sheet->page = (struct follow_page){ .bytes = sheet->bytes,
+	reading->segment = (struct follow_segment){ .bytes = reading->bytes,
 		.room = room,
-		.marks = sheet->marks,
+		.marks = reading->marks,
 		.marks_room = marks_room };
-	return &sheet->page;
+	return &reading->segment;
 }
 
 START_TEST(every_channel_is_in_the_list_once_over_many_pages)
 {
 	struct fixture_worker w;
 	struct browse_channel channels[16];
-	struct browse_page page = { .since = UINT64_MAX,
+	struct browse_segment segment = { .since = UINT64_MAX,
 		.channels = channels,
 		.room = 16 };
 	char name[16];
 	int seen[CHANNELS] = { 0 };
-	int pages = 0;
+	int segments = 0;
 	make_worker(&w);
 	for (int i = 0; i < CHANNELS; i++) {
 		(void)snprintf(name, sizeof(name), "c%d", i);
@@ -63,19 +63,19 @@ START_TEST(every_channel_is_in_the_list_once_over_many_pages)
 	}
 
 	do {
-		ck_assert_int_eq(browse_channels(&w.store, &page), 0);
-		for (size_t i = 0; i < page.count; i++) {
+		ck_assert_int_eq(browse_channels(&w.store, &segment), 0);
+		for (size_t i = 0; i < segment.count; i++) {
 			(void)snprintf(name, sizeof(name), "%.*s",
 			    (int)channels[i].name_len, channels[i].name);
 			seen[atoi(name + 1)]++;
 			ck_assert_uint_eq(channels[i].events, 1);
 		}
-		pages++;
-	} while (page.more);
+		segments++;
+	} while (segment.more);
 
 	for (int i = 0; i < CHANNELS; i++)
 		ck_assert_int_eq(seen[i], 1);
-	ck_assert_int_ge(pages, CHANNELS / 16);
+	ck_assert_int_ge(segments, CHANNELS / 16);
 	fixture_leave(&w);
 }
 END_TEST
@@ -111,15 +111,15 @@ START_TEST(channel_that_is_not_there_is_not_found_nor_made)
 	struct fixture_worker w;
 	struct browse_channel found;
 	struct browse_reader reader = { .channel = SPAN("a") };
-	struct sheet sheet;
+	struct reading reading;
 	make_worker(&w);
 
 	ck_assert_int_eq(browse_find(&w.store, SPAN("a"), &found), -ENOENT);
 	ck_assert_int_eq(browse_read(&w.store, &reader,
-			     new_page(&sheet, 100, 4)),
+			     new_segment(&reading, 100, 4)),
 	    0);
 
-	ck_assert_uint_eq(sheet.page.marks_len, 0);
+	ck_assert_uint_eq(reading.segment.marks_len, 0);
 	ck_assert_uint_eq(w.store.arena.header->channels, 0);
 	fixture_leave(&w);
 }
@@ -129,37 +129,37 @@ START_TEST(fresh_are_the_events_after_a_point)
 {
 	struct fixture_worker w;
 	struct browse_channel channels[4];
-	struct browse_page page = { .channels = channels, .room = 4 };
+	struct browse_segment segment = { .channels = channels, .room = 4 };
 	make_worker(&w);
 	for (int i = 0; i < 5; i++)
-		page.since = fixture_append(&w, FIXTURE_NOW, "a");
+		segment.since = fixture_append(&w, FIXTURE_NOW, "a");
 	for (int i = 0; i < 3; i++)
 		(void)fixture_append(&w, FIXTURE_NOW, "a");
 
 	size_t count = 0;
 	do {
-		ck_assert_int_eq(browse_channels(&w.store, &page), 0);
-		count += page.count;
-		if (page.count == 1)
+		ck_assert_int_eq(browse_channels(&w.store, &segment), 0);
+		count += segment.count;
+		if (segment.count == 1)
 			ck_assert_uint_eq(channels[0].fresh, 3);
-	} while (page.more);
+	} while (segment.more);
 
 	ck_assert_uint_eq(count, 1);
 	fixture_leave(&w);
 }
 END_TEST
 
-START_TEST(page_without_room_for_a_bucket_says_so)
+START_TEST(segment_without_room_for_a_bucket_says_so)
 {
 	struct fixture_worker w;
-	struct browse_page page = { 0 };
+	struct browse_segment segment = { 0 };
 	make_worker(&w);
 	(void)fixture_append(&w, FIXTURE_NOW, "a");
 
 	int rc;
 	do {
-		rc = browse_channels(&w.store, &page);
-	} while (rc == 0 && page.more);
+		rc = browse_channels(&w.store, &segment);
+	} while (rc == 0 && segment.more);
 
 	ck_assert_int_eq(rc, -EMSGSIZE);
 	fixture_leave(&w);
@@ -194,7 +194,7 @@ START_TEST(reader_gets_all_events_page_by_page_and_nobody_counts_it)
 	struct fixture_worker w;
 	struct browse_reader reader = { .channel = SPAN("a") };
 	struct browse_channel found;
-	struct sheet sheet;
+	struct reading reading;
 	uint64_t ids[10];
 	size_t got = 0;
 	make_worker(&w);
@@ -205,11 +205,11 @@ START_TEST(reader_gets_all_events_page_by_page_and_nobody_counts_it)
 
 	do {
 		ck_assert_int_eq(browse_read(&w.store, &reader,
-				     new_page(&sheet, 8192, 3)),
+				     new_segment(&reading, 8192, 3)),
 		    0);
-		for (size_t i = 0; i < sheet.page.marks_len; i++)
-			ck_assert_uint_eq(sheet.marks[i].id, ids[got++]);
-	} while (sheet.page.more);
+		for (size_t i = 0; i < reading.segment.marks_len; i++)
+			ck_assert_uint_eq(reading.marks[i].id, ids[got++]);
+	} while (reading.segment.more);
 
 	ck_assert_uint_eq(got, 10);
 	ck_assert_int_eq(browse_find(&w.store, SPAN("a"), &found), 0);
@@ -222,7 +222,7 @@ START_TEST(reader_begins_after_its_cursor_and_passes_over_what_went)
 {
 	struct fixture_worker w;
 	struct browse_reader reader = { .channel = SPAN("a") };
-	struct sheet sheet;
+	struct reading reading;
 	make_worker(&w);
 	reader.cursor = fixture_append(&w, FIXTURE_NOW, "a");
 	ck_assert_int_eq(store_purge(&w.store, SPAN("a")), 0);
@@ -230,11 +230,11 @@ START_TEST(reader_begins_after_its_cursor_and_passes_over_what_went)
 	reader.hint = 1;
 
 	ck_assert_int_eq(browse_read(&w.store, &reader,
-			     new_page(&sheet, 8192, 8)),
+			     new_segment(&reading, 8192, 8)),
 	    0);
 
-	ck_assert_uint_eq(sheet.page.marks_len, 1);
-	ck_assert_uint_eq(sheet.marks[0].id, id);
+	ck_assert_uint_eq(reading.segment.marks_len, 1);
+	ck_assert_uint_eq(reading.marks[0].id, id);
 	fixture_leave(&w);
 }
 END_TEST
@@ -243,14 +243,15 @@ START_TEST(event_larger_than_the_page_tells_how_much_it_wants)
 {
 	struct fixture_worker w;
 	struct browse_reader reader = { .channel = SPAN("a") };
-	struct sheet sheet;
+	struct reading reading;
 	make_worker(&w);
 	(void)fixture_append(&w, FIXTURE_NOW, "a");
 
-	ck_assert_int_eq(browse_read(&w.store, &reader, new_page(&sheet, 4, 8)),
+	ck_assert_int_eq(browse_read(&w.store, &reader,
+			     new_segment(&reading, 4, 8)),
 	    -EMSGSIZE);
 
-	ck_assert_uint_gt(sheet.page.wanted, 4);
+	ck_assert_uint_gt(reading.segment.wanted, 4);
 	ck_assert_uint_eq(reader.cursor, 0);
 	fixture_leave(&w);
 }
@@ -262,13 +263,13 @@ list_garbled(int which)
 {
 	struct fixture_worker w;
 	struct browse_channel channels[8];
-	struct browse_page page = { .channels = channels, .room = 8 };
+	struct browse_segment segment = { .channels = channels, .room = 8 };
 	struct layout_block *channel;
 	size_t count = 0;
 	make_worker(&w);
 	(void)fixture_append(&w, FIXTURE_NOW, "a");
 	uint64_t last = fixture_append(&w, FIXTURE_NOW, "a");
-	ck_assert_int_eq(history_find(&w.store.arena, SPAN("a"), &channel), 0);
+	ck_assert_int_eq(channel_find(&w.store.arena, SPAN("a"), &channel), 0);
 	uint32_t number = pool_number(&w.store.arena, channel);
 	if (which == 0)
 		channel->channel.next = w.store.arena.block_count + 5;
@@ -280,11 +281,11 @@ list_garbled(int which)
 		channel->channel.oldest = UINT32_MAX;
 
 	do {
-		ck_assert_int_eq(browse_channels(&w.store, &page), 0);
-		count += page.count;
-		if (page.count == 1)
+		ck_assert_int_eq(browse_channels(&w.store, &segment), 0);
+		count += segment.count;
+		if (segment.count == 1)
 			ck_assert_uint_eq(channels[0].newest, last);
-	} while (page.more);
+	} while (segment.more);
 
 	ck_assert_uint_eq(count, 1);
 	ck_assert_uint_eq(store_repairs(&w.store), 1);
@@ -302,7 +303,8 @@ END_TEST
 FIXTURE_MAIN("browse", every_channel_is_in_the_list_once_over_many_pages,
     channel_shows_its_events_and_its_streams,
     channel_that_is_not_there_is_not_found_nor_made,
-    fresh_are_the_events_after_a_point, page_without_room_for_a_bucket_says_so,
+    fresh_are_the_events_after_a_point,
+    segment_without_room_for_a_bucket_says_so,
     what_is_too_old_goes_before_it_is_shown,
     reader_gets_all_events_page_by_page_and_nobody_counts_it,
     reader_begins_after_its_cursor_and_passes_over_what_went,

@@ -2,8 +2,8 @@
 
 #include <errno.h>
 
+#include "arena/channel.h"
 #include "arena/follow.h"
-#include "arena/history.h"
 #include "arena/pool.h"
 #include "wire/sse.h"
 
@@ -37,8 +37,8 @@ make_worker(struct fixture_worker *w)
 struct listening {
 	struct follow_join joins[2];
 	struct follow_joined joined;
-	uint32_t listeners[2];
-	uint64_t tolds[2];
+	uint32_t registrations[2];
+	uint64_t gaps_known[2];
 	struct follow_reader reader;
 };
 
@@ -54,15 +54,15 @@ join_at(struct fixture_worker *w, struct clock_now now, struct listening *l,
 	ck_assert_int_eq(follow_join(&w->store, now, l->joins, count, resume,
 			     &l->joined),
 	    0);
-	l->listeners[0] = l->joins[0].listener;
-	l->listeners[1] = l->joins[1].listener;
-	l->tolds[0] = l->joins[0].told;
-	l->tolds[1] = l->joins[1].told;
+	l->registrations[0] = l->joins[0].registration;
+	l->registrations[1] = l->joins[1].registration;
+	l->gaps_known[0] = l->joins[0].gap_known;
+	l->gaps_known[1] = l->joins[1].gap_known;
 	l->reader = (struct follow_reader){
-		.listeners = l->listeners,
+		.registrations = l->registrations,
 		.count = count,
 		.cursor = l->joined.cursor,
-		.tolds = l->tolds,
+		.gaps_known = l->gaps_known,
 	};
 }
 
@@ -82,40 +82,40 @@ after(uint64_t id)
 static const struct event_resume live = { EVENT_RESUME_NONE, 0 };
 static const struct event_resume earliest = { EVENT_RESUME_EARLIEST, 0 };
 
-/* A page with room for all these tests read. */
-struct sheet {
+/* A segment with room for all these tests read. */
+struct reading {
 	char bytes[1 << 16];
 	struct follow_mark marks[256];
-	struct follow_page page;
+	struct follow_segment segment;
 };
 
-static struct follow_page *
-clear(struct sheet *sheet)
+static struct follow_segment *
+clear(struct reading *reading)
 {
-	sheet->page = (struct follow_page){
-		.bytes = sheet->bytes,
-		.room = sizeof(sheet->bytes),
-		.marks = sheet->marks,
-		.marks_room = UNIT_COUNT(sheet->marks),
+	reading->segment = (struct follow_segment){
+		.bytes = reading->bytes,
+		.room = sizeof(reading->bytes),
+		.marks = reading->marks,
+		.marks_room = UNIT_COUNT(reading->marks),
 	};
-	return &sheet->page;
+	return &reading->segment;
 }
 
 /* Fail unless reading gives just the events of these ids; 0 ends them. */
 static void
 assert_reads(struct fixture_worker *w, struct listening *l, const uint64_t *ids)
 {
-	static struct sheet sheet;
-	struct follow_page *page = clear(&sheet);
+	static struct reading reading;
+	struct follow_segment *segment = clear(&reading);
 	size_t count = 0;
 
-	ck_assert_int_eq(follow_read(&w->store, &l->reader, page), 0);
+	ck_assert_int_eq(follow_read(&w->store, &l->reader, segment), 0);
 	while (ids[count] != 0)
 		count++;
-	ck_assert_uint_eq(page->marks_len, count);
+	ck_assert_uint_eq(segment->marks_len, count);
 	for (size_t i = 0; i < count; i++)
-		ck_assert_uint_eq(sheet.marks[i].id, ids[i]);
-	ck_assert(!page->more);
+		ck_assert_uint_eq(reading.marks[i].id, ids[i]);
+	ck_assert(!segment->more);
 }
 
 START_TEST(stream_begins_where_it_was_asked_to)
@@ -151,26 +151,26 @@ START_TEST(stream_begins_where_it_was_asked_to)
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
 		struct listening l;
-		struct sheet *sheet = malloc(sizeof(*sheet));
+		struct reading *reading = malloc(sizeof(*reading));
 		struct event_resume resume = { rows[i].kind,
 			rows[i].kind == EVENT_RESUME_NONE
 			    ? 0
 			    : id_of(rows[i].point) };
 
 		join(&w, &l, "a", NULL, resume);
-		int rc = follow_read(&w.store, &l.reader, clear(sheet));
+		int rc = follow_read(&w.store, &l.reader, clear(reading));
 
 		ck_assert_int_eq(l.joined.gap, rows[i].gap);
 		ck_assert_uint_eq(l.joined.hello, id_of(rows[i].hello));
 		ck_assert_uint_eq(l.joined.now, id_of(30));
 		ck_assert_int_eq(l.joined.backlog, rows[i].first != 0);
 		ck_assert_int_eq(rc, 0);
-		ck_assert_uint_eq(sheet->page.marks_len == 0
+		ck_assert_uint_eq(reading->segment.marks_len == 0
 			? 0
-			: sheet->marks[0].id,
+			: reading->marks[0].id,
 		    rows[i].first == 0 ? 0 : id_of(rows[i].first));
-		ck_assert_int_eq(follow_leave(&w.store, l.listeners, 1), 0);
-		free(sheet);
+		ck_assert_int_eq(follow_leave(&w.store, l.registrations, 1), 0);
+		free(reading);
 	}
 	fixture_assert_sound(&w.store);
 	fixture_leave(&w);
@@ -218,7 +218,7 @@ START_TEST(what_cannot_be_read_is_as_earliest_and_a_gap)
 		ck_assert_uint_eq(l.joined.gap_from, first);
 		ck_assert_uint_lt(l.joined.gap_id, first);
 		assert_reads(&w, &l, (uint64_t[]){ first, last, 0 });
-		ck_assert_int_eq(follow_leave(&w.store, l.listeners, 1), 0);
+		ck_assert_int_eq(follow_leave(&w.store, l.registrations, 1), 0);
 	}
 	fixture_leave(&w);
 }
@@ -245,9 +245,9 @@ START_TEST(gap_is_told_when_and_only_when_something_was_lost)
 	(void)append_at(&w, "b", 25);
 	(void)append_at(&w, "a", 30);
 	struct layout_block *channel;
-	ck_assert_int_eq(history_find(&w.store.arena, SPAN("a"), &channel), 0);
+	ck_assert_int_eq(channel_find(&w.store.arena, SPAN("a"), &channel), 0);
 	for (int i = 0; i < 2; i++)
-		ck_assert_int_eq(history_forget_oldest(&w.store.arena, channel),
+		ck_assert_int_eq(channel_forget_oldest(&w.store.arena, channel),
 		    0);
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
@@ -261,10 +261,10 @@ START_TEST(gap_is_told_when_and_only_when_something_was_lost)
 			ck_assert_uint_lt(l.joined.gap_id, id_of(30));
 			ck_assert_uint_ge(l.joined.gap_id, id_of(20));
 		}
-		ck_assert_int_eq(follow_leave(&w.store, l.listeners, 1), 0);
+		ck_assert_int_eq(follow_leave(&w.store, l.registrations, 1), 0);
 		join(&w, &l, "b", NULL, after(id_of(rows[i].point)));
 		ck_assert(!l.joined.gap);
-		ck_assert_int_eq(follow_leave(&w.store, l.listeners, 1), 0);
+		ck_assert_int_eq(follow_leave(&w.store, l.registrations, 1), 0);
 	}
 	fixture_leave(&w);
 }
@@ -368,7 +368,7 @@ END_TEST
 
 START_TEST(bytes_are_the_events_as_they_go_on_the_wire)
 {
-	static struct sheet sheet;
+	static struct reading reading;
 	struct fixture_worker w;
 	struct listening l;
 	struct buf wire = { 0 };
@@ -382,21 +382,21 @@ START_TEST(bytes_are_the_events_as_they_go_on_the_wire)
 		buf_put(&wire, FIXTURE_BODY);
 	}
 
-	struct follow_page *page = clear(&sheet);
-	ck_assert_int_eq(follow_read(&w.store, &l.reader, page), 0);
+	struct follow_segment *segment = clear(&reading);
+	ck_assert_int_eq(follow_read(&w.store, &l.reader, segment), 0);
 
-	ck_assert_uint_eq(page->len, wire.len);
-	ck_assert_mem_eq(page->bytes, wire.ptr, wire.len);
-	ck_assert_uint_eq(page->marks[0].end, wire.len / 2);
-	ck_assert_uint_eq(page->marks[1].end, wire.len);
+	ck_assert_uint_eq(segment->len, wire.len);
+	ck_assert_mem_eq(segment->bytes, wire.ptr, wire.len);
+	ck_assert_uint_eq(segment->marks[0].end, wire.len / 2);
+	ck_assert_uint_eq(segment->marks[1].end, wire.len);
 	buf_fini(&wire);
 	fixture_leave(&w);
 }
 END_TEST
 
-START_TEST(page_that_is_full_says_there_is_more)
+START_TEST(segment_that_is_full_says_there_is_more)
 {
-	static struct sheet sheet;
+	static struct reading reading;
 	struct fixture_worker w;
 	struct listening l;
 	uint64_t ids[10];
@@ -407,13 +407,13 @@ START_TEST(page_that_is_full_says_there_is_more)
 	join(&w, &l, "a", "b", earliest);
 
 	for (bool more = true; more;) {
-		struct follow_page *page = clear(&sheet);
-		page->marks_room = 3;
-		ck_assert_int_eq(follow_read(&w.store, &l.reader, page), 0);
-		ck_assert_uint_ge(page->marks_len, 1);
-		for (size_t i = 0; i < page->marks_len; i++)
-			ck_assert_uint_eq(sheet.marks[i].id, ids[seen++]);
-		more = page->more;
+		struct follow_segment *segment = clear(&reading);
+		segment->marks_room = 3;
+		ck_assert_int_eq(follow_read(&w.store, &l.reader, segment), 0);
+		ck_assert_uint_ge(segment->marks_len, 1);
+		for (size_t i = 0; i < segment->marks_len; i++)
+			ck_assert_uint_eq(reading.marks[i].id, ids[seen++]);
+		more = segment->more;
 		ck_assert_int_eq(more, seen < UNIT_COUNT(ids));
 	}
 
@@ -424,7 +424,7 @@ END_TEST
 
 START_TEST(event_larger_than_the_page_tells_how_much_it_wants)
 {
-	static struct sheet sheet;
+	static struct reading reading;
 	static char data[5000];
 	struct fixture_worker w;
 	struct listening l;
@@ -441,25 +441,25 @@ START_TEST(event_larger_than_the_page_tells_how_much_it_wants)
 			     &appended),
 	    0);
 
-	struct follow_page *page = clear(&sheet);
-	page->room = 1000;
-	int first = follow_read(&w.store, &l.reader, page);
-	bool more = page->more;
+	struct follow_segment *segment = clear(&reading);
+	segment->room = 1000;
+	int first = follow_read(&w.store, &l.reader, segment);
+	bool more = segment->more;
 	uint64_t cursor = l.reader.cursor;
-	page = clear(&sheet);
-	page->room = 1000;
-	int second = follow_read(&w.store, &l.reader, page);
-	size_t wanted = page->wanted;
-	page = clear(&sheet);
-	page->room = wanted;
-	int third = follow_read(&w.store, &l.reader, page);
+	segment = clear(&reading);
+	segment->room = 1000;
+	int second = follow_read(&w.store, &l.reader, segment);
+	size_t wanted = segment->wanted;
+	segment = clear(&reading);
+	segment->room = wanted;
+	int third = follow_read(&w.store, &l.reader, segment);
 
 	ck_assert_int_eq(first, 0);
 	ck_assert(more);
 	ck_assert_uint_eq(cursor, small);
 	ck_assert_int_eq(second, -EMSGSIZE);
 	ck_assert_int_eq(third, 0);
-	ck_assert_uint_eq(page->len, wanted);
+	ck_assert_uint_eq(segment->len, wanted);
 	ck_assert_uint_eq(l.reader.cursor, appended.id);
 	buf_fini(&body);
 	fixture_leave(&w);
@@ -468,7 +468,7 @@ END_TEST
 
 START_TEST(reader_that_fell_behind_what_is_kept_is_told)
 {
-	static struct sheet sheet;
+	static struct reading reading;
 	struct fixture_worker w;
 	struct listening l;
 	make_worker(&w);
@@ -476,12 +476,12 @@ START_TEST(reader_that_fell_behind_what_is_kept_is_told)
 	for (int i = 0; i < FIXTURE_MAX_EVENTS; i++)
 		(void)append_at(&w, "a", 1);
 	struct follow_reader early = l.reader;
-	int before = follow_read(&w.store, &early, clear(&sheet));
+	int before = follow_read(&w.store, &early, clear(&reading));
 
 	(void)append_at(&w, "a", 1);
 
 	ck_assert_int_eq(before, 0);
-	ck_assert_int_eq(follow_read(&w.store, &l.reader, clear(&sheet)),
+	ck_assert_int_eq(follow_read(&w.store, &l.reader, clear(&reading)),
 	    -ENODATA);
 	fixture_leave(&w);
 }
@@ -522,7 +522,7 @@ END_TEST
 
 START_TEST(reader_of_a_reaped_worker_has_no_registration)
 {
-	static struct sheet sheet;
+	static struct reading reading;
 	struct fixture_worker w;
 	struct fixture_worker other;
 	struct listening l;
@@ -536,10 +536,10 @@ START_TEST(reader_of_a_reaped_worker_has_no_registration)
 			     w.store.arena.workers[slot].session),
 	    0);
 
-	int read = follow_read(&w.store, &l.reader, clear(&sheet));
+	int read = follow_read(&w.store, &l.reader, clear(&reading));
 	int again =
 	    follow_join(&w.store, FIXTURE_NOW, l.joins, 1, live, &l.joined);
-	int leave = follow_leave(&w.store, l.listeners, 1);
+	int leave = follow_leave(&w.store, l.registrations, 1);
 
 	ck_assert_int_eq(read, -ESTALE);
 	ck_assert_int_eq(again, -ESTALE);
@@ -552,7 +552,7 @@ END_TEST
 
 START_TEST(registration_of_another_worker_cannot_be_read_nor_left)
 {
-	static struct sheet sheet;
+	static struct reading reading;
 	struct fixture_worker w;
 	struct fixture_worker other;
 	struct listening l;
@@ -563,8 +563,8 @@ START_TEST(registration_of_another_worker_cannot_be_read_nor_left)
 	fixture_join(&other, path);
 	join(&w, &l, "a", NULL, live);
 
-	int read = follow_read(&other.store, &l.reader, clear(&sheet));
-	ck_assert_int_eq(follow_leave(&other.store, l.listeners, 1), 0);
+	int read = follow_read(&other.store, &l.reader, clear(&reading));
+	ck_assert_int_eq(follow_leave(&other.store, l.registrations, 1), 0);
 
 	ck_assert_int_eq(read, -ESTALE);
 	ck_assert_int_eq(store_subscribers(&w.store, SPAN("a"), &count), 0);
@@ -582,14 +582,14 @@ START_TEST(second_stream_shares_the_worker_s_registration)
 	uint32_t count = 0;
 	make_worker(&w);
 	join(&w, &l, "a", NULL, live);
-	uint32_t listener = l.joins[0].listener;
+	uint32_t registration = l.joins[0].registration;
 	uint32_t used = w.store.arena.header->used;
 
 	ck_assert_int_eq(follow_join(&w.store, FIXTURE_NOW, l.joins, 1, live,
 			     &joined),
 	    0);
 
-	ck_assert_uint_eq(l.joins[0].listener, listener);
+	ck_assert_uint_eq(l.joins[0].registration, registration);
 	ck_assert_uint_eq(w.store.arena.header->used, used);
 	ck_assert_int_eq(store_subscribers(&w.store, SPAN("a"), &count), 0);
 	ck_assert_uint_eq(count, 2);
@@ -624,7 +624,7 @@ START_TEST(join_there_is_no_room_for_registers_nothing)
 	ck_assert_uint_eq(w.store.arena.header->used, used);
 	ck_assert_uint_eq(w.store.arena.header->channels, channels);
 	for (size_t i = 0; i < UNIT_COUNT(joins); i++)
-		ck_assert_uint_eq(joins[i].listener, 0);
+		ck_assert_uint_eq(joins[i].registration, 0);
 	fixture_assert_sound(&w.store);
 	fixture_leave(&w);
 }
@@ -644,7 +644,7 @@ START_TEST(join_makes_room_by_letting_the_oldest_events_go)
 
 	join(&w, &l, "fresh", NULL, live);
 
-	ck_assert_uint_ge(history_forgotten_of(&w.store.arena, SPAN("c0")),
+	ck_assert_uint_ge(channel_forgotten_of(&w.store.arena, SPAN("c0")),
 	    first);
 	ck_assert_uint_ge(w.store.arena.header->evicted_pressure, 1);
 	fixture_assert_sound(&w.store);
@@ -710,7 +710,7 @@ START_TEST(read_goes_on_after_an_index_was_found_broken)
 	uint64_t second = append_at(&w, "a", 2);
 	join(&w, &l, "a", NULL, earliest);
 	struct layout_block *channel;
-	ck_assert_int_eq(history_find(&w.store.arena, SPAN("a"), &channel), 0);
+	ck_assert_int_eq(channel_find(&w.store.arena, SPAN("a"), &channel), 0);
 	w.store.arena.blocks[channel->channel.oldest].event.newer = UINT32_MAX;
 
 	assert_reads(&w, &l, (uint64_t[]){ first, second, 0 });
@@ -723,7 +723,7 @@ END_TEST
 
 START_TEST(loss_told_of_one_channel_does_not_hide_a_later_one_of_another)
 {
-	static struct sheet sheet;
+	static struct reading reading;
 	struct fixture_worker w;
 	struct listening l;
 	make_worker(&w);
@@ -733,13 +733,13 @@ START_TEST(loss_told_of_one_channel_does_not_hide_a_later_one_of_another)
 	ck_assert_int_eq(store_purge(&w.store, SPAN("a")), 0);
 	join(&w, &l, "a", "b", after(point));
 	struct follow_reader early = l.reader;
-	int before = follow_read(&w.store, &early, clear(&sheet));
+	int before = follow_read(&w.store, &early, clear(&reading));
 
 	ck_assert_int_eq(store_purge(&w.store, SPAN("b")), 0);
 
 	ck_assert(l.joined.gap);
 	ck_assert_int_eq(before, 0);
-	ck_assert_int_eq(follow_read(&w.store, &l.reader, clear(&sheet)),
+	ck_assert_int_eq(follow_read(&w.store, &l.reader, clear(&reading)),
 	    -ENODATA);
 	fixture_leave(&w);
 }
@@ -754,7 +754,7 @@ FIXTURE_MAIN("follow", stream_begins_where_it_was_asked_to,
     event_that_grew_too_old_is_a_gap_though_nobody_cleared_it_away,
     several_channels_come_in_one_order, live_is_replay_that_goes_on,
     bytes_are_the_events_as_they_go_on_the_wire,
-    page_that_is_full_says_there_is_more,
+    segment_that_is_full_says_there_is_more,
     event_larger_than_the_page_tells_how_much_it_wants,
     reader_that_fell_behind_what_is_kept_is_told,
     loss_that_was_told_at_the_beginning_is_not_told_again,

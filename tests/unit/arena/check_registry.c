@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "arena/history.h"
+#include "arena/channel.h"
 #include "arena/pool.h"
 #include "arena/registry.h"
 
@@ -27,7 +27,7 @@ make_channel(struct store *s, const char *name)
 {
 	struct layout_block *channel;
 
-	ck_assert_int_eq(history_find_or_make(&s->arena, span_of(name),
+	ck_assert_int_eq(channel_find_or_make(&s->arena, span_of(name),
 			     &channel),
 	    0);
 	return channel;
@@ -38,13 +38,13 @@ static struct layout_block *
 listen_to(struct store *s, const char *name, uint32_t slot, uint32_t cookie,
     uint32_t count)
 {
-	struct layout_block *listener;
+	struct layout_block *registration;
 
 	ck_assert_int_eq(registry_add(&s->arena, make_channel(s, name), slot,
-			     cookie, &listener),
+			     cookie, &registration),
 	    0);
-	ck_assert_int_eq(registry_grow(&s->arena, listener, count), 0);
-	return listener;
+	ck_assert_int_eq(registry_grow(&s->arena, registration, count), 0);
+	return registration;
 }
 
 static uint32_t
@@ -52,7 +52,7 @@ subscribers(struct store *s, const char *name)
 {
 	struct layout_block *channel;
 
-	ck_assert_int_eq(history_find(&s->arena, span_of(name), &channel), 0);
+	ck_assert_int_eq(channel_find(&s->arena, span_of(name), &channel), 0);
 	return channel == NULL ? 0 : channel->channel.subscribers;
 }
 
@@ -158,7 +158,7 @@ START_TEST(listener_that_goes_takes_only_its_own_news_along)
 {
 	for (unsigned gone = 0; gone < 3; gone++) {
 		static const char *const names[] = { "a", "b", "c" };
-		struct layout_block *listeners[3];
+		struct layout_block *registrations[3];
 		struct store s;
 		struct registry_wakes wakes;
 		uint32_t cookie = 0;
@@ -166,11 +166,12 @@ START_TEST(listener_that_goes_takes_only_its_own_news_along)
 		make_with_workers(&s);
 		ck_assert_int_eq(registry_wakes_init(&wakes, &s.arena), 0);
 		for (uint32_t i = 0; i < 3; i++) {
-			listeners[i] = listen_to(&s, names[i], 0, i, 1);
+			registrations[i] = listen_to(&s, names[i], 0, i, 1);
 			mark(&s, names[i], &wakes);
 		}
 
-		ck_assert_int_eq(registry_shrink(&s.arena, listeners[gone]), 0);
+		ck_assert_int_eq(registry_shrink(&s.arena, registrations[gone]),
+		    0);
 
 		fixture_assert_sound(&s);
 		while (registry_pop(&s.arena, 0, &cookie) == 1)
@@ -209,17 +210,17 @@ START_TEST(reaping_ends_one_worker_s_registrations_alone)
 }
 END_TEST
 
-START_TEST(channel_with_history_outlives_its_last_listener)
+START_TEST(channel_with_history_outlives_its_last_registration)
 {
 	struct store s;
 	make_with_workers(&s);
-	struct layout_block *listener = listen_to(&s, "a", 0, 1, 1);
+	struct layout_block *registration = listen_to(&s, "a", 0, 1, 1);
 	struct layout_block *channel = make_channel(&s, "a");
-	ck_assert_int_eq(history_add(&s.arena, channel, 1, 1, SPAN("id: 0-1\n"),
+	ck_assert_int_eq(channel_add(&s.arena, channel, 1, 1, SPAN("id: 0-1\n"),
 			     FIXTURE_BODY),
 	    0);
 
-	ck_assert_int_eq(registry_shrink(&s.arena, listener), 0);
+	ck_assert_int_eq(registry_shrink(&s.arena, registration), 0);
 
 	ck_assert_ptr_eq(make_channel(&s, "a"), channel);
 	ck_assert_uint_eq(s.arena.header->events, 1);
@@ -231,10 +232,10 @@ START_TEST(registration_is_own_in_one_slot_and_session_only)
 {
 	struct store s;
 	make_with_workers(&s);
-	struct layout_block *listener = listen_to(&s, "a", 1, 1, 1);
-	uint32_t number = pool_number(&s.arena, listener);
+	struct layout_block *registration = listen_to(&s, "a", 1, 1, 1);
+	uint32_t number = pool_number(&s.arena, registration);
 
-	ck_assert_ptr_eq(registry_own(&s.arena, number, 1), listener);
+	ck_assert_ptr_eq(registry_own(&s.arena, number, 1), registration);
 	ck_assert_ptr_null(registry_own(&s.arena, number, 0));
 	ck_assert_ptr_null(
 	    registry_own(&s.arena, number, s.arena.worker_count));
@@ -251,16 +252,16 @@ END_TEST
 START_TEST(registration_there_is_no_room_for_is_refused)
 {
 	struct store s;
-	struct layout_block *listener;
+	struct layout_block *registration;
 	make_with_workers(&s);
 	struct layout_block *channel = make_channel(&s, "a");
 	while (pool_left(&s.arena) > 0)
 		(void)pool_take(&s.arena);
 
-	int rc = registry_add(&s.arena, channel, 0, 0, &listener);
+	int rc = registry_add(&s.arena, channel, 0, 0, &registration);
 
 	ck_assert_int_eq(rc, -ENOSPC);
-	ck_assert_uint_eq(channel->channel.listeners, LAYOUT_NONE);
+	ck_assert_uint_eq(channel->channel.registrations, LAYOUT_NONE);
 	store_close(&s);
 }
 END_TEST
@@ -338,8 +339,8 @@ START_TEST(listeners_that_circle_are_broken_and_no_trap)
 	struct layout_block *first = listen_to(&s, "a", 0, 1, 1);
 	struct layout_block *channel = make_channel(&s, "a");
 	uint32_t number = pool_number(&s.arena, first);
-	first->listener.next = number;
-	first->listener.next_own = number;
+	first->registration.next = number;
+	first->registration.next_own = number;
 
 	ck_assert_int_eq(registry_mark(&s.arena, channel, &wakes), -EUCLEAN);
 	/* The worker's list leads to a block that is free by then. */
@@ -356,9 +357,9 @@ START_TEST(listener_of_no_worker_is_broken)
 	struct registry_wakes wakes;
 	make_with_workers(&s);
 	ck_assert_int_eq(registry_wakes_init(&wakes, &s.arena), 0);
-	struct layout_block *listener = listen_to(&s, "a", 0, 1, 1);
+	struct layout_block *registration = listen_to(&s, "a", 0, 1, 1);
 
-	listener->listener.worker = s.arena.worker_count;
+	registration->registration.worker = s.arena.worker_count;
 
 	ck_assert_int_eq(registry_mark(&s.arena, make_channel(&s, "a"), &wakes),
 	    -EUCLEAN);
@@ -372,13 +373,14 @@ START_TEST(listener_without_a_channel_is_broken)
 {
 	struct store s;
 	make_with_workers(&s);
-	struct layout_block *listener = listen_to(&s, "a", 0, 1, 1);
+	struct layout_block *registration = listen_to(&s, "a", 0, 1, 1);
 
-	listener->listener.channel = pool_number(&s.arena, listener);
+	registration->registration.channel =
+	    pool_number(&s.arena, registration);
 
-	ck_assert_int_eq(registry_grow(&s.arena, listener, 1), -EUCLEAN);
-	ck_assert_int_eq(registry_shrink(&s.arena, listener), -EUCLEAN);
-	ck_assert_int_eq(registry_link(&s.arena, listener), -EUCLEAN);
+	ck_assert_int_eq(registry_grow(&s.arena, registration, 1), -EUCLEAN);
+	ck_assert_int_eq(registry_shrink(&s.arena, registration), -EUCLEAN);
+	ck_assert_int_eq(registry_link(&s.arena, registration), -EUCLEAN);
 	ck_assert_int_eq(registry_reap(&s.arena, 0), -EUCLEAN);
 	store_close(&s);
 }
@@ -389,7 +391,7 @@ FIXTURE_MAIN("registry", subscribers_are_the_sum_over_all_workers,
     news_reach_each_worker_that_listens_once,
     listener_that_goes_takes_only_its_own_news_along,
     reaping_ends_one_worker_s_registrations_alone,
-    channel_with_history_outlives_its_last_listener,
+    channel_with_history_outlives_its_last_registration,
     registration_is_own_in_one_slot_and_session_only,
     registration_there_is_no_room_for_is_refused,
     set_of_wakes_holds_each_slot_once,

@@ -2,8 +2,8 @@
 
 #include <errno.h>
 
+#include "arena/channel.h"
 #include "arena/follow.h"
-#include "arena/history.h"
 #include "arena/pool.h"
 #include "arena/repair.h"
 #include "wire/sse.h"
@@ -84,7 +84,7 @@ channel_of(struct scene *s, const char *name)
 {
 	struct layout_block *channel;
 
-	ck_assert_int_eq(history_find(arena_of(s), span_of(name), &channel), 0);
+	ck_assert_int_eq(channel_find(arena_of(s), span_of(name), &channel), 0);
 	return channel;
 }
 
@@ -160,7 +160,7 @@ START_TEST(every_index_is_rebuilt_from_nothing)
 	for (uint32_t i = 0; i < a->bucket_count; i++)
 		a->buckets[i].channels = UINT32_MAX;
 	for (uint32_t i = 0; i < a->worker_count; i++)
-		a->workers[i].listeners = a->workers[i].dirty = UINT32_MAX;
+		a->workers[i].registrations = a->workers[i].dirty = UINT32_MAX;
 	for (uint32_t i = 1; i < a->block_count; i++) {
 		struct layout_block *b = &a->blocks[i];
 		switch (atomic_load(&b->kind)) {
@@ -170,16 +170,18 @@ START_TEST(every_index_is_rebuilt_from_nothing)
 			break;
 		case LAYOUT_CHANNEL:
 			b->channel.next = b->channel.newest = UINT32_MAX;
-			b->channel.oldest = b->channel.listeners = UINT32_MAX;
+			b->channel.oldest = b->channel.registrations =
+			    UINT32_MAX;
 			b->channel.events = UINT32_MAX;
 			b->channel.subscribers = UINT32_MAX;
 			break;
-		case LAYOUT_LISTENER:
-			b->listener.is_dirty = UINT32_MAX;
-			b->listener.next_dirty = UINT32_MAX;
-			b->listener.next = b->listener.previous = UINT32_MAX;
-			b->listener.next_own = UINT32_MAX;
-			b->listener.previous_own = UINT32_MAX;
+		case LAYOUT_REGISTRATION:
+			b->registration.is_dirty = UINT32_MAX;
+			b->registration.next_dirty = UINT32_MAX;
+			b->registration.next = b->registration.previous =
+			    UINT32_MAX;
+			b->registration.next_own = UINT32_MAX;
+			b->registration.previous_own = UINT32_MAX;
 			break;
 		default:
 			break;
@@ -228,7 +230,7 @@ leave_event_uncommitted(struct scene *s)
 {
 	uint64_t last = atomic_load(&arena_of(s)->header->last_id);
 
-	ck_assert_int_eq(history_add(arena_of(s), channel_of(s, "one"),
+	ck_assert_int_eq(channel_add(arena_of(s), channel_of(s, "one"),
 			     last + 1, 1, SPAN("id: 1-1\n"),
 			     buf_span(&s->body)),
 	    0);
@@ -270,7 +272,7 @@ leave_channel_in_no_bucket(struct scene *s)
 {
 	struct layout_block *channel;
 
-	ck_assert_int_eq(history_find_or_make(arena_of(s), SPAN("half"),
+	ck_assert_int_eq(channel_find_or_make(arena_of(s), SPAN("half"),
 			     &channel),
 	    0);
 	uint32_t bucket =
@@ -282,10 +284,10 @@ leave_channel_in_no_bucket(struct scene *s)
 static void
 leave_listener_without_streams(struct scene *s)
 {
-	struct layout_block *listener;
+	struct layout_block *registration;
 
 	ck_assert_int_eq(registry_add(arena_of(s), channel_of(s, "two"),
-			     s->a.store.slot, 3, &listener),
+			     s->a.store.slot, 3, &registration),
 	    0);
 }
 
@@ -294,8 +296,8 @@ leave_listener_in_no_list(struct scene *s)
 {
 	struct layout_block *channel = channel_of(s, "one");
 
-	channel->channel.listeners = LAYOUT_NONE;
-	arena_of(s)->workers[s->a.store.slot].listeners = LAYOUT_NONE;
+	channel->channel.registrations = LAYOUT_NONE;
+	arena_of(s)->workers[s->a.store.slot].registrations = LAYOUT_NONE;
 }
 
 /* An event was committed, and what follows was not done. */
@@ -358,7 +360,7 @@ START_TEST(batch_that_was_not_committed_goes_as_a_whole)
 	scene_make(&s);
 	uint64_t last = atomic_load(&arena_of(&s)->header->last_id);
 	for (uint64_t i = 1; i <= 3; i++)
-		ck_assert_int_eq(history_add(arena_of(&s),
+		ck_assert_int_eq(channel_add(arena_of(&s),
 				     channel_of(&s, i == 2 ? "two" : "one"),
 				     last + i, 1, SPAN("id: 1-1\n"),
 				     FIXTURE_BODY),
@@ -408,7 +410,7 @@ START_TEST(committed_event_whose_chain_is_cut_is_told_as_a_gap)
 			     &joined),
 	    0);
 	ck_assert(joined.gap);
-	ck_assert_int_eq(follow_leave(&s.a.store, &join.listener, 1), 0);
+	ck_assert_int_eq(follow_leave(&s.a.store, &join.registration, 1), 0);
 	join = (struct follow_join){ .name = SPAN("two") };
 	ck_assert_int_eq(follow_join(&s.a.store, FIXTURE_NOW, &join, 1, resume,
 			     &joined),
@@ -428,7 +430,7 @@ START_TEST(event_whose_channel_is_gone_is_told_to_whoever_made_it_anew)
 	repair_arena(arena_of(&s), false);
 
 	assert_events(&s, 1U | 2U | 16U);
-	ck_assert_uint_ge(history_forgotten_of(arena_of(&s), SPAN("two")),
+	ck_assert_uint_ge(channel_forgotten_of(arena_of(&s), SPAN("two")),
 	    lost);
 	scene_end(&s);
 }
@@ -439,14 +441,14 @@ START_TEST(channel_that_is_there_twice_is_there_once)
 	struct scene s;
 	scene_make(&s);
 	struct layout_block *twin = take(&s);
-	struct layout_block *listener;
+	struct layout_block *registration;
 	twin->channel = channel_of(&s, "quiet")->channel;
-	twin->channel.listeners = LAYOUT_NONE;
+	twin->channel.registrations = LAYOUT_NONE;
 	pool_commit(twin, LAYOUT_CHANNEL);
 	ck_assert_int_eq(registry_add(arena_of(&s), twin, s.a.store.slot, 4,
-			     &listener),
+			     &registration),
 	    0);
-	ck_assert_int_eq(registry_grow(arena_of(&s), listener, 1), 0);
+	ck_assert_int_eq(registry_grow(arena_of(&s), registration, 1), 0);
 
 	repair_arena(arena_of(&s), false);
 
@@ -494,7 +496,7 @@ START_TEST(channel_that_became_idle_leaves_its_mark)
 	scene_make(&s);
 	uint32_t left = pool_left(arena_of(&s));
 	struct layout_block *channel;
-	ck_assert_int_eq(history_find_or_make(arena_of(&s), SPAN("idle"),
+	ck_assert_int_eq(channel_find_or_make(arena_of(&s), SPAN("idle"),
 			     &channel),
 	    0);
 	atomic_store(&channel->channel.forgotten, s.ids[2]);
@@ -504,7 +506,7 @@ START_TEST(channel_that_became_idle_leaves_its_mark)
 	assert_events(&s, ALL_KEPT);
 	ck_assert_ptr_null(channel_of(&s, "idle"));
 	ck_assert_uint_eq(pool_left(arena_of(&s)), left);
-	ck_assert_uint_ge(history_forgotten_of(arena_of(&s), SPAN("idle")),
+	ck_assert_uint_ge(channel_forgotten_of(arena_of(&s), SPAN("idle")),
 	    s.ids[2]);
 	scene_end(&s);
 }
@@ -574,7 +576,7 @@ static void
 garble_word(struct arena *a, uint64_t *state)
 {
 	static const uint32_t kinds[] = { LAYOUT_FREE, LAYOUT_EVENT,
-		LAYOUT_MORE, LAYOUT_CHANNEL, LAYOUT_LISTENER, 0x12345678 };
+		LAYOUT_MORE, LAYOUT_CHANNEL, LAYOUT_REGISTRATION, 0x12345678 };
 	uint32_t used = a->header->fresh + 4;
 	uint32_t number = 1 + (uint32_t)roll(state, used);
 	uint32_t at = (uint32_t)roll(state, LAYOUT_BLOCK_SIZE / 4);

@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <sched.h>
 
+#include "arena/channel.h"
 #include "arena/follow.h"
-#include "arena/history.h"
 #include "arena/pool.h"
 
 static void
@@ -61,7 +61,7 @@ events_of(struct fixture_worker *w, const char *name)
 {
 	struct layout_block *channel;
 
-	ck_assert_int_eq(history_find(&w->store.arena, span_of(name), &channel),
+	ck_assert_int_eq(channel_find(&w->store.arena, span_of(name), &channel),
 	    0);
 	return channel == NULL ? 0 : channel->channel.events;
 }
@@ -239,9 +239,9 @@ START_TEST(batch_larger_than_half_the_arena_stores_nothing)
 }
 END_TEST
 
-/* Leave just so many blocks, the others taken by channels with listeners. */
+/* Leave just so many blocks, the others taken by channels with registrations. */
 static void
-fill_with_listeners(struct fixture_worker *w, uint32_t leave)
+fill_with_registrations(struct fixture_worker *w, uint32_t leave)
 {
 	char name[16];
 
@@ -257,7 +257,7 @@ START_TEST(batch_that_registrations_leave_no_room_for_stores_nothing)
 	struct store_event events[12];
 	struct store_appended appended[12];
 	make_worker(&w);
-	fill_with_listeners(&w, 8);
+	fill_with_registrations(&w, 8);
 	for (size_t i = 0; i < UNIT_COUNT(events); i++)
 		events[i] = event_for("full0");
 	struct before before = look(&w);
@@ -523,7 +523,7 @@ START_TEST(purge_takes_one_channel_s_events)
 	ck_assert_uint_eq(events_of(&w, "a"), 0);
 	ck_assert_uint_eq(events_of(&w, "b"), 1);
 	ck_assert_uint_eq(w.store.arena.header->purged, 2);
-	ck_assert_uint_eq(history_forgotten_of(&w.store.arena, SPAN("a")),
+	ck_assert_uint_eq(channel_forgotten_of(&w.store.arena, SPAN("a")),
 	    last);
 	fixture_assert_sound(&w.store);
 	fixture_leave(&w);
@@ -573,7 +573,7 @@ START_TEST(after_a_reboot_age_is_what_the_wall_clock_says)
 	ck_assert_int_eq(store_open(&s, path, 0, NULL, now, &why), 0);
 
 	struct arena *a = &s.arena;
-	ck_assert_int_eq(history_expire_some(a, now.boot_ms, 100), 0);
+	ck_assert_int_eq(channel_expire_some(a, now.boot_ms, 100), 0);
 	ck_assert_uint_eq(a->header->events, 1);
 	ck_assert_uint_eq(a->blocks[a->header->newest].event.stamp_ms,
 	    now.boot_ms - FIXTURE_MAX_AGE_MS / 2);
@@ -622,7 +622,7 @@ START_TEST(maker_killed_before_history_began_is_made_up_for)
 	ck_assert_int_eq(s.opened, ARENA_ALONE);
 	ck_assert_uint_eq(atomic_load(&s.arena.header->last_id),
 	    event_id_make(FIXTURE_WALL_MS, 0));
-	ck_assert_uint_eq(history_forgotten_of(&s.arena, SPAN("a")),
+	ck_assert_uint_eq(channel_forgotten_of(&s.arena, SPAN("a")),
 	    event_id_make(FIXTURE_WALL_MS, 0));
 	store_close(&s);
 	buf_fini(&why);

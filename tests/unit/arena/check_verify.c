@@ -2,12 +2,12 @@
 
 #include <errno.h>
 
+#include "arena/channel.h"
 #include "arena/follow.h"
-#include "arena/history.h"
 #include "arena/pool.h"
 #include "wire/sse.h"
 
-/* Two events in "one", a long one in "two", a listener of "one". */
+/* Two events in "one", a long one in "two", a registration of "one". */
 struct scene {
 	struct fixture_worker w;
 	struct arena *a;
@@ -15,7 +15,7 @@ struct scene {
 	struct layout_block *first;
 	struct layout_block *second;
 	struct layout_block *lengthy;
-	struct layout_block *listener;
+	struct layout_block *registration;
 };
 
 static struct layout_block *
@@ -56,8 +56,8 @@ scene_make(struct scene *s)
 	ck_assert_int_eq(follow_join(&s->w.store, FIXTURE_NOW, &join, 1, live,
 			     &joined),
 	    0);
-	s->listener = &s->a->blocks[join.listener];
-	ck_assert_int_eq(history_find(s->a, SPAN("one"), &s->one), 0);
+	s->registration = &s->a->blocks[join.registration];
+	ck_assert_int_eq(channel_find(s->a, SPAN("one"), &s->one), 0);
 	buf_fini(&body);
 }
 
@@ -235,46 +235,47 @@ break_fresh(struct scene *s)
 }
 
 static void
-break_channel_s_listeners(struct scene *s)
+break_channel_s_registrations(struct scene *s)
 {
-	s->one->channel.listeners = LAYOUT_NONE;
+	s->one->channel.registrations = LAYOUT_NONE;
 }
 
 static void
 break_listener_s_channel(struct scene *s)
 {
-	s->listener->listener.channel = s->lengthy->event.channel;
+	s->registration->registration.channel = s->lengthy->event.channel;
 }
 
 static void
 break_listener_s_count(struct scene *s)
 {
-	s->listener->listener.count = 0;
+	s->registration->registration.count = 0;
 	s->one->channel.subscribers = 0;
 }
 
 static void
 break_listener_s_session(struct scene *s)
 {
-	s->listener->listener.session++;
+	s->registration->registration.session++;
 }
 
 static void
 break_worker_s_news(struct scene *s)
 {
-	s->listener->listener.is_dirty = 1;
+	s->registration->registration.is_dirty = 1;
 }
 
 static void
 break_list_of_news(struct scene *s)
 {
-	s->a->workers[s->w.store.slot].dirty = pool_number(s->a, s->listener);
+	s->a->workers[s->w.store.slot].dirty =
+	    pool_number(s->a, s->registration);
 }
 
 static void
-break_worker_s_listeners(struct scene *s)
+break_worker_s_registrations(struct scene *s)
 {
-	s->a->workers[s->w.store.slot].listeners = UINT32_MAX;
+	s->a->workers[s->w.store.slot].registrations = UINT32_MAX;
 }
 
 static void
@@ -288,7 +289,7 @@ leave_a_channel_idle(struct scene *s)
 {
 	struct layout_block *channel;
 
-	ck_assert_int_eq(history_find_or_make(s->a, SPAN("idle"), &channel), 0);
+	ck_assert_int_eq(channel_find_or_make(s->a, SPAN("idle"), &channel), 0);
 }
 
 static void (*const breaks[])(struct scene *) = { break_count_of_events,
@@ -301,9 +302,9 @@ static void (*const breaks[])(struct scene *) = { break_count_of_events,
 	break_bytes_at_the_front, break_bytes_at_the_end, break_name,
 	break_name_s_length, break_bucket, break_bucket_s_end, break_mark,
 	break_commit, break_free_list, lose_a_block, break_fresh,
-	break_channel_s_listeners, break_listener_s_channel,
+	break_channel_s_registrations, break_listener_s_channel,
 	break_listener_s_count, break_listener_s_session, break_worker_s_news,
-	break_list_of_news, break_worker_s_listeners, lose_the_worker,
+	break_list_of_news, break_worker_s_registrations, lose_the_worker,
 	leave_a_channel_idle };
 
 START_TEST(sound_arena_has_no_fault)

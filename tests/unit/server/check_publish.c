@@ -48,7 +48,7 @@ bytes_of(struct scene *s, const char *channel)
 	struct follow_joined joined;
 	struct follow_mark marks[16];
 	struct buf bytes = { 0 };
-	struct follow_page page = {
+	struct follow_segment page = {
 		.bytes = buf_room(&bytes, 4096),
 		.room = 4096,
 		.marks = marks,
@@ -58,12 +58,12 @@ bytes_of(struct scene *s, const char *channel)
 	ck_assert_int_eq(follow_join(&s->w.store, FIXTURE_NOW, &join, 1, all,
 			     &joined),
 	    0);
-	struct follow_reader reader = { .listeners = &join.listener,
+	struct follow_reader reader = { .registrations = &join.registration,
 		.count = 1,
 		.cursor = joined.cursor,
-		.told = joined.told };
+		.gap_known = joined.gap_known };
 	ck_assert_int_eq(follow_read(&s->w.store, &reader, &page), 0);
-	ck_assert_int_eq(follow_leave(&s->w.store, &join.listener, 1), 0);
+	ck_assert_int_eq(follow_leave(&s->w.store, &join.registration, 1), 0);
 	bytes.len = page.len;
 	return bytes;
 }

@@ -2,8 +2,8 @@
  * Critical sections: work on the arena under its lock, with the repairs that a
  * dead owner or a broken index calls for.
  */
-#ifndef PEAL_SECTION_H
-#define PEAL_SECTION_H
+#ifndef PEAL_CRITICAL_H
+#define PEAL_CRITICAL_H
 
 #include "arena/arena.h"
 
@@ -11,7 +11,7 @@
  * The work of one critical section.  Where it returns -EUCLEAN it must be
  * ready to be called again.
  */
-typedef int section_work(struct arena *a, void *argument);
+typedef int critical_work(struct arena *a, void *argument);
 
 /*
  * Run work under the lock.  Where the last owner died, or work finds an index
@@ -22,6 +22,6 @@ typedef int section_work(struct arena *a, void *argument);
  *   -ENOTRECOVERABLE  the lock is lost
  *   -EUCLEAN          broken, and a repair did not help
  */
-int section_run(struct arena *a, section_work *work, void *argument);
+int critical_run(struct arena *a, critical_work *work, void *argument);
 
 #endif

@@ -1,4 +1,4 @@
-#include "arena/history.h"
+#include "arena/channel.h"
 
 #include <errno.h>
 #include <string.h>
@@ -14,7 +14,7 @@ raise_mark(_Atomic uint64_t *mark, uint64_t id)
 }
 
 uint32_t
-history_hash(const struct arena *a, struct span name)
+channel_hash(const struct arena *a, struct span name)
 {
 	/* FNV-1a with a seed, so that a stranger cannot choose names that share
 	 * a bucket, and a last mix for the low bits that we use. */
@@ -34,7 +34,7 @@ bucket_of(const struct arena *a, uint32_t hash)
 }
 
 int
-history_name(const struct arena *a, const struct layout_block *channel,
+channel_name(const struct arena *a, const struct layout_block *channel,
     char *out, size_t *len)
 {
 	*len = channel->channel.name_len;
@@ -45,10 +45,10 @@ history_name(const struct arena *a, const struct layout_block *channel,
 }
 
 int
-history_find(const struct arena *a, struct span name,
+channel_find(const struct arena *a, struct span name,
     struct layout_block **channel)
 {
-	uint32_t hash = history_hash(a, name);
+	uint32_t hash = channel_hash(a, name);
 	uint32_t number = bucket_of(a, hash)->channels;
 	char other[EVENT_CHANNEL_MAX];
 	size_t len;
@@ -60,7 +60,7 @@ history_find(const struct arena *a, struct span name,
 			return -EUCLEAN;
 		if (b->channel.hash == hash &&
 		    b->channel.name_len == name.len) {
-			int rc = history_name(a, b, other, &len);
+			int rc = channel_name(a, b, other, &len);
 			if (rc != 0)
 				return rc;
 			if (span_equal((struct span){ other, len }, name)) {
@@ -74,7 +74,7 @@ history_find(const struct arena *a, struct span name,
 }
 
 void
-history_hash_in(struct arena *a, struct layout_block *channel)
+channel_hash_in(struct arena *a, struct layout_block *channel)
 {
 	struct layout_bucket *bucket = bucket_of(a, channel->channel.hash);
 
@@ -84,10 +84,10 @@ history_hash_in(struct arena *a, struct layout_block *channel)
 }
 
 int
-history_find_or_make(struct arena *a, struct span name,
+channel_find_or_make(struct arena *a, struct span name,
     struct layout_block **channel)
 {
-	int rc = history_find(a, name, channel);
+	int rc = channel_find(a, name, channel);
 
 	if (rc != 0 || *channel != NULL)
 		return rc;
@@ -98,34 +98,34 @@ history_find_or_make(struct arena *a, struct span name,
 		return -EUCLEAN;
 	struct layout_block *b = &a->blocks[number];
 	memset(&b->channel, 0, offsetof(struct layout_channel, name));
-	b->channel.hash = history_hash(a, name);
+	b->channel.hash = channel_hash(a, name);
 	b->channel.name_len = (uint32_t)name.len;
-	atomic_store(&b->channel.forgotten, history_forgotten_of(a, name));
+	atomic_store(&b->channel.forgotten, channel_forgotten_of(a, name));
 	rc = pool_write(a, number, b->channel.name, LAYOUT_NAME_BYTES, name,
 	    (struct span){ NULL, 0 });
 	if (rc != 0)
 		return rc;
 	pool_commit(b, LAYOUT_CHANNEL);
-	history_hash_in(a, b);
+	channel_hash_in(a, b);
 	*channel = b;
 	return 0;
 }
 
 uint64_t
-history_forgotten_of(const struct arena *a, struct span name)
+channel_forgotten_of(const struct arena *a, struct span name)
 {
-	return atomic_load(&bucket_of(a, history_hash(a, name))->forgotten);
+	return atomic_load(&bucket_of(a, channel_hash(a, name))->forgotten);
 }
 
 void
-history_drop_if_idle(struct arena *a, struct layout_block *channel)
+channel_drop_if_idle(struct arena *a, struct layout_block *channel)
 {
 	struct layout_channel *c = &channel->channel;
 	struct layout_bucket *bucket = bucket_of(a, c->hash);
 	uint32_t number = pool_number(a, channel);
 	uint32_t *link = &bucket->channels;
 
-	if (c->events != 0 || c->listeners != LAYOUT_NONE)
+	if (c->events != 0 || c->registrations != LAYOUT_NONE)
 		return;
 	/* The bucket remembers before the channel is gone: a crash in between
 	 * repeats a mark, the other order would forget one. */
@@ -142,7 +142,7 @@ history_drop_if_idle(struct arena *a, struct layout_block *channel)
 }
 
 int
-history_link(struct arena *a, struct layout_block *event)
+channel_link(struct arena *a, struct layout_block *event)
 {
 	struct layout_header *h = a->header;
 	struct layout_event *e = &event->event;
@@ -182,7 +182,7 @@ history_link(struct arena *a, struct layout_block *event)
 }
 
 int
-history_add(struct arena *a, struct layout_block *channel, uint64_t id,
+channel_add(struct arena *a, struct layout_block *channel, uint64_t id,
     uint64_t stamp_ms, struct span line, struct span body)
 {
 	size_t len = line.len + body.len;
@@ -204,11 +204,11 @@ history_add(struct arena *a, struct layout_block *channel, uint64_t id,
 	if (rc != 0)
 		return rc;
 	pool_commit(b, LAYOUT_EVENT);
-	return history_link(a, b);
+	return channel_link(a, b);
 }
 
 bool
-history_is_framed(const struct arena *a, const struct layout_block *event)
+channel_is_framed(const struct arena *a, const struct layout_block *event)
 {
 	char line[EVENT_ID_LINE_MAX];
 	size_t line_len = event_id_line(event->event.id, line);
@@ -249,7 +249,7 @@ unlink_event(struct arena *a, struct layout_block *event,
 }
 
 int
-history_forget_oldest(struct arena *a, struct layout_block *channel)
+channel_forget_oldest(struct arena *a, struct layout_block *channel)
 {
 	struct layout_block *event =
 	    pool_block(a, channel->channel.oldest, LAYOUT_EVENT);
@@ -273,7 +273,7 @@ is_too_old(const struct arena *a, const struct layout_block *event,
 }
 
 int
-history_expire(struct arena *a, struct layout_block *channel, uint64_t boot_ms)
+channel_expire(struct arena *a, struct layout_block *channel, uint64_t boot_ms)
 {
 	while (channel->channel.oldest != LAYOUT_NONE) {
 		const struct layout_block *event =
@@ -282,7 +282,7 @@ history_expire(struct arena *a, struct layout_block *channel, uint64_t boot_ms)
 			return -EUCLEAN;
 		if (!is_too_old(a, event, boot_ms))
 			return 0;
-		int rc = history_forget_oldest(a, channel);
+		int rc = channel_forget_oldest(a, channel);
 		if (rc != 0)
 			return rc;
 		a->header->evicted_age++;
@@ -302,14 +302,14 @@ forget_first(struct arena *a, const struct layout_block *event,
 	 * channel. */
 	if (channel == NULL || channel->channel.oldest != a->header->oldest)
 		return -EUCLEAN;
-	int rc = history_forget_oldest(a, channel);
+	int rc = channel_forget_oldest(a, channel);
 	if (rc == 0 && channel != keep)
-		history_drop_if_idle(a, channel);
+		channel_drop_if_idle(a, channel);
 	return rc;
 }
 
 int
-history_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most)
+channel_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most)
 {
 	while (most-- > 0 && a->header->oldest != LAYOUT_NONE) {
 		const struct layout_block *event =
@@ -327,7 +327,7 @@ history_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most)
 }
 
 int
-history_evict(struct arena *a, const struct layout_block *keep)
+channel_evict(struct arena *a, const struct layout_block *keep)
 {
 	const struct layout_block *event;
 
@@ -349,7 +349,7 @@ history_evict(struct arena *a, const struct layout_block *keep)
 }
 
 int
-history_newer(const struct arena *a, const struct layout_block *event,
+channel_newer(const struct arena *a, const struct layout_block *event,
     struct layout_block **newer)
 {
 	*newer = NULL;
@@ -363,7 +363,7 @@ history_newer(const struct arena *a, const struct layout_block *event,
 }
 
 int
-history_after(const struct arena *a, const struct layout_block *channel,
+channel_after(const struct arena *a, const struct layout_block *channel,
     uint64_t cursor, uint32_t hint, struct layout_block **event)
 {
 	const struct layout_channel *c = &channel->channel;
@@ -381,7 +381,7 @@ history_after(const struct arena *a, const struct layout_block *channel,
 	const struct layout_block *read = pool_block(a, hint, LAYOUT_EVENT);
 	if (read != NULL && read->event.id == cursor &&
 	    read->event.channel == pool_number(a, channel))
-		return history_newer(a, read, event);
+		return channel_newer(a, read, event);
 
 	struct layout_block *oldest = pool_block(a, c->oldest, LAYOUT_EVENT);
 	if (oldest == NULL)
@@ -406,7 +406,7 @@ history_after(const struct arena *a, const struct layout_block *channel,
 #define OPENING_MS 60000
 
 void
-history_begin(struct arena *a, struct clock_now now)
+channel_begin(struct arena *a, struct clock_now now)
 {
 	uint64_t waited = a->header->made_ms - now.wall_ms;
 	uint64_t beginning = waited < OPENING_MS
@@ -420,7 +420,7 @@ history_begin(struct arena *a, struct clock_now now)
 }
 
 void
-history_rebase(struct arena *a, struct clock_now now)
+channel_rebase(struct arena *a, struct clock_now now)
 {
 	unsigned char boot[16];
 

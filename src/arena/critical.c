@@ -1,4 +1,4 @@
-#include "arena/section.h"
+#include "arena/critical.h"
 
 #include <errno.h>
 
@@ -12,7 +12,7 @@ repair(struct arena *a, bool whole)
 }
 
 int
-section_run(struct arena *a, section_work *work, void *argument)
+critical_run(struct arena *a, critical_work *work, void *argument)
 {
 	int rc = arena_lock(a);
 

@@ -3,8 +3,8 @@
  * Everything here wants the arena's lock to be held by the caller.
  * Functions that return an error may return -EUCLEAN: an index is broken.
  */
-#ifndef PEAL_HISTORY_H
-#define PEAL_HISTORY_H
+#ifndef PEAL_CHANNEL_H
+#define PEAL_CHANNEL_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,27 +15,27 @@
 #include "base/clock.h"
 #include "base/span.h"
 
-uint32_t history_hash(const struct arena *a, struct span name);
+uint32_t channel_hash(const struct arena *a, struct span name);
 
 /*
  * Find a channel.  Returns 0 with *channel NULL when there is none, or
  * -EUCLEAN.
  */
-int history_find(const struct arena *a, struct span name,
+int channel_find(const struct arena *a, struct span name,
     struct layout_block **channel);
 
-/* As history_find(), making the channel; -ENOSPC when there is no block. */
-int history_find_or_make(struct arena *a, struct span name,
+/* As channel_find(), making the channel; -ENOSPC when there is no block. */
+int channel_find_or_make(struct arena *a, struct span name,
     struct layout_block **channel);
 
-/* Give the channel's block back if it has neither events nor listeners. */
-void history_drop_if_idle(struct arena *a, struct layout_block *channel);
+/* Give the channel's block back if it has neither events nor registrations. */
+void channel_drop_if_idle(struct arena *a, struct layout_block *channel);
 
 /* What a channel that is not there would say it has forgotten. */
-uint64_t history_forgotten_of(const struct arena *a, struct span name);
+uint64_t channel_forgotten_of(const struct arena *a, struct span name);
 
 /* Take a name out of its channel; out has room for EVENT_CHANNEL_MAX bytes. */
-int history_name(const struct arena *a, const struct layout_block *channel,
+int channel_name(const struct arena *a, const struct layout_block *channel,
     char *out, size_t *len);
 
 /*
@@ -44,18 +44,18 @@ int history_name(const struct arena *a, const struct layout_block *channel,
  *
  * Returns 0, or -ENOSPC.
  */
-int history_add(struct arena *a, struct layout_block *channel, uint64_t id,
+int channel_add(struct arena *a, struct layout_block *channel, uint64_t id,
     uint64_t stamp_ms, struct span line, struct span body);
 
 /* Let go of a channel's oldest event: its id is remembered as forgotten. */
-int history_forget_oldest(struct arena *a, struct layout_block *channel);
+int channel_forget_oldest(struct arena *a, struct layout_block *channel);
 
 /* Let go of a channel's events that are older than the limit. */
-int history_expire(struct arena *a, struct layout_block *channel,
+int channel_expire(struct arena *a, struct layout_block *channel,
     uint64_t boot_ms);
 
 /* Let go of at most most events of any channel that are too old. */
-int history_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most);
+int channel_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most);
 
 /*
  * Let go of the oldest committed event of all, so that a block comes free.
@@ -63,44 +63,44 @@ int history_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most);
  *
  * Returns 0, or -ENOSPC when there is none.
  */
-int history_evict(struct arena *a, const struct layout_block *keep);
+int channel_evict(struct arena *a, const struct layout_block *keep);
 
 /*
  * The channel's oldest event after cursor.  hint is the number of a block that
  * held an event once read, or 0: where it is still good, nothing is searched.
  * *event is NULL when there is none.
  */
-int history_after(const struct arena *a, const struct layout_block *channel,
+int channel_after(const struct arena *a, const struct layout_block *channel,
     uint64_t cursor, uint32_t hint, struct layout_block **event);
 
 /* The next newer event of the same channel, or NULL. */
-int history_newer(const struct arena *a, const struct layout_block *event,
+int channel_newer(const struct arena *a, const struct layout_block *event,
     struct layout_block **newer);
 
 /* Put an event at the end of the lists of its channel and of the arena. */
-int history_link(struct arena *a, struct layout_block *event);
+int channel_link(struct arena *a, struct layout_block *event);
 
 /*
  * Whether an event's bytes are what subscribers may get: its own id first, a
  * blank line last.  Its chain must be whole.
  */
-bool history_is_framed(const struct arena *a, const struct layout_block *event);
+bool channel_is_framed(const struct arena *a, const struct layout_block *event);
 
 /* Put a channel into its bucket. */
-void history_hash_in(struct arena *a, struct layout_block *channel);
+void channel_hash_in(struct arena *a, struct layout_block *channel);
 
 /*
  * An arena's beginning: what came before it is forgotten, by every channel.  The
  * caller read its clock before it waited, and a removed arena may have given
  * out ids since: the file's own time counts, to the end of its millisecond.
  */
-void history_begin(struct arena *a, struct clock_now now);
+void channel_begin(struct arena *a, struct clock_now now);
 
 /*
  * Stamps are read off the boot clock, which an arena on a disk outlives.  After a
  * reboot an event's age is what the wall clock says; older than this boot
  * counts as old as this boot.
  */
-void history_rebase(struct arena *a, struct clock_now now);
+void channel_rebase(struct arena *a, struct clock_now now);
 
 #endif

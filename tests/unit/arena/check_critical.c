@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "arena/section.h"
+#include "arena/critical.h"
 
 /* Work that counts its calls and returns what it is told. */
 struct script {
@@ -52,13 +52,13 @@ lock_and_stay(struct arena *a, void *argument)
 
 /* Run work in a process of its own; fixture_spawn() cannot, as it never ends. */
 static pid_t
-run_apart(struct store *s, section_work *work, void *argument)
+run_apart(struct store *s, critical_work *work, void *argument)
 {
 	pid_t pid = fork();
 
 	if (pid == 0) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		_exit(section_run(&s->arena, work, argument) == 0 ? 0 : 1);
+		_exit(critical_run(&s->arena, work, argument) == 0 ? 0 : 1);
 	}
 	ck_assert_int_gt(pid, 0);
 	return pid;
@@ -73,7 +73,7 @@ START_TEST(result_of_the_work_comes_back_and_the_lock_is_free)
 	for (size_t i = 0; i < UNIT_COUNT(results); i++) {
 		struct script script = { .returns = { results[i] } };
 
-		ck_assert_int_eq(section_run(&s.arena, play, &script),
+		ck_assert_int_eq(critical_run(&s.arena, play, &script),
 		    results[i]);
 
 		ck_assert_int_eq(script.calls, 1);
@@ -91,7 +91,7 @@ START_TEST(work_that_finds_an_index_broken_is_done_again_after_a_repair)
 	fixture_make(&s);
 	s.arena.header->free_head = UINT32_MAX;
 
-	ck_assert_int_eq(section_run(&s.arena, play, &script), 5);
+	ck_assert_int_eq(critical_run(&s.arena, play, &script), 5);
 
 	ck_assert_int_eq(script.calls, 2);
 	ck_assert_uint_eq(s.arena.header->repairs, 1);
@@ -107,7 +107,7 @@ START_TEST(work_is_not_tried_a_third_time)
 	struct script script = { .returns = { -EUCLEAN, -EUCLEAN } };
 	fixture_make(&s);
 
-	ck_assert_int_eq(section_run(&s.arena, play, &script), -EUCLEAN);
+	ck_assert_int_eq(critical_run(&s.arena, play, &script), -EUCLEAN);
 
 	ck_assert_int_eq(script.calls, 2);
 	ck_assert(lock_is_free(&s));
@@ -124,7 +124,7 @@ START_TEST(death_of_an_owner_is_repaired_before_the_work)
 	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
 	s.arena.header->free_head = UINT32_MAX;
 
-	ck_assert_int_eq(section_run(&s.arena, play, &script), 0);
+	ck_assert_int_eq(critical_run(&s.arena, play, &script), 0);
 
 	ck_assert_int_eq(script.calls, 1);
 	ck_assert_uint_eq(s.arena.header->repairs, 1);
@@ -172,7 +172,7 @@ START_TEST(work_is_not_begun_without_the_lock)
 	pid_t owner = run_apart(&s, lock_and_stay, &ready[1]);
 	ck_assert_int_eq(read(ready[0], &rc, sizeof(rc)), sizeof(rc));
 
-	ck_assert_int_eq(section_run(&s.arena, play, &script), -ETIMEDOUT);
+	ck_assert_int_eq(critical_run(&s.arena, play, &script), -ETIMEDOUT);
 
 	ck_assert_int_eq(script.calls, 0);
 	fixture_kill(owner);

@@ -2,7 +2,7 @@
 
 #include <errno.h>
 
-#include "arena/history.h"
+#include "arena/channel.h"
 #include "arena/pool.h"
 #include "wire/sse.h"
 
@@ -13,7 +13,7 @@ make_channel(struct store *s, const char *name)
 {
 	struct layout_block *channel;
 
-	ck_assert_int_eq(history_find_or_make(&s->arena, span_of(name),
+	ck_assert_int_eq(channel_find_or_make(&s->arena, span_of(name),
 			     &channel),
 	    0);
 	ck_assert_ptr_nonnull(channel);
@@ -27,7 +27,7 @@ add_stamped(struct store *s, const char *name, uint64_t id, uint64_t stamp_ms)
 	char line[EVENT_ID_LINE_MAX];
 	size_t len = event_id_line(id, line);
 
-	ck_assert_int_eq(history_add(&s->arena, make_channel(s, name), id,
+	ck_assert_int_eq(channel_add(&s->arena, make_channel(s, name), id,
 			     stamp_ms, (struct span){ line, len },
 			     FIXTURE_BODY),
 	    0);
@@ -45,7 +45,7 @@ is_there(struct store *s, const char *name)
 {
 	struct layout_block *channel;
 
-	ck_assert_int_eq(history_find(&s->arena, span_of(name), &channel), 0);
+	ck_assert_int_eq(channel_find(&s->arena, span_of(name), &channel), 0);
 	return channel != NULL;
 }
 
@@ -71,10 +71,10 @@ START_TEST(names_of_any_length_are_kept_whole)
 		struct layout_block *made;
 		struct layout_block *found;
 
-		ck_assert_int_eq(history_find_or_make(&s.arena, span, &made),
+		ck_assert_int_eq(channel_find_or_make(&s.arena, span, &made),
 		    0);
-		ck_assert_int_eq(history_find(&s.arena, span, &found), 0);
-		ck_assert_int_eq(history_name(&s.arena, made, out, &len), 0);
+		ck_assert_int_eq(channel_find(&s.arena, span, &found), 0);
+		ck_assert_int_eq(channel_name(&s.arena, made, out, &len), 0);
 
 		ck_assert_ptr_eq(found, made);
 		ck_assert_uint_eq(len, i);
@@ -103,14 +103,14 @@ START_TEST(channels_in_one_bucket_are_told_apart)
 		ck_assert_ptr_eq(make_channel(&s, name), channels[i]);
 		/* Half of them go, from the midst of their buckets too. */
 		if (i % 2 == 0)
-			history_drop_if_idle(&s.arena, channels[i]);
+			channel_drop_if_idle(&s.arena, channels[i]);
 	}
 
 	for (unsigned i = 0; i < UNIT_COUNT(channels); i++) {
 		(void)snprintf(name, sizeof(name), "c%u", i);
 		ck_assert_int_eq(is_there(&s, name), i % 2 != 0);
 		if (i % 2 != 0)
-			history_drop_if_idle(&s.arena, channels[i]);
+			channel_drop_if_idle(&s.arena, channels[i]);
 	}
 	ck_assert_uint_eq(s.arena.header->channels, 0);
 	ck_assert_uint_eq(pool_left(&s.arena), left);
@@ -124,11 +124,11 @@ START_TEST(seed_decides_where_a_name_lies)
 	struct store s;
 	fixture_make(&s);
 	s.arena.header->hash_seed = 1;
-	uint32_t one = history_hash(&s.arena, SPAN("a"));
+	uint32_t one = channel_hash(&s.arena, SPAN("a"));
 
 	s.arena.header->hash_seed = 2;
 
-	ck_assert_uint_ne(history_hash(&s.arena, SPAN("a")), one);
+	ck_assert_uint_ne(channel_hash(&s.arena, SPAN("a")), one);
 	store_close(&s);
 }
 END_TEST
@@ -139,10 +139,10 @@ START_TEST(channel_with_events_or_listeners_stays)
 	fixture_make(&s);
 	add(&s, "events", id_of(0));
 	struct layout_block *heard = make_channel(&s, "heard");
-	heard->channel.listeners = 1;
+	heard->channel.registrations = 1;
 
-	history_drop_if_idle(&s.arena, make_channel(&s, "events"));
-	history_drop_if_idle(&s.arena, heard);
+	channel_drop_if_idle(&s.arena, make_channel(&s, "events"));
+	channel_drop_if_idle(&s.arena, heard);
 
 	ck_assert(is_there(&s, "events"));
 	ck_assert(is_there(&s, "heard"));
@@ -157,14 +157,14 @@ START_TEST(channel_made_again_knows_what_it_let_go)
 	add(&s, "a", id_of(0));
 	add(&s, "a", id_of(1));
 	struct layout_block *channel = make_channel(&s, "a");
-	ck_assert_int_eq(history_forget_oldest(&s.arena, channel), 0);
+	ck_assert_int_eq(channel_forget_oldest(&s.arena, channel), 0);
 	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten), id_of(0));
-	ck_assert_int_eq(history_forget_oldest(&s.arena, channel), 0);
+	ck_assert_int_eq(channel_forget_oldest(&s.arena, channel), 0);
 
-	history_drop_if_idle(&s.arena, channel);
+	channel_drop_if_idle(&s.arena, channel);
 
 	ck_assert(!is_there(&s, "a"));
-	ck_assert_uint_eq(history_forgotten_of(&s.arena, SPAN("a")), id_of(1));
+	ck_assert_uint_eq(channel_forgotten_of(&s.arena, SPAN("a")), id_of(1));
 	channel = make_channel(&s, "a");
 	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten), id_of(1));
 	store_close(&s);
@@ -190,22 +190,22 @@ START_TEST(mark_of_a_bucket_never_falls)
 	char other[16] = "";
 	fixture_make(&s);
 	uint32_t mask = s.arena.bucket_count - 1;
-	uint32_t bucket = history_hash(&s.arena, SPAN("a")) & mask;
+	uint32_t bucket = channel_hash(&s.arena, SPAN("a")) & mask;
 	unsigned i = 0;
 	do
 		(void)snprintf(other, sizeof(other), "b%u", i++);
-	while ((history_hash(&s.arena, span_of(other)) & mask) != bucket);
+	while ((channel_hash(&s.arena, span_of(other)) & mask) != bucket);
 	add(&s, other, id_of(0));
 	add(&s, "a", id_of(1));
 	struct layout_block *a = make_channel(&s, "a");
 	struct layout_block *b = make_channel(&s, other);
-	ck_assert_int_eq(history_forget_oldest(&s.arena, a), 0);
-	ck_assert_int_eq(history_forget_oldest(&s.arena, b), 0);
+	ck_assert_int_eq(channel_forget_oldest(&s.arena, a), 0);
+	ck_assert_int_eq(channel_forget_oldest(&s.arena, b), 0);
 
-	history_drop_if_idle(&s.arena, a);
-	history_drop_if_idle(&s.arena, b);
+	channel_drop_if_idle(&s.arena, a);
+	channel_drop_if_idle(&s.arena, b);
 
-	ck_assert_uint_eq(history_forgotten_of(&s.arena, SPAN("a")), id_of(1));
+	ck_assert_uint_eq(channel_forgotten_of(&s.arena, SPAN("a")), id_of(1));
 	fixture_assert_sound(&s);
 	store_close(&s);
 }
@@ -221,11 +221,11 @@ START_TEST(channel_forgets_what_reached_the_age_and_no_more)
 	add_stamped(&s, "a", id_of(2), at + 1);
 	struct layout_block *channel = make_channel(&s, "a");
 
-	ck_assert_int_eq(history_expire(&s.arena, channel,
+	ck_assert_int_eq(channel_expire(&s.arena, channel,
 			     at + FIXTURE_MAX_AGE_MS - 1),
 	    0);
 	uint32_t before = channel->channel.events;
-	ck_assert_int_eq(history_expire(&s.arena, channel,
+	ck_assert_int_eq(channel_expire(&s.arena, channel,
 			     at + FIXTURE_MAX_AGE_MS),
 	    0);
 
@@ -247,9 +247,9 @@ START_TEST(expiry_over_all_channels_is_bounded)
 		add(&s, i % 2 == 0 ? "even" : "odd", id_of(i));
 	add_stamped(&s, "young", id_of(9), 2);
 
-	ck_assert_int_eq(history_expire_some(&s.arena, late, 4), 0);
+	ck_assert_int_eq(channel_expire_some(&s.arena, late, 4), 0);
 	uint32_t first = s.arena.header->events;
-	ck_assert_int_eq(history_expire_some(&s.arena, late, 100), 0);
+	ck_assert_int_eq(channel_expire_some(&s.arena, late, 100), 0);
 
 	ck_assert_uint_eq(first, 6);
 	ck_assert_uint_eq(s.arena.header->events, 1);
@@ -274,15 +274,15 @@ START_TEST(eviction_takes_the_oldest_of_all)
 		const struct layout_block *oldest = &s.arena.blocks[number];
 		ck_assert_uint_eq(oldest->event.id, id_of(i));
 
-		ck_assert_int_eq(history_evict(&s.arena, NULL), 0);
+		ck_assert_int_eq(channel_evict(&s.arena, NULL), 0);
 
 		ck_assert_uint_eq(s.arena.header->evicted_pressure, i + 1);
-		ck_assert_uint_eq(history_forgotten_of(&s.arena,
+		ck_assert_uint_eq(channel_forgotten_of(&s.arena,
 				      span_of(names[i])) == id_of(i),
 		    !is_there(&s, names[i]));
 		fixture_assert_sound(&s);
 	}
-	ck_assert_int_eq(history_evict(&s.arena, NULL), -ENOSPC);
+	ck_assert_int_eq(channel_evict(&s.arena, NULL), -ENOSPC);
 	ck_assert_uint_eq(s.arena.header->channels, 0);
 	store_close(&s);
 }
@@ -295,7 +295,7 @@ START_TEST(channel_to_keep_is_there_after_its_last_event)
 	add(&s, "a", id_of(0));
 	struct layout_block *channel = make_channel(&s, "a");
 
-	ck_assert_int_eq(history_evict(&s.arena, channel), 0);
+	ck_assert_int_eq(channel_evict(&s.arena, channel), 0);
 
 	ck_assert(is_there(&s, "a"));
 	ck_assert_uint_eq(channel->channel.events, 0);
@@ -311,7 +311,7 @@ START_TEST(event_that_is_not_committed_makes_no_room)
 	add(&s, "a", id_of(0));
 	atomic_store(&s.arena.header->last_id, last);
 
-	ck_assert_int_eq(history_evict(&s.arena, NULL), -ENOSPC);
+	ck_assert_int_eq(channel_evict(&s.arena, NULL), -ENOSPC);
 
 	ck_assert_uint_eq(s.arena.header->events, 1);
 	store_close(&s);
@@ -365,7 +365,7 @@ START_TEST(first_event_after_a_cursor_is_found_with_any_hint)
 			uint64_t cursor =
 			    rows[i].cursor == 0 ? 0 : id_of(rows[i].cursor);
 
-			ck_assert_int_eq(history_after(&s.arena, channel,
+			ck_assert_int_eq(channel_after(&s.arena, channel,
 					     cursor, hints[h], &event),
 			    0);
 
@@ -387,12 +387,12 @@ START_TEST(hint_to_an_event_that_went_does_not_mislead)
 	struct layout_block *channel = make_channel(&s, "a");
 	(void)make_channel(&s, "b");
 	uint32_t hint = number_of(&s, id_of(0));
-	ck_assert_int_eq(history_forget_oldest(&s.arena, channel), 0);
+	ck_assert_int_eq(channel_forget_oldest(&s.arena, channel), 0);
 	/* Its block now holds another event. */
 	add(&s, "b", id_of(3));
 	ck_assert_uint_eq(number_of(&s, id_of(3)), hint);
 
-	ck_assert_int_eq(history_after(&s.arena, channel, id_of(0), hint,
+	ck_assert_int_eq(channel_after(&s.arena, channel, id_of(0), hint,
 			     &event),
 	    0);
 
@@ -411,7 +411,7 @@ START_TEST(channel_there_is_no_room_for_takes_nothing)
 	while (pool_left(&s.arena) > 1)
 		(void)pool_take(&s.arena);
 
-	int rc = history_find_or_make(&s.arena,
+	int rc = channel_find_or_make(&s.arena,
 	    (struct span){ name, sizeof(name) }, &channel);
 
 	ck_assert_int_eq(rc, -ENOSPC);
@@ -431,7 +431,7 @@ START_TEST(event_there_is_no_room_for_takes_nothing)
 	while (pool_left(&s.arena) > 1)
 		(void)pool_take(&s.arena);
 
-	int rc = history_add(&s.arena, channel, id_of(0), 1, FIXTURE_BODY,
+	int rc = channel_add(&s.arena, channel, id_of(0), 1, FIXTURE_BODY,
 	    (struct span){ body, sizeof(body) });
 
 	ck_assert_int_eq(rc, -ENOSPC);
@@ -450,7 +450,7 @@ START_TEST(bucket_that_circles_is_broken_and_no_trap)
 	channel->channel.next = pool_number(&s.arena, channel);
 	channel->channel.name_len = 2;
 
-	int rc = history_find(&s.arena, SPAN("a"), &found);
+	int rc = channel_find(&s.arena, SPAN("a"), &found);
 
 	ck_assert_int_eq(rc, -EUCLEAN);
 	store_close(&s);
@@ -466,7 +466,7 @@ START_TEST(name_that_is_too_long_is_broken)
 	struct layout_block *channel = make_channel(&s, "a");
 	channel->channel.name_len = EVENT_CHANNEL_MAX + 1;
 
-	int rc = history_name(&s.arena, channel, out, &len);
+	int rc = channel_name(&s.arena, channel, out, &len);
 
 	ck_assert_int_eq(rc, -EUCLEAN);
 	store_close(&s);
@@ -485,9 +485,9 @@ START_TEST(events_that_circle_are_broken_and_no_trap)
 	third->event.older = number_of(&s, id_of(3));
 	third->event.newer = number_of(&s, id_of(1));
 
-	int forward = history_newer(&s.arena, third, &event);
+	int forward = channel_newer(&s.arena, third, &event);
 	int back =
-	    history_after(&s.arena, channel, id_of(0), LAYOUT_NONE, &event);
+	    channel_after(&s.arena, channel, id_of(0), LAYOUT_NONE, &event);
 
 	ck_assert_int_eq(forward, -EUCLEAN);
 	ck_assert_int_eq(back, -EUCLEAN);
@@ -509,17 +509,17 @@ START_TEST(links_that_lead_nowhere_are_broken)
 
 	for (size_t i = 0; i < UNIT_COUNT(wrong); i++) {
 		first->event.newer = wrong[i];
-		ck_assert_int_eq(history_newer(&s.arena, first, &event),
+		ck_assert_int_eq(channel_newer(&s.arena, first, &event),
 		    -EUCLEAN);
-		ck_assert_int_eq(history_forget_oldest(&s.arena, channel),
+		ck_assert_int_eq(channel_forget_oldest(&s.arena, channel),
 		    -EUCLEAN);
 		uint32_t oldest = channel->channel.oldest;
 		channel->channel.oldest = wrong[i];
-		ck_assert_int_eq(history_forget_oldest(&s.arena, channel),
+		ck_assert_int_eq(channel_forget_oldest(&s.arena, channel),
 		    -EUCLEAN);
-		ck_assert_int_eq(history_expire(&s.arena, channel, UINT32_MAX),
+		ck_assert_int_eq(channel_expire(&s.arena, channel, UINT32_MAX),
 		    -EUCLEAN);
-		ck_assert_int_eq(history_after(&s.arena, channel, 0, 0, &event),
+		ck_assert_int_eq(channel_after(&s.arena, channel, 0, 0, &event),
 		    -EUCLEAN);
 		channel->channel.oldest = oldest;
 	}
@@ -535,8 +535,8 @@ START_TEST(oldest_of_all_that_is_not_its_channel_s_oldest_is_broken)
 	add(&s, "a", id_of(1));
 	s.arena.header->oldest = number_of(&s, id_of(1));
 
-	ck_assert_int_eq(history_evict(&s.arena, NULL), -EUCLEAN);
-	ck_assert_int_eq(history_expire_some(&s.arena, UINT32_MAX, 1),
+	ck_assert_int_eq(channel_evict(&s.arena, NULL), -EUCLEAN);
+	ck_assert_int_eq(channel_expire_some(&s.arena, UINT32_MAX, 1),
 	    -EUCLEAN);
 
 	ck_assert_uint_eq(s.arena.header->events, 2);
