@@ -30,7 +30,7 @@ crowd_put_target(struct buf *out, struct span target, const char *channel,
 
 /* An event has come to a member. */
 static void
-got(void *context, const struct eventsource_event *event)
+got(void *context, const struct sse_reader_event *event)
 {
 	struct crowd_member *m = context;
 	struct tally_mark mark;
@@ -81,7 +81,7 @@ crowd_fini(struct crowd *c)
 	     i++) {
 		struct crowd_member *m = &c->members[i];
 		client_fini(&m->client);
-		eventsource_fini(&m->events);
+		sse_reader_fini(&m->events);
 		tally_leave(c->tally, &m->reader);
 	}
 	free(c->members);
@@ -198,10 +198,10 @@ static bool
 become_open(struct crowd_member *m)
 {
 	struct crowd *c = m->crowd;
-	struct response *r = &m->client.response;
+	struct http_response *r = &m->client.response;
 	char status[32];
 
-	if (r->status != 200 || r->state == RESPONSE_BROKEN) {
+	if (r->status != 200 || r->state == HTTP_RESPONSE_BROKEN) {
 		(void)snprintf(status, sizeof(status), "status %d", r->status);
 		end_member(m, status);
 		return false;
@@ -226,7 +226,7 @@ static void
 receive(struct crowd_member *m)
 {
 	struct crowd *c = m->crowd;
-	struct response *r = &m->client.response;
+	struct http_response *r = &m->client.response;
 	ssize_t len = client_receive(&m->client, c->room, ROOM);
 
 	if (len == -EAGAIN)
@@ -242,15 +242,16 @@ receive(struct crowd_member *m)
 	struct span piece;
 	bool more;
 	do {
-		more = response_read(r, &in, &piece);
-		if (!m->open && r->state != RESPONSE_HEAD && !become_open(m))
+		more = http_response_read(r, &in, &piece);
+		if (!m->open && r->state != HTTP_RESPONSE_HEAD &&
+		    !become_open(m))
 			return;
-		if (more && eventsource_read(&m->events, piece) != 0) {
+		if (more && sse_reader_read(&m->events, piece) != 0) {
 			end_member(m, "out of memory");
 			return;
 		}
 	} while (more);
-	if (r->state == RESPONSE_DONE || r->state == RESPONSE_BROKEN)
+	if (r->state == HTTP_RESPONSE_DONE || r->state == HTTP_RESPONSE_BROKEN)
 		end_member(m, "the response has ended");
 }
 

@@ -12,7 +12,7 @@
 #include "base/span.h"
 #include "bench/tally.h"
 #include "client/client.h"
-#include "wire/eventsource.h"
+#include "wire/sse_reader.h"
 
 struct crowd_plan {
 	struct url url;	     /* "{}" in its target is the channel */
@@ -28,7 +28,7 @@ struct crowd;
 
 struct crowd_member {
 	struct client client;
-	struct eventsource events;
+	struct sse_reader events;
 	struct tally_reader reader;
 	struct crowd *crowd;
 	bool open; /* the head of its response has come */

@@ -293,8 +293,8 @@ keep(struct press_one *one, struct span piece)
 static void
 complete(struct press_one *one)
 {
-	const struct response *r = &one->client.response;
-	struct span type = response_field(r, SPAN("Content-Type"));
+	const struct http_response *r = &one->client.response;
+	struct span type = http_response_field(r, SPAN("Content-Type"));
 	bool told =
 	    span_starts_nocase(type, SPAN("application/problem+json")) ||
 	    span_starts_nocase(type, SPAN("text/plain"));
@@ -313,7 +313,7 @@ complete(struct press_one *one)
 static void
 receive(struct press_one *one)
 {
-	struct response *r = &one->client.response;
+	struct http_response *r = &one->client.response;
 	char bytes[ROOM];
 	ssize_t len = client_receive(&one->client, bytes, sizeof(bytes));
 
@@ -333,13 +333,13 @@ receive(struct press_one *one)
 	}
 	struct span in = { bytes, (size_t)len };
 	struct span piece;
-	while (response_read(r, &in, &piece))
+	while (http_response_read(r, &in, &piece))
 		keep(one, piece);
 	if (len == 0)
-		response_end(r);
-	if (r->state == RESPONSE_DONE)
+		http_response_end(r);
+	if (r->state == HTTP_RESPONSE_DONE)
 		complete(one);
-	else if (r->state == RESPONSE_BROKEN)
+	else if (r->state == HTTP_RESPONSE_BROKEN)
 		failed(one, "the connection was closed");
 }
 

@@ -69,7 +69,7 @@ client_fini(struct client *c)
 {
 	client_close(c);
 	buf_fini(&c->out);
-	response_fini(&c->response);
+	http_response_fini(&c->response);
 }
 
 int
@@ -108,8 +108,8 @@ void
 client_begin(struct client *c, bool no_body)
 {
 	c->sent = 0;
-	response_fini(&c->response);
-	response_init(&c->response, no_body);
+	http_response_fini(&c->response);
+	http_response_init(&c->response, no_body);
 }
 
 static ssize_t

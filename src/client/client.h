@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include "base/span.h"
 #include "client/tls.h"
-#include "wire/response.h"
+#include "wire/http_response.h"
 #include "wire/url.h"
 
 /* Where a URL leads. */
@@ -36,7 +36,7 @@ struct client {
 	const char *fault; /* of TLS; NULL: none; stays when it is closed */
 	struct buf out;
 	size_t sent; /* of out */
-	struct response response;
+	struct http_response response;
 };
 
 void client_init(struct client *c);

@@ -8,7 +8,7 @@
 #include "arena/follow.h"
 #include "base/buf.h"
 #include "base/terminal.h"
-#include "wire/eventsource.h"
+#include "wire/sse_reader.h"
 
 #define MARKS 256
 
@@ -42,7 +42,7 @@ next_segment(struct past *p)
 }
 
 static void
-print_row(const struct past *p, const struct eventsource_event *event)
+print_row(const struct past *p, const struct sse_reader_event *event)
 {
 	const struct listing *l = p->l;
 	const size_t before = 21 + 16 + 1;
@@ -65,7 +65,7 @@ print_row(const struct past *p, const struct eventsource_event *event)
 }
 
 static void
-print_object(struct past *p, const struct eventsource_event *event)
+print_object(struct past *p, const struct sse_reader_event *event)
 {
 	struct buf *out = &p->json;
 
@@ -86,7 +86,7 @@ print_object(struct past *p, const struct eventsource_event *event)
 
 /* An event was taken apart as its subscribers do it. */
 static void
-got(void *context, const struct eventsource_event *event)
+got(void *context, const struct sse_reader_event *event)
 {
 	struct past *p = context;
 
@@ -99,14 +99,14 @@ got(void *context, const struct eventsource_event *event)
 static int
 print_event(struct past *p, struct span bytes)
 {
-	struct eventsource reader = { .got = got, .context = p };
+	struct sse_reader reader = { .got = got, .context = p };
 	int rc = 0;
 
 	if (p->l->form == LISTING_TEXT)
 		(void)fwrite(bytes.ptr, 1, bytes.len, p->l->out);
 	else
-		rc = eventsource_read(&reader, bytes);
-	eventsource_fini(&reader);
+		rc = sse_reader_read(&reader, bytes);
+	sse_reader_fini(&reader);
 	p->printed++;
 	return rc;
 }

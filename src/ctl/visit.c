@@ -10,7 +10,7 @@
 #define ROOM 65536
 
 static void
-got(void *context, const struct eventsource_event *event)
+got(void *context, const struct sse_reader_event *event)
 {
 	struct visit *v = context;
 
@@ -30,7 +30,7 @@ void
 visit_fini(struct visit *v)
 {
 	client_fini(&v->client);
-	eventsource_fini(&v->events);
+	sse_reader_fini(&v->events);
 	buf_fini(&v->body);
 	buf_fini(&v->ids);
 	visit_init(v);
@@ -74,7 +74,7 @@ visit_field(const struct visit *v, const char *name)
 {
 	if (!v->headed)
 		return (struct span){ NULL, 0 };
-	return response_field(&v->client.response, span_of(name));
+	return http_response_field(&v->client.response, span_of(name));
 }
 
 bool
@@ -171,7 +171,7 @@ take(struct visit *v, struct span piece)
 	if (kept.len > VISIT_BODY_MAX - v->body.len)
 		kept.len = VISIT_BODY_MAX - v->body.len;
 	buf_put(&v->body, kept);
-	int rc = eventsource_read(&v->events, piece);
+	int rc = sse_reader_read(&v->events, piece);
 	if (rc == 0)
 		rc = buf_error(&v->body);
 	if (v->first_retry_ms == 0)
@@ -182,7 +182,7 @@ take(struct visit *v, struct span piece)
 static void
 receive(struct visit *v, char *room)
 {
-	struct response *r = &v->client.response;
+	struct http_response *r = &v->client.response;
 	ssize_t len = client_receive(&v->client, room, ROOM);
 	int rc = 0;
 
@@ -190,18 +190,19 @@ receive(struct visit *v, char *room)
 		return;
 	struct span in = { room, len > 0 ? (size_t)len : 0 };
 	struct span piece;
-	while (rc == 0 && response_read(r, &in, &piece))
+	while (rc == 0 && http_response_read(r, &in, &piece))
 		rc = take(v, piece);
 	if (len > 0)
 		v->last_ns = clock_measure_ns();
 	else
-		response_end(r);
-	v->headed = v->headed || (r->state != RESPONSE_HEAD && r->status != 0);
+		http_response_end(r);
+	v->headed =
+	    v->headed || (r->state != HTTP_RESPONSE_HEAD && r->status != 0);
 	if (rc != 0)
 		end(v, VISIT_CUT, rc);
-	else if (r->state == RESPONSE_DONE)
+	else if (r->state == HTTP_RESPONSE_DONE)
 		end(v, VISIT_COMPLETE, 0);
-	else if (len <= 0 || r->state == RESPONSE_BROKEN)
+	else if (len <= 0 || r->state == HTTP_RESPONSE_BROKEN)
 		end(v, VISIT_CUT, len < 0 ? (int)len : 0);
 }
 

@@ -12,7 +12,7 @@
 #include "base/buf.h"
 #include "base/span.h"
 #include "client/client.h"
-#include "wire/eventsource.h"
+#include "wire/sse_reader.h"
 
 enum visit_state {
 	VISIT_UNDER_WAY, /* the response may go on */
@@ -29,7 +29,7 @@ struct visit {
 	uint64_t begun_ns; /* clock_measure_ns() */
 	uint64_t last_ns;  /* of the newest byte, or as begun_ns */
 	struct buf body;   /* its first VISIT_BODY_MAX bytes */
-	struct eventsource events;
+	struct sse_reader events;
 	uint64_t first_retry_ms; /* what the stream began with; 0: it has not */
 	uint32_t event_count;
 	struct buf ids; /* of events, a line each */

@@ -11,9 +11,9 @@
 #include "base/log.h"
 #include "server/page.h"
 #include "server/publish.h"
-#include "wire/accept.h"
-#include "wire/grant.h"
+#include "wire/access.h"
 #include "wire/message.h"
+#include "wire/negotiate.h"
 #include "wire/reply.h"
 #include "wire/report.h"
 #include "wire/request.h"
@@ -85,11 +85,11 @@ put_trouble(struct answer *a, const struct request *r, int rc)
 
 /* Returns 0, or -EACCES with the refusal put. */
 static int
-want_role(struct answer *a, const struct request *r, enum grant_role role)
+want_role(struct answer *a, const struct request *r, enum access_role role)
 {
 	const struct options *o = a->options;
 	struct problem problem;
-	int rc = grant_check(r, role, o->roles,
+	int rc = access_check(r, role, o->roles,
 	    o->publish_key_file != NULL ? &o->keys : NULL, &problem);
 
 	if (rc != 0)
@@ -148,7 +148,7 @@ publish(struct answer *a, const struct request *r, bool too_large)
 	struct clock_now now = clock_read();
 	struct problem problem = { 0 };
 
-	if (want_role(a, r, GRANT_PUBLISH) != 0)
+	if (want_role(a, r, ACCESS_PUBLISH) != 0)
 		return;
 	int rc = check_length(a, r, too_large, &problem);
 	if (rc == 0) {
@@ -252,10 +252,10 @@ report(struct answer *a, const struct request *r, const struct gate_peer *peer)
 		"text/event-stream" };
 	size_t chosen = 0;
 
-	if (want_role(a, r, GRANT_STATUS) != 0)
+	if (want_role(a, r, ACCESS_STATUS) != 0)
 		return NULL;
 	if (r->path == REQUEST_STATUS)
-		chosen = accept_choose(r->accept, types, 3);
+		chosen = negotiate_choose(r->accept, types, 3);
 	if (chosen == 2)
 		return look_on(a, r, peer);
 	if (chosen == 1) {
@@ -277,7 +277,7 @@ subscribe(struct answer *a, const struct request *r,
 	struct problem problem = { 0 };
 	int rc = -ENOMEM;
 
-	if (want_role(a, r, GRANT_SUBSCRIBE) != 0) {
+	if (want_role(a, r, ACCESS_SUBSCRIBE) != 0) {
 		free(arrival);
 		return NULL;
 	}

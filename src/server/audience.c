@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "wire/record.h"
+#include "wire/fcgi_record.h"
 #include "wire/sse.h"
 
 #define STALL_LOOK_MS 1000
@@ -265,7 +265,8 @@ read_peer(struct audience *a, struct stream *s, uint64_t boot_ms)
 	if (len < 0) {
 		s->state = STREAM_GONE;
 	} else if (len == 0 ||
-	    record_is_abort((struct span){ bytes, (size_t)len }, s->peer.id)) {
+	    fcgi_record_is_abort((struct span){ bytes, (size_t)len },
+		s->peer.id)) {
 		s->peer.keep = false;
 		stream_end(s, a->gate, (struct span){ NULL, 0 }, boot_ms);
 	}

@@ -85,7 +85,7 @@ connection_adopt(struct connections *all, int fd, bool used)
 	}
 	c->fd = fd;
 	c->unread = used ? UNREAD_MAX : 0;
-	record_init(&c->request, all->body_max);
+	fcgi_record_init(&c->request, all->body_max);
 	queue_add(&all->idle, c);
 	return c;
 }
@@ -153,7 +153,7 @@ connection_release(struct connections *all, struct connection *c)
 	queue_remove(queue_of(all, c), c);
 	if (c->watched)
 		(void)epoll_ctl(all->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-	record_fini(&c->request);
+	fcgi_record_fini(&c->request);
 	buf_fini(&c->answer);
 	free(c);
 	return fd;

@@ -10,7 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/buf.h"
-#include "wire/record.h"
+#include "wire/fcgi_record.h"
 
 struct connection {
 	int fd;
@@ -20,7 +20,7 @@ struct connection {
 	uint32_t unread; /* at most so much of what was written to it */
 	struct connection *next;
 	struct connection *previous;
-	struct record_request request;
+	struct fcgi_record_request request;
 	struct buf answer; /* what of it did not fit into the socket yet */
 	size_t sent;
 };

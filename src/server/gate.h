@@ -41,7 +41,7 @@ struct gate *gate_new(void);
 void gate_free(struct gate *g);
 
 /*
- * Read a request that record_look() found whole; variables is how many bytes of
+ * Read a request that fcgi_record_look() found whole; variables is how many bytes of
  * it are PARAMS.  They can then be looked up and its body read, until gate_reply()
  * or gate_park().
  *

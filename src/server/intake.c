@@ -19,7 +19,7 @@
 #include "server/gate.h"
 #include "server/listener.h"
 #include "server/pump.h"
-#include "wire/record.h"
+#include "wire/fcgi_record.h"
 
 #define EVENTS_AT_ONCE 64
 #define ACCEPTS_AT_ONCE 64
@@ -52,16 +52,19 @@ struct intake {
 
 /* What libfcgi never gets to see is answered here, or merely hung up on. */
 static void
-refuse(struct intake *in, struct connection *c, enum record_verdict verdict)
+refuse(struct intake *in, struct connection *c,
+    enum fcgi_record_verdict verdict)
 {
-	unsigned char end[RECORD_END_LEN];
+	unsigned char end[FCGI_RECORD_END_LEN];
 
-	if (verdict == RECORD_BROKEN)
+	if (verdict == FCGI_RECORD_BROKEN)
 		log_at(LOG_AT_INFO, "a connection that is no sound FastCGI");
-	if (verdict == RECORD_UNKNOWN_ROLE || verdict == RECORD_ABORTED) {
-		record_end(end, c->request.id,
-		    verdict == RECORD_UNKNOWN_ROLE ? RECORD_STATUS_UNKNOWN_ROLE
-						   : 0);
+	if (verdict == FCGI_RECORD_UNKNOWN_ROLE ||
+	    verdict == FCGI_RECORD_ABORTED) {
+		fcgi_record_end(end, c->request.id,
+		    verdict == FCGI_RECORD_UNKNOWN_ROLE
+			? FCGI_RECORD_STATUS_UNKNOWN_ROLE
+			: 0);
 		ssize_t done =
 		    send(c->fd, end, sizeof(end), MSG_DONTWAIT | MSG_NOSIGNAL);
 		(void)done;
@@ -77,7 +80,7 @@ keep(struct intake *in, struct connection *c, bool good)
 		connection_drop(&in->connections, c);
 		return false;
 	}
-	record_next(&c->request);
+	fcgi_record_next(&c->request);
 	connection_rest(&in->connections, c);
 	return true;
 }
@@ -103,13 +106,14 @@ handle(struct intake *in, struct connection *c)
 	};
 	bool good = false;
 
-	int rc = gate_read(in->gate, record_span(&c->request),
+	int rc = gate_read(in->gate, fcgi_record_span(&c->request),
 	    (size_t)c->request.params);
 	if (rc != 0) {
 		if (rc != -EPROTO)
 			log_at(LOG_AT_WARNING, "cannot read a request: %s",
 			    strerror(-rc));
-		refuse(in, c, rc == -EPROTO ? RECORD_BROKEN : RECORD_MORE);
+		refuse(in, c,
+		    rc == -EPROTO ? FCGI_RECORD_BROKEN : FCGI_RECORD_MORE);
 		return false;
 	}
 	struct pump_arrival *arrival =
@@ -132,10 +136,11 @@ static bool
 look(struct intake *in, struct connection *c)
 {
 	for (;;) {
-		enum record_verdict verdict = record_look(&c->request);
-		if (verdict == RECORD_MORE)
+		enum fcgi_record_verdict verdict =
+		    fcgi_record_look(&c->request);
+		if (verdict == FCGI_RECORD_MORE)
 			return true;
-		if (verdict != RECORD_WHOLE) {
+		if (verdict != FCGI_RECORD_WHOLE) {
 			refuse(in, c, verdict);
 			return false;
 		}

@@ -29,14 +29,14 @@
 static void put_help(struct buf *out);
 static void put_version(struct buf *out);
 
-/* Into an unsigned, a set of enum grant_role. */
+/* Into an unsigned, a set of enum access_role. */
 static int
 set_roles(const struct option_place *place, const struct option *s, void *field,
     const char *value)
 {
 	struct span bad;
 
-	if (grant_roles_parse(span_of(value), field, &bad) != 0)
+	if (access_roles_parse(span_of(value), field, &bad) != 0)
 		return option_type_refuse(place, s,
 		    "\"%.*s\" is not a role (subscribe, publish or status)",
 		    (int)bad.len, bad.ptr);
@@ -358,7 +358,7 @@ int
 options_reload_keys(struct options *o, struct buf *text)
 {
 	const char *path = o->publish_key_file;
-	struct grant_keys keys;
+	struct access_keys keys;
 	struct buf content;
 	const char *fault;
 	size_t line = 0;
@@ -371,14 +371,15 @@ options_reload_keys(struct options *o, struct buf *text)
 		option_print(text, "%s: %s", path, fault);
 		goto fail;
 	}
-	error = grant_keys_parse(&keys, buf_span(&content), &line);
+	error = access_keys_parse(&keys, buf_span(&content), &line);
 	if (error == -ENODATA)
 		option_print(text, "%s: there is no key in it", path);
 	else if (error != 0)
 		option_print(text,
 		    "%s:%zu: not a key (%d to %d visible ASCII characters), "
 		    "or more than %d",
-		    path, line, GRANT_KEY_MIN, GRANT_KEY_MAX, GRANT_KEYS_MAX);
+		    path, line, ACCESS_KEY_MIN, ACCESS_KEY_MAX,
+		    ACCESS_KEYS_MAX);
 	if (error != 0)
 		goto fail;
 	free(o->key_text);

@@ -13,7 +13,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
-#include "wire/grant.h"
+#include "wire/access.h"
 #include "wire/reply.h"
 
 struct options {
@@ -34,7 +34,7 @@ struct options {
 	uint32_t max_streams;	    /* 0: by the descriptor limit */
 	uint64_t max_stream_age_ms; /* 0: none */
 	char *channel_param;
-	unsigned roles;		/* a set of enum grant_role */
+	unsigned roles;		/* a set of enum access_role */
 	char *publish_key_file; /* NULL: none */
 	struct reply_cors cors;
 	enum log_level log;
@@ -42,7 +42,7 @@ struct options {
 	bool check; /* read everything, say what is wrong, exit */
 
 	char *key_text; /* the key file's text, which keys points into */
-	struct grant_keys keys;
+	struct access_keys keys;
 	char **owned; /* every string above */
 	size_t owned_count;
 };

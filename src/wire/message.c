@@ -9,7 +9,7 @@
 
 #include "base/event.h"
 #include "base/json.h"
-#include "wire/query.h"
+#include "wire/urlencoded.h"
 
 /*
  * JSON.  Every byte has passed json_value() before anything here is asked
@@ -347,15 +347,15 @@ static int
 read_fields(struct draft *d, struct span text, struct fields *fields)
 {
 	struct buf pair;
-	struct query_piece name;
-	struct query_piece value;
+	struct urlencoded_pair name;
+	struct urlencoded_pair value;
 	int error = 0;
 
 	*fields = (struct fields){ 0 };
 	buf_init(&pair);
-	while (error == 0 && query_next(&text, &pair, &name, &value)) {
-		error = read_field(d, query_span(&pair, name),
-		    query_span(&pair, value), fields);
+	while (error == 0 && urlencoded_next(&text, &pair, &name, &value)) {
+		error = read_field(d, urlencoded_span(&pair, name),
+		    urlencoded_span(&pair, value), fields);
 		buf_clear(&pair);
 	}
 	if (error == 0 && buf_error(&pair) != 0)

@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "wire/query.h"
+#include "wire/urlencoded.h"
 
 static struct span
 look_span(request_look *look, const void *context, const char *name)
@@ -131,16 +131,16 @@ struct draft {
 	const void *context;
 	struct problem *problem;
 	struct buf *store;
-	struct query_piece channels[REQUEST_CHANNELS_MAX];
+	struct urlencoded_pair channels[REQUEST_CHANNELS_MAX];
 	size_t count;
-	struct query_piece asked;
+	struct urlencoded_pair asked;
 };
 
 static bool
 has_channel(const struct draft *d, struct span name)
 {
 	for (size_t i = 0; i < d->count; i++) {
-		if (span_equal(query_span(d->store, d->channels[i]), name))
+		if (span_equal(urlencoded_span(d->store, d->channels[i]), name))
 			return true;
 	}
 	return false;
@@ -148,9 +148,9 @@ has_channel(const struct draft *d, struct span name)
 
 /* status is what a bad name means; one too many is 400 whoever names it. */
 static int
-add_channel(struct draft *d, struct query_piece piece, int status)
+add_channel(struct draft *d, struct urlencoded_pair piece, int status)
 {
-	struct span name = query_span(d->store, piece);
+	struct span name = urlencoded_span(d->store, piece);
 	const char *fault = event_channel_fault(name);
 
 	if (fault != NULL) {
@@ -247,7 +247,7 @@ read_fixed_channels(struct draft *d, struct span fixed)
 
 	/* Words first, values after: a space in a value adds no channel. */
 	while (span_word(&fixed, &word)) {
-		struct query_piece piece = { d->store->len, 0 };
+		struct urlencoded_pair piece = { d->store->len, 0 };
 		if (put_expanded(d, word) != 0)
 			return -EINVAL;
 		piece.len = d->store->len - piece.at;
@@ -264,11 +264,12 @@ read_fixed_channels(struct draft *d, struct span fixed)
 static int
 read_query_channels(struct draft *d, struct span query, const char *param)
 {
-	struct query_piece name;
-	struct query_piece value;
+	struct urlencoded_pair name;
+	struct urlencoded_pair value;
 
-	while (query_next(&query, d->store, &name, &value)) {
-		if (!span_equal(query_span(d->store, name), span_of(param)))
+	while (urlencoded_next(&query, d->store, &name, &value)) {
+		if (!span_equal(urlencoded_span(d->store, name),
+			span_of(param)))
 			continue;
 		if (add_channel(d, value, 400) != 0)
 			return -EINVAL;
@@ -295,15 +296,15 @@ static const char *const resume_members[] = {
 static void
 read_asked_from_query(struct draft *d, struct span query)
 {
-	struct query_piece name;
-	struct query_piece value;
+	struct urlencoded_pair name;
+	struct urlencoded_pair value;
 	size_t best = RESUME_MEMBERS;
 
-	while (query_next(&query, d->store, &name, &value)) {
+	while (urlencoded_next(&query, d->store, &name, &value)) {
 		if (value.len == 0)
 			continue;
 		for (size_t i = 0; i < best; i++) {
-			if (span_equal(query_span(d->store, name),
+			if (span_equal(urlencoded_span(d->store, name),
 				span_of(resume_members[i]))) {
 				d->asked = value;
 				best = i;
@@ -322,7 +323,7 @@ read_asked(struct draft *d, struct span query)
 		read_asked_from_query(d, query);
 		return;
 	}
-	d->asked = (struct query_piece){ d->store->len, header.len };
+	d->asked = (struct urlencoded_pair){ d->store->len, header.len };
 	buf_put(d->store, header);
 }
 
@@ -331,9 +332,9 @@ static void
 finish(struct request_subscription *s, const struct draft *d)
 {
 	for (size_t i = 0; i < d->count; i++)
-		s->channels[i] = query_span(&s->store, d->channels[i]);
+		s->channels[i] = urlencoded_span(&s->store, d->channels[i]);
 	s->count = d->count;
-	s->asked = query_span(&s->store, d->asked);
+	s->asked = urlencoded_span(&s->store, d->asked);
 	s->resume = event_resume_parse(s->asked);
 }
 

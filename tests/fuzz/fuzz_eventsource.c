@@ -7,7 +7,7 @@
  * one in every two pieces; each piece is overwritten or gone once it
  * has been read.
  */
-#include "wire/eventsource.h"
+#include "wire/sse_reader.h"
 
 #include "fuzz.h"
 #include "naive.h"
@@ -55,7 +55,7 @@ naive_got(void *context, struct span topic, struct span data, struct span id)
 }
 
 static void
-got(void *context, const struct eventsource_event *event)
+got(void *context, const struct sse_reader_event *event)
 {
 	naive_got(context, event->type, event->data, event->id);
 }
@@ -76,7 +76,7 @@ static void
 read_in_pieces(struct span stream, const size_t *sizes, size_t count,
     struct story *s)
 {
-	struct eventsource es = { .got = got, .context = s };
+	struct sse_reader es = { .got = got, .context = s };
 	struct span piece = { NULL, 0 };
 
 	for (size_t i = 0; stream.len > 0; i++) {
@@ -84,14 +84,14 @@ read_in_pieces(struct span stream, const size_t *sizes, size_t count,
 		if (len > stream.len)
 			len = stream.len;
 		fuzz_next_piece(&piece, (struct span){ stream.ptr, len });
-		FUZZ_REQUIRE(eventsource_read(&es, piece) == 0);
+		FUZZ_REQUIRE(sse_reader_read(&es, piece) == 0);
 		stream.ptr += len;
 		stream.len -= len;
 	}
 	free((char *)piece.ptr);
 	s->retry_ms = es.retry_ms;
 	buf_put(&s->id, buf_span(&es.id));
-	eventsource_fini(&es);
+	sse_reader_fini(&es);
 }
 
 static void

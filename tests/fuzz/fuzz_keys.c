@@ -8,29 +8,29 @@
 #include <errno.h>
 
 #include "fuzz.h"
-#include "wire/grant.h"
+#include "wire/access.h"
 
 const char fuzz_name[] = "keys";
 
 static bool
-may_publish(const struct grant_keys *keys, struct span key, size_t len)
+may_publish(const struct access_keys *keys, struct span key, size_t len)
 {
 	struct problem problem = { 0 };
 	struct request request = { 0 };
-	char header[16 + GRANT_KEY_MAX];
+	char header[16 + ACCESS_KEY_MAX];
 
 	memcpy(header, "bEARER  ", 8);
 	memcpy(header + 8, key.ptr, key.len);
 	header[8 + key.len] = 'x';
 	request.authorization = (struct span){ header, 8 + len };
-	int rc = grant_check(&request, GRANT_PUBLISH, GRANT_SUBSCRIBE, keys,
+	int rc = access_check(&request, ACCESS_PUBLISH, ACCESS_SUBSCRIBE, keys,
 	    &problem);
 	FUZZ_REQUIRE(rc == 0 || (rc == -EACCES && problem.status == 401));
 	return rc == 0;
 }
 
 static bool
-is_listed(const struct grant_keys *keys, struct span key)
+is_listed(const struct access_keys *keys, struct span key)
 {
 	for (size_t i = 0; i < keys->count; i++) {
 		if (span_equal(keys->keys[i], key))
@@ -40,12 +40,12 @@ is_listed(const struct grant_keys *keys, struct span key)
 }
 
 static void
-judge_key(const struct grant_keys *keys, struct span key, struct span text)
+judge_key(const struct access_keys *keys, struct span key, struct span text)
 {
 	struct span shorter = { key.ptr, key.len - 1 };
 
 	FUZZ_REQUIRE(fuzz_within(key, text));
-	FUZZ_REQUIRE(key.len >= GRANT_KEY_MIN && key.len <= GRANT_KEY_MAX);
+	FUZZ_REQUIRE(key.len >= ACCESS_KEY_MIN && key.len <= ACCESS_KEY_MAX);
 	FUZZ_REQUIRE(key.ptr[0] != '#');
 	for (size_t i = 0; i < key.len; i++)
 		FUZZ_REQUIRE(key.ptr[i] > ' ' && key.ptr[i] <= '~');
@@ -71,16 +71,16 @@ judge_roles(struct span list)
 {
 	unsigned roles = ~0u;
 	struct span bad = { 0 };
-	int rc = grant_roles_parse(list, &roles, &bad);
+	int rc = access_roles_parse(list, &roles, &bad);
 
 	FUZZ_REQUIRE((roles &
-			 ~(unsigned)(GRANT_SUBSCRIBE | GRANT_PUBLISH |
-			     GRANT_STATUS)) == 0);
+			 ~(unsigned)(ACCESS_SUBSCRIBE | ACCESS_PUBLISH |
+			     ACCESS_STATUS)) == 0);
 	FUZZ_REQUIRE(rc == 0 || (rc == -EINVAL && bad.len > 0));
 	FUZZ_REQUIRE(fuzz_within(bad, list));
-	if ((roles & GRANT_PUBLISH) != 0)
+	if ((roles & ACCESS_PUBLISH) != 0)
 		FUZZ_REQUIRE(memmem(list.ptr, list.len, "publish", 7) != NULL);
-	if ((roles & GRANT_STATUS) != 0)
+	if ((roles & ACCESS_STATUS) != 0)
 		FUZZ_REQUIRE(memmem(list.ptr, list.len, "status", 6) != NULL);
 }
 
@@ -88,12 +88,12 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct span text = fuzz_copy(data, size);
-	struct grant_keys keys;
+	struct access_keys keys;
 	size_t line = 0;
 
-	int rc = grant_keys_parse(&keys, text, &line);
+	int rc = access_keys_parse(&keys, text, &line);
 	if (rc == 0) {
-		FUZZ_REQUIRE(keys.count > 0 && keys.count <= GRANT_KEYS_MAX);
+		FUZZ_REQUIRE(keys.count > 0 && keys.count <= ACCESS_KEYS_MAX);
 		/* The first and the last: a constant time is a long one. */
 		judge_key(&keys, keys.keys[0], text);
 		judge_key(&keys, keys.keys[keys.count - 1], text);

@@ -41,8 +41,8 @@ judge_taken(const struct options *o)
 	FUZZ_REQUIRE(o->max_stream_age_ms < UINT64_C(1) << 40);
 	FUZZ_REQUIRE(o->channel_param != NULL && o->channel_param[0] != '\0');
 	FUZZ_REQUIRE((o->roles &
-			 ~(unsigned)(GRANT_SUBSCRIBE | GRANT_PUBLISH |
-			     GRANT_STATUS)) == 0);
+			 ~(unsigned)(ACCESS_SUBSCRIBE | ACCESS_PUBLISH |
+			     ACCESS_STATUS)) == 0);
 	FUZZ_REQUIRE(o->cors.count <= REPLY_ORIGINS_MAX);
 	for (size_t i = 0; i < o->cors.count; i++) {
 		struct span origin = o->cors.origins[i];

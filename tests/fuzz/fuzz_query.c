@@ -6,7 +6,7 @@
  * sent.
  */
 #include "fuzz.h"
-#include "wire/query.h"
+#include "wire/urlencoded.h"
 
 const char fuzz_name[] = "query";
 
@@ -28,17 +28,17 @@ require_same(struct span name, struct span value)
 {
 	struct buf text = { 0 };
 	struct buf out = { 0 };
-	struct query_piece n;
-	struct query_piece v;
+	struct urlencoded_pair n;
+	struct urlencoded_pair v;
 
 	put_escaped(&text, name);
 	buf_put_char(&text, '=');
 	put_escaped(&text, value);
 	struct span rest = buf_span(&text);
-	FUZZ_REQUIRE(query_next(&rest, &out, &n, &v));
-	FUZZ_REQUIRE(span_equal(query_span(&out, n), name));
-	FUZZ_REQUIRE(span_equal(query_span(&out, v), value));
-	FUZZ_REQUIRE(!query_next(&rest, &out, &n, &v));
+	FUZZ_REQUIRE(urlencoded_next(&rest, &out, &n, &v));
+	FUZZ_REQUIRE(span_equal(urlencoded_span(&out, n), name));
+	FUZZ_REQUIRE(span_equal(urlencoded_span(&out, v), value));
+	FUZZ_REQUIRE(!urlencoded_next(&rest, &out, &n, &v));
 	buf_fini(&out);
 	buf_fini(&text);
 }
@@ -60,15 +60,16 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct span text = fuzz_copy(data, size);
 	struct span rest = text;
 	struct buf out = { 0 };
-	struct query_piece name;
-	struct query_piece value;
+	struct urlencoded_pair name;
+	struct urlencoded_pair value;
 	size_t count = 0;
 
-	while (query_next(&rest, &out, &name, &value)) {
+	while (urlencoded_next(&rest, &out, &name, &value)) {
 		FUZZ_REQUIRE(name.at + name.len <= out.len);
 		FUZZ_REQUIRE(value.at + value.len <= out.len);
 		FUZZ_REQUIRE(fuzz_within(rest, text));
-		require_same(query_span(&out, name), query_span(&out, value));
+		require_same(urlencoded_span(&out, name),
+		    urlencoded_span(&out, value));
 		count++;
 	}
 	FUZZ_REQUIRE(buf_error(&out) == 0);

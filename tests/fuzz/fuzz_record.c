@@ -7,13 +7,13 @@
  *   - A whole request is read by libfcgi, which would abort the process over
  *     some bytes, without an error; its variables and its body are those that
  *     a plain reading of the records gives.
- *   - What record_span() says is kept holds no more of a body than it may.
+ *   - What fcgi_record_span() says is kept holds no more of a body than it may.
  */
 #include <errno.h>
 
 #include "fuzz.h"
 #include "server/gate.h"
-#include "wire/record.h"
+#include "wire/fcgi_record.h"
 
 const char fuzz_name[] = "record";
 
@@ -22,12 +22,12 @@ const char fuzz_name[] = "record";
 
 /* What came of the bytes: a verdict for each request. */
 struct story {
-	enum record_verdict verdict;
+	enum fcgi_record_verdict verdict;
 	uint16_t id;
 	bool keep;
 	bool too_large;
 	size_t body;
-	uint64_t sum; /* of record_span() */
+	uint64_t sum; /* of fcgi_record_span() */
 };
 
 struct tale {
@@ -137,18 +137,19 @@ judge_variables(const struct buf *lines)
 
 /* Have libfcgi read a request that is called whole. */
 static void
-judge_whole(const struct record_request *r)
+judge_whole(const struct fcgi_record_request *r)
 {
 	struct buf params = { 0 };
 	struct buf body = { 0 };
 	struct buf lines = { 0 };
 	struct buf got = { 0 };
 
-	gather(record_span(r), &params, &body);
+	gather(fcgi_record_span(r), &params, &body);
 	write_variables(buf_span(&params), &lines);
 	FUZZ_REQUIRE(body.len <= r->body_max);
 	FUZZ_REQUIRE(r->too_large || body.len == r->body);
-	FUZZ_REQUIRE(gate_read(gate, record_span(r), (size_t)r->params) == 0);
+	FUZZ_REQUIRE(
+	    gate_read(gate, fcgi_record_span(r), (size_t)r->params) == 0);
 	judge_variables(&lines);
 	FUZZ_REQUIRE(gate_look(gate, "peal fuzz, not there") == NULL);
 	FUZZ_REQUIRE(gate_read_body(gate, &got) == 0);
@@ -165,16 +166,16 @@ judge_whole(const struct record_request *r)
  * false in the latter case.
  */
 static bool
-look_on(struct record_request *r, struct tale *t, bool judge)
+look_on(struct fcgi_record_request *r, struct tale *t, bool judge)
 {
 	for (;;) {
-		enum record_verdict verdict = record_look(r);
+		enum fcgi_record_verdict verdict = fcgi_record_look(r);
 		FUZZ_REQUIRE(r->read <= r->bytes.len);
-		FUZZ_REQUIRE(
-		    r->params <= RECORD_PARAMS_MAX || verdict == RECORD_BROKEN);
-		if (verdict == RECORD_MORE)
+		FUZZ_REQUIRE(r->params <= FCGI_RECORD_PARAMS_MAX ||
+		    verdict == FCGI_RECORD_BROKEN);
+		if (verdict == FCGI_RECORD_MORE)
 			return true;
-		if (verdict == RECORD_WHOLE && judge)
+		if (verdict == FCGI_RECORD_WHOLE && judge)
 			judge_whole(r);
 		FUZZ_REQUIRE(t->count < STORIES_MAX);
 		t->stories[t->count++] = (struct story){
@@ -183,35 +184,36 @@ look_on(struct record_request *r, struct tale *t, bool judge)
 			.keep = r->keep,
 			.too_large = r->too_large,
 			.body = r->body,
-			.sum = verdict == RECORD_WHOLE ? sum_of(record_span(r))
-						       : 0,
+			.sum = verdict == FCGI_RECORD_WHOLE
+			    ? sum_of(fcgi_record_span(r))
+			    : 0,
 		};
-		if (verdict != RECORD_WHOLE || t->count == STORIES_MAX)
+		if (verdict != FCGI_RECORD_WHOLE || t->count == STORIES_MAX)
 			return false;
-		record_next(r);
+		fcgi_record_next(r);
 	}
 }
 
 static void
 read_at_once(struct span bytes, size_t body_max, struct tale *t)
 {
-	struct record_request r;
+	struct fcgi_record_request r;
 
-	record_init(&r, body_max);
+	fcgi_record_init(&r, body_max);
 	buf_put(&r.bytes, bytes);
 	(void)look_on(&r, t, true);
-	record_fini(&r);
+	fcgi_record_fini(&r);
 }
 
 static void
 read_in_pieces(struct span bytes, size_t body_max, const uint8_t *sizes,
     struct tale *t)
 {
-	struct record_request r;
+	struct fcgi_record_request r;
 	bool more = true;
 
-	record_init(&r, body_max);
-	FUZZ_REQUIRE(record_look(&r) == RECORD_MORE);
+	fcgi_record_init(&r, body_max);
+	FUZZ_REQUIRE(fcgi_record_look(&r) == FCGI_RECORD_MORE);
 	for (size_t i = 0; more && bytes.len > 0; i++) {
 		size_t len = 1 + (size_t)sizes[i % 8];
 		if (len > bytes.len)
@@ -221,7 +223,7 @@ read_in_pieces(struct span bytes, size_t body_max, const uint8_t *sizes,
 		bytes.len -= len;
 		more = look_on(&r, t, false);
 	}
-	record_fini(&r);
+	fcgi_record_fini(&r);
 }
 
 int
@@ -249,7 +251,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_REQUIRE(a->keep == b->keep && a->body == b->body);
 		FUZZ_REQUIRE(a->too_large == b->too_large && a->sum == b->sum);
 	}
-	(void)record_is_abort(bytes, data[0]);
+	(void)fcgi_record_is_abort(bytes, data[0]);
 	free((char *)bytes.ptr);
 	return 0;
 }

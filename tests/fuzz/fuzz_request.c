@@ -17,9 +17,9 @@
 #include <json-c/json.h>
 
 #include "base/event.h"
-#include "wire/accept.h"
+#include "wire/negotiate.h"
 #include "naive.h"
-#include "wire/grant.h"
+#include "wire/access.h"
 #include "wire/message.h"
 #include "wire/reply.h"
 #include "wire/request.h"
@@ -54,21 +54,21 @@ look(const void *context, const char *name)
 struct site {
 	unsigned roles;
 	bool has_keys;
-	struct grant_keys keys;
+	struct access_keys keys;
 	struct reply_cors cors;
 };
 
 static struct site
 site_of(const char *letters)
 {
-	struct site site = { .roles = GRANT_SUBSCRIBE };
+	struct site site = { .roles = ACCESS_SUBSCRIBE };
 
 	if (letters == NULL)
 		return site;
 	if (strchr(letters, 'p') != NULL)
-		site.roles |= GRANT_PUBLISH;
+		site.roles |= ACCESS_PUBLISH;
 	if (strchr(letters, 's') != NULL)
-		site.roles |= GRANT_STATUS;
+		site.roles |= ACCESS_STATUS;
 	site.has_keys = strchr(letters, 'k') != NULL;
 	site.keys.keys[site.keys.count++] = SPAN(KEY);
 	if (strchr(letters, 'o') != NULL)
@@ -227,27 +227,27 @@ names_role(struct span list, const char *role)
 }
 
 static bool
-may(const struct request *r, enum grant_role role, const struct site *site)
+may(const struct request *r, enum access_role role, const struct site *site)
 {
 	struct problem problem = { 0 };
-	const char *name = role == GRANT_SUBSCRIBE ? "subscribe"
-	    : role == GRANT_PUBLISH		   ? "publish"
-						   : "status";
+	const char *name = role == ACCESS_SUBSCRIBE ? "subscribe"
+	    : role == ACCESS_PUBLISH		    ? "publish"
+						    : "status";
 	bool given = r->has_roles ? names_role(r->roles, name)
 				  : (site->roles & (unsigned)role) != 0;
-	int rc = grant_check(r, role, site->roles,
+	int rc = access_check(r, role, site->roles,
 	    site->has_keys ? &site->keys : NULL, &problem);
 
 	if (given)
 		FUZZ_REQUIRE(rc == 0);
 	if (rc == 0 && !given)
-		FUZZ_REQUIRE(role == GRANT_PUBLISH && site->has_keys &&
+		FUZZ_REQUIRE(role == ACCESS_PUBLISH && site->has_keys &&
 		    memmem(r->authorization.ptr, r->authorization.len, KEY,
 			strlen(KEY)) != NULL);
 	if (rc != 0) {
 		FUZZ_REQUIRE(rc == -EACCES);
 		FUZZ_REQUIRE(problem.status ==
-		    (role == GRANT_PUBLISH && site->has_keys ? 401 : 403));
+		    (role == ACCESS_PUBLISH && site->has_keys ? 401 : 403));
 		refuse(&problem, r, site);
 	}
 	return rc == 0;
@@ -288,7 +288,7 @@ subscribe(const struct request *r, const struct variables *v,
 	struct problem problem = { 0 };
 	struct buf reply = { 0 };
 
-	if (!may(r, GRANT_SUBSCRIBE, site))
+	if (!may(r, ACCESS_SUBSCRIBE, site))
 		return;
 	int rc = request_subscription_read(&s, r, "channel", look, v, &problem);
 	if (rc == 0) {
@@ -335,7 +335,7 @@ publish(const struct request *r, struct span text, const struct site *site)
 	struct buf json = { 0 };
 	struct message m;
 
-	if (!may(r, GRANT_PUBLISH, site))
+	if (!may(r, ACCESS_PUBLISH, site))
 		return;
 	int rc = message_read(&m, message_type_of(r->content_type), text,
 	    r->query, &limits, &problem);
@@ -360,9 +360,9 @@ look_on(const struct request *r, const struct site *site)
 		"text/event-stream" };
 	struct buf reply = { 0 };
 
-	if (!may(r, GRANT_STATUS, site))
+	if (!may(r, ACCESS_STATUS, site))
 		return;
-	size_t chosen = accept_choose(r->accept, types, 3);
+	size_t chosen = negotiate_choose(r->accept, types, 3);
 	FUZZ_REQUIRE(chosen < 3);
 	/* What is chosen was named, if not in full. */
 	FUZZ_REQUIRE(chosen == 0 ||

@@ -12,7 +12,7 @@
  *     follows the response is left.
  */
 #include "fuzz.h"
-#include "wire/response.h"
+#include "wire/http_response.h"
 
 const char fuzz_name[] = "response";
 
@@ -26,8 +26,8 @@ const char fuzz_name[] = "response";
 #define CAPITALS 16
 
 struct story {
-	enum response_state before; /* the connection ended */
-	enum response_state state;
+	enum http_response_state before; /* the connection ended */
+	enum http_response_state state;
 	int status;
 	bool keep;
 	size_t rest; /* bytes behind the response */
@@ -44,7 +44,7 @@ story_fini(struct story *s)
 
 /* Returns what of a piece has not been taken. */
 static size_t
-take(struct response *r, struct span piece, struct story *s)
+take(struct http_response *r, struct span piece, struct story *s)
 {
 	struct span rest = piece;
 	struct span part;
@@ -52,15 +52,15 @@ take(struct response *r, struct span piece, struct story *s)
 
 	do {
 		size_t left = rest.len;
-		more = response_read(r, &rest, &part);
+		more = http_response_read(r, &rest, &part);
 		FUZZ_REQUIRE(fuzz_within(rest, piece));
 		FUZZ_REQUIRE(fuzz_within(part, piece));
 		FUZZ_REQUIRE(more == (part.len > 0));
 		FUZZ_REQUIRE(rest.len + part.len <= left);
 		buf_put(&s->body, part);
 	} while (more);
-	FUZZ_REQUIRE(rest.len == 0 || r->state == RESPONSE_DONE ||
-	    r->state == RESPONSE_BROKEN);
+	FUZZ_REQUIRE(rest.len == 0 || r->state == HTTP_RESPONSE_DONE ||
+	    r->state == HTTP_RESPONSE_BROKEN);
 	return rest.len;
 }
 
@@ -69,9 +69,9 @@ read_in_pieces(struct span bytes, const size_t *sizes, size_t count,
     bool no_body, struct story *s)
 {
 	struct span piece = { NULL, 0 };
-	struct response r;
+	struct http_response r;
 
-	response_init(&r, no_body);
+	http_response_init(&r, no_body);
 	for (size_t i = 0; bytes.len > 0; i++) {
 		size_t len = 1 + sizes[i % count];
 		if (len > bytes.len)
@@ -83,13 +83,14 @@ read_in_pieces(struct span bytes, const size_t *sizes, size_t count,
 	}
 	free((char *)piece.ptr);
 	s->before = r.state;
-	response_end(&r);
+	http_response_end(&r);
 	s->state = r.state;
 	s->status = r.status;
 	s->keep = r.keep;
 	buf_put(&s->head, buf_span(&r.head));
-	FUZZ_REQUIRE(s->state == RESPONSE_DONE || s->state == RESPONSE_BROKEN);
-	response_fini(&r);
+	FUZZ_REQUIRE(
+	    s->state == HTTP_RESPONSE_DONE || s->state == HTTP_RESPONSE_BROKEN);
+	http_response_fini(&r);
 }
 
 static void
@@ -101,7 +102,7 @@ require_same(struct span bytes, const size_t *sizes, size_t count, bool no_body,
 	read_in_pieces(bytes, sizes, count, no_body, &s);
 	FUZZ_REQUIRE(s.before == want->before && s.state == want->state);
 	FUZZ_REQUIRE(span_equal(buf_span(&s.body), buf_span(&want->body)));
-	if (s.before != RESPONSE_BROKEN) {
+	if (s.before != HTTP_RESPONSE_BROKEN) {
 		FUZZ_REQUIRE(s.status == want->status);
 		FUZZ_REQUIRE(s.keep == want->keep && s.rest == want->rest);
 		FUZZ_REQUIRE(
@@ -175,7 +176,8 @@ judge_chunks(struct span body, const size_t *sizes, unsigned flags)
 	for (size_t i = 0; i < HEAD - 1; i++)
 		other[i] = sizes[HEAD - 2 - i] / 2;
 	read_in_pieces(buf_span(&bytes), other, HEAD - 1, false, &s);
-	FUZZ_REQUIRE(s.before == RESPONSE_DONE && s.status == 200 && s.keep);
+	FUZZ_REQUIRE(
+	    s.before == HTTP_RESPONSE_DONE && s.status == 200 && s.keep);
 	FUZZ_REQUIRE(span_equal(buf_span(&s.body), body));
 	FUZZ_REQUIRE(s.rest == 6);
 	story_fini(&s);

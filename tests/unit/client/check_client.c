@@ -210,13 +210,13 @@ START_TEST(to_begin_again_forgets_the_answer_before)
 	struct span piece;
 	client_init(&c);
 	client_begin(&c, false);
-	(void)response_read(&c.response, &in, &piece);
-	ck_assert_int_eq((int)c.response.state, RESPONSE_DONE);
+	(void)http_response_read(&c.response, &in, &piece);
+	ck_assert_int_eq((int)c.response.state, HTTP_RESPONSE_DONE);
 	c.sent = 5;
 
 	client_begin(&c, true);
 
-	ck_assert_int_eq((int)c.response.state, RESPONSE_HEAD);
+	ck_assert_int_eq((int)c.response.state, HTTP_RESPONSE_HEAD);
 	ck_assert(c.response.no_body);
 	ck_assert_uint_eq(c.response.head.len, 0);
 	ck_assert_uint_eq(c.sent, 0);

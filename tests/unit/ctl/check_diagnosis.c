@@ -13,7 +13,7 @@ answer(struct visit *v, const char *text)
 
 	visit_init(v);
 	client_begin(&v->client, false);
-	while (response_read(&v->client.response, &in, &piece))
+	while (http_response_read(&v->client.response, &in, &piece))
 		buf_put(&v->body, piece);
 	v->headed = true;
 	v->state = VISIT_COMPLETE;

@@ -139,7 +139,7 @@ START_TEST(the_defaults_are_those_of_the_manual)
 	ck_assert_uint_eq(out.o.max_streams, 0);
 	ck_assert_uint_eq(out.o.max_stream_age_ms, 0);
 	ck_assert_str_eq(out.o.channel_param, "channel");
-	ck_assert_uint_eq(out.o.roles, GRANT_SUBSCRIBE);
+	ck_assert_uint_eq(out.o.roles, ACCESS_SUBSCRIBE);
 	ck_assert_ptr_null(out.o.publish_key_file);
 	ck_assert_uint_eq(out.o.cors.count, 0);
 	ck_assert_int_eq((int)out.o.log, LOG_AT_NOTICE);
@@ -178,7 +178,7 @@ START_TEST(every_option_is_read)
 	ck_assert_uint_eq(out.o.max_streams, 9);
 	ck_assert_uint_eq(out.o.max_stream_age_ms, 3600000);
 	ck_assert_str_eq(out.o.channel_param, "user");
-	ck_assert_uint_eq(out.o.roles, GRANT_PUBLISH | GRANT_STATUS);
+	ck_assert_uint_eq(out.o.roles, ACCESS_PUBLISH | ACCESS_STATUS);
 	ck_assert_uint_eq(out.o.cors.count, 2);
 	unit_assert_span(out.o.cors.origins[0], "https://a.example");
 	unit_assert_span(out.o.cors.origins[1], "*");
@@ -414,7 +414,7 @@ START_TEST(a_file_is_read_line_by_line)
 	assert_run(&out);
 	ck_assert_uint_eq(out.o.max_age_ms, 3600000);
 	ck_assert_str_eq(out.o.listen, "/run/a b#c");
-	ck_assert_uint_eq(out.o.roles, GRANT_SUBSCRIBE | GRANT_PUBLISH);
+	ck_assert_uint_eq(out.o.roles, ACCESS_SUBSCRIBE | ACCESS_PUBLISH);
 	ck_assert_uint_eq(out.o.cors.count, 2);
 	ck_assert(out.o.syslog);
 	ck_assert_uint_eq(out.o.retry_ms, 10);
@@ -458,7 +458,7 @@ START_TEST(the_command_line_wins_wherever_the_file_is_named)
 
 	assert_run(&out);
 	ck_assert_uint_eq(out.o.max_age_ms, 7200000);
-	ck_assert_uint_eq(out.o.roles, GRANT_SUBSCRIBE);
+	ck_assert_uint_eq(out.o.roles, ACCESS_SUBSCRIBE);
 	ck_assert_uint_eq(out.o.cors.count, 1);
 	unit_assert_span(out.o.cors.origins[0], "https://c.example");
 	ck_assert(!out.o.syslog);

@@ -3,20 +3,20 @@
 #include <errno.h>
 #include <string.h>
 
-#include "wire/query.h"
+#include "wire/urlencoded.h"
 
 /* Decode a whole query to "name=value;" for each piece. */
 static void
 flatten(struct buf *flat, struct span query)
 {
 	struct buf out = { 0 };
-	struct query_piece name;
-	struct query_piece value;
+	struct urlencoded_pair name;
+	struct urlencoded_pair value;
 
-	while (query_next(&query, &out, &name, &value)) {
-		buf_put(flat, query_span(&out, name));
+	while (urlencoded_next(&query, &out, &name, &value)) {
+		buf_put(flat, urlencoded_span(&out, name));
 		buf_put_char(flat, '=');
-		buf_put(flat, query_span(&out, value));
+		buf_put(flat, urlencoded_span(&out, value));
 		buf_put_char(flat, ';');
 	}
 	ck_assert_int_eq(buf_error(&out), 0);
@@ -89,15 +89,15 @@ START_TEST(every_byte_can_be_escaped_in_either_case)
 	for (int c = 0; c < 256; c++) {
 		for (int i = 0; i < 2; i++) {
 			struct buf out = { 0 };
-			struct query_piece name;
-			struct query_piece value;
+			struct urlencoded_pair name;
+			struct urlencoded_pair value;
 			char query[5] = { 'a', '=', '%', digits[i][c >> 4],
 				digits[i][c & 15] };
 			struct span rest = { query, sizeof(query) };
 
-			ck_assert(query_next(&rest, &out, &name, &value));
+			ck_assert(urlencoded_next(&rest, &out, &name, &value));
 
-			struct span got = query_span(&out, value);
+			struct span got = urlencoded_span(&out, value);
 			ck_assert_uint_eq(got.len, 1);
 			ck_assert_int_eq((unsigned char)got.ptr[0], c);
 			buf_fini(&out);
@@ -121,21 +121,21 @@ END_TEST
 START_TEST(pieces_stay_valid_while_the_store_grows)
 {
 	struct buf out = { 0 };
-	struct query_piece first;
-	struct query_piece value;
-	struct query_piece name;
+	struct urlencoded_pair first;
+	struct urlencoded_pair value;
+	struct urlencoded_pair name;
 	struct span rest = SPAN("first=kept&second=%2");
 	char more[4096];
 	memset(more, 'x', sizeof(more));
-	ck_assert(query_next(&rest, &out, &first, &value));
+	ck_assert(urlencoded_next(&rest, &out, &first, &value));
 
 	buf_put(&out, (struct span){ more, sizeof(more) });
-	struct query_piece later;
-	ck_assert(query_next(&rest, &out, &name, &later));
+	struct urlencoded_pair later;
+	ck_assert(urlencoded_next(&rest, &out, &name, &later));
 
-	unit_assert_span(query_span(&out, first), "first");
-	unit_assert_span(query_span(&out, value), "kept");
-	unit_assert_span(query_span(&out, later), "%2");
+	unit_assert_span(urlencoded_span(&out, first), "first");
+	unit_assert_span(urlencoded_span(&out, value), "kept");
+	unit_assert_span(urlencoded_span(&out, later), "%2");
 	buf_fini(&out);
 }
 END_TEST
@@ -143,12 +143,12 @@ END_TEST
 START_TEST(null_query_has_no_piece)
 {
 	struct buf out = { 0 };
-	struct query_piece name;
-	struct query_piece value;
+	struct urlencoded_pair name;
+	struct urlencoded_pair value;
 	struct span rest = { NULL, 0 };
 
-	ck_assert(!query_next(&rest, &out, &name, &value));
-	ck_assert(!query_next(&rest, &out, &name, &value));
+	ck_assert(!urlencoded_next(&rest, &out, &name, &value));
+	ck_assert(!urlencoded_next(&rest, &out, &name, &value));
 	ck_assert_int_eq(buf_error(&out), 0);
 	buf_fini(&out);
 }
@@ -157,13 +157,13 @@ END_TEST
 START_TEST(end_stays_the_end)
 {
 	struct buf out = { 0 };
-	struct query_piece name;
-	struct query_piece value;
+	struct urlencoded_pair name;
+	struct urlencoded_pair value;
 	struct span rest = SPAN("a=b&");
 
-	ck_assert(query_next(&rest, &out, &name, &value));
-	ck_assert(!query_next(&rest, &out, &name, &value));
-	ck_assert(!query_next(&rest, &out, &name, &value));
+	ck_assert(urlencoded_next(&rest, &out, &name, &value));
+	ck_assert(!urlencoded_next(&rest, &out, &name, &value));
+	ck_assert(!urlencoded_next(&rest, &out, &name, &value));
 	buf_fini(&out);
 }
 END_TEST
@@ -171,12 +171,12 @@ END_TEST
 START_TEST(failed_allocation_ends_the_walk)
 {
 	struct buf out = { 0 };
-	struct query_piece name;
-	struct query_piece value;
+	struct urlencoded_pair name;
+	struct urlencoded_pair value;
 	struct span rest = SPAN("a=b&c=d");
 	(void)buf_room(&out, SIZE_MAX);
 
-	ck_assert(!query_next(&rest, &out, &name, &value));
+	ck_assert(!urlencoded_next(&rest, &out, &name, &value));
 
 	ck_assert_int_eq(buf_error(&out), -ENOMEM);
 	buf_fini(&out);

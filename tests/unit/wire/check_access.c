@@ -4,15 +4,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "wire/grant.h"
+#include "wire/access.h"
 
 static const struct span key_a = SPAN("abcdefghijklmnop");
 static const struct span key_b = SPAN("0123456789abcdef0123456789abcdef");
 
-static struct grant_keys
+static struct access_keys
 two_keys(void)
 {
-	return (struct grant_keys){ .keys = { key_a, key_b }, .count = 2 };
+	return (struct access_keys){ .keys = { key_a, key_b }, .count = 2 };
 }
 
 static struct request
@@ -29,12 +29,12 @@ with_roles(const char *roles)
 
 /* The status of a refusal; 0 if the request may. */
 static int
-status_of(const struct request *r, enum grant_role role, unsigned default_roles,
-    const struct grant_keys *keys)
+status_of(const struct request *r, enum access_role role,
+    unsigned default_roles, const struct access_keys *keys)
 {
 	struct problem problem = { 0 };
 
-	int error = grant_check(r, role, default_roles, keys, &problem);
+	int error = access_check(r, role, default_roles, keys, &problem);
 
 	ck_assert_int_eq(error, problem.status == 0 ? 0 : -EACCES);
 	ck_assert_int_eq(problem.detail[0] == '\0', problem.status == 0);
@@ -49,11 +49,11 @@ START_TEST(roles_are_parted_by_spaces_or_commas)
 	} cases[] = {
 		{ "", 0 },
 		{ " , ", 0 },
-		{ "subscribe", GRANT_SUBSCRIBE },
-		{ "publish,status", GRANT_PUBLISH | GRANT_STATUS },
+		{ "subscribe", ACCESS_SUBSCRIBE },
+		{ "publish,status", ACCESS_PUBLISH | ACCESS_STATUS },
 		{ " status\tsubscribe , publish ",
-		    GRANT_SUBSCRIBE | GRANT_PUBLISH | GRANT_STATUS },
-		{ "publish publish", GRANT_PUBLISH },
+		    ACCESS_SUBSCRIBE | ACCESS_PUBLISH | ACCESS_STATUS },
+		{ "publish publish", ACCESS_PUBLISH },
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(cases); i++) {
@@ -61,7 +61,7 @@ START_TEST(roles_are_parted_by_spaces_or_commas)
 		struct span bad;
 
 		int error =
-		    grant_roles_parse(span_of(cases[i].list), &roles, &bad);
+		    access_roles_parse(span_of(cases[i].list), &roles, &bad);
 
 		ck_assert_int_eq(error, 0);
 		ck_assert_uint_eq(roles, cases[i].roles);
@@ -74,21 +74,21 @@ START_TEST(the_first_word_that_is_no_role_is_told_and_the_others_count)
 	unsigned roles;
 	struct span bad;
 
-	int error = grant_roles_parse(SPAN("publish Subscribe,pub status"),
+	int error = access_roles_parse(SPAN("publish Subscribe,pub status"),
 	    &roles, &bad);
 
 	ck_assert_int_eq(error, -EINVAL);
 	unit_assert_span(bad, "Subscribe");
-	ck_assert_uint_eq(roles, GRANT_PUBLISH | GRANT_STATUS);
+	ck_assert_uint_eq(roles, ACCESS_PUBLISH | ACCESS_STATUS);
 }
 END_TEST
 
 START_TEST(keys_are_read_one_a_line)
 {
-	struct grant_keys keys;
+	struct access_keys keys;
 	size_t line;
 
-	int error = grant_keys_parse(&keys,
+	int error = access_keys_parse(&keys,
 	    SPAN("# who may publish\n\n  abcdefghijklmnop\t\r\n"
 		 " # more\n0123456789abcdef#not-a-comment"),
 	    &line);
@@ -102,13 +102,13 @@ END_TEST
 
 START_TEST(a_file_without_a_key_is_told)
 {
-	struct grant_keys keys;
+	struct access_keys keys;
 	size_t line;
 
-	ck_assert_int_eq(grant_keys_parse(&keys, SPAN(""), &line), -ENODATA);
-	ck_assert_int_eq(grant_keys_parse(&keys, SPAN("\n# none\n \n"), &line),
+	ck_assert_int_eq(access_keys_parse(&keys, SPAN(""), &line), -ENODATA);
+	ck_assert_int_eq(access_keys_parse(&keys, SPAN("\n# none\n \n"), &line),
 	    -ENODATA);
-	ck_assert_int_eq(grant_keys_parse(&keys, (struct span){ NULL, 0 },
+	ck_assert_int_eq(access_keys_parse(&keys, (struct span){ NULL, 0 },
 			     &line),
 	    -ENODATA);
 	ck_assert_uint_eq(keys.count, 0);
@@ -127,12 +127,12 @@ START_TEST(a_faulty_key_is_told_by_its_line)
 
 	for (size_t i = 0; i < UNIT_COUNT(faulty); i++) {
 		char text[128];
-		struct grant_keys keys;
+		struct access_keys keys;
 		size_t line = 0;
 		(void)snprintf(text, sizeof(text), "0123456789abcdef\n#\n%s\n",
 		    faulty[i]);
 
-		int error = grant_keys_parse(&keys, span_of(text), &line);
+		int error = access_keys_parse(&keys, span_of(text), &line);
 
 		ck_assert_msg(error == -EINVAL, "%s", faulty[i]);
 		ck_assert_uint_eq(line, 3);
@@ -143,15 +143,15 @@ END_TEST
 
 START_TEST(a_key_has_at_most_256_bytes)
 {
-	char text[GRANT_KEY_MAX + 1];
-	struct grant_keys keys;
+	char text[ACCESS_KEY_MAX + 1];
+	struct access_keys keys;
 	size_t line;
 
 	memset(text, 'k', sizeof(text));
-	int fits = grant_keys_parse(&keys, (struct span){ text, GRANT_KEY_MAX },
-	    &line);
-	int over = grant_keys_parse(&keys,
-	    (struct span){ text, GRANT_KEY_MAX + 1 }, &line);
+	int fits = access_keys_parse(&keys,
+	    (struct span){ text, ACCESS_KEY_MAX }, &line);
+	int over = access_keys_parse(&keys,
+	    (struct span){ text, ACCESS_KEY_MAX + 1 }, &line);
 
 	ck_assert_int_eq(fits, 0);
 	ck_assert_int_eq(over, -EINVAL);
@@ -162,19 +162,19 @@ END_TEST
 START_TEST(one_key_too_many_is_told_by_its_line)
 {
 	struct buf text;
-	struct grant_keys keys;
+	struct access_keys keys;
 	size_t line;
 
 	buf_init(&text);
-	for (int i = 0; i < GRANT_KEYS_MAX; i++)
+	for (int i = 0; i < ACCESS_KEYS_MAX; i++)
 		buf_put_cstr(&text, "abcdefghijklmnop\n");
-	int fits = grant_keys_parse(&keys, buf_span(&text), &line);
+	int fits = access_keys_parse(&keys, buf_span(&text), &line);
 	buf_put_cstr(&text, "abcdefghijklmnop\n");
-	int over = grant_keys_parse(&keys, buf_span(&text), &line);
+	int over = access_keys_parse(&keys, buf_span(&text), &line);
 
 	ck_assert_int_eq(fits, 0);
 	ck_assert_int_eq(over, -EINVAL);
-	ck_assert_uint_eq(line, GRANT_KEYS_MAX + 1);
+	ck_assert_uint_eq(line, ACCESS_KEYS_MAX + 1);
 	buf_fini(&text);
 }
 END_TEST
@@ -183,13 +183,14 @@ START_TEST(the_default_roles_hold_where_the_request_has_none)
 {
 	const struct request r = { 0 };
 
-	ck_assert_int_eq(status_of(&r, GRANT_SUBSCRIBE, GRANT_SUBSCRIBE, NULL),
+	ck_assert_int_eq(status_of(&r, ACCESS_SUBSCRIBE, ACCESS_SUBSCRIBE,
+			     NULL),
 	    0);
-	ck_assert_int_eq(status_of(&r, GRANT_PUBLISH, GRANT_SUBSCRIBE, NULL),
+	ck_assert_int_eq(status_of(&r, ACCESS_PUBLISH, ACCESS_SUBSCRIBE, NULL),
 	    403);
-	ck_assert_int_eq(status_of(&r, GRANT_STATUS, GRANT_SUBSCRIBE, NULL),
+	ck_assert_int_eq(status_of(&r, ACCESS_STATUS, ACCESS_SUBSCRIBE, NULL),
 	    403);
-	ck_assert_int_eq(status_of(&r, GRANT_SUBSCRIBE, 0, NULL), 403);
+	ck_assert_int_eq(status_of(&r, ACCESS_SUBSCRIBE, 0, NULL), 403);
 }
 END_TEST
 
@@ -198,13 +199,13 @@ START_TEST(the_requests_roles_replace_the_default)
 	const struct request publisher = with_roles("publish");
 	const struct request nobody = with_roles("");
 
-	ck_assert_int_eq(status_of(&publisher, GRANT_PUBLISH, GRANT_SUBSCRIBE,
+	ck_assert_int_eq(status_of(&publisher, ACCESS_PUBLISH, ACCESS_SUBSCRIBE,
 			     NULL),
 	    0);
-	ck_assert_int_eq(status_of(&publisher, GRANT_SUBSCRIBE, GRANT_SUBSCRIBE,
-			     NULL),
+	ck_assert_int_eq(status_of(&publisher, ACCESS_SUBSCRIBE,
+			     ACCESS_SUBSCRIBE, NULL),
 	    403);
-	ck_assert_int_eq(status_of(&nobody, GRANT_SUBSCRIBE, GRANT_SUBSCRIBE,
+	ck_assert_int_eq(status_of(&nobody, ACCESS_SUBSCRIBE, ACCESS_SUBSCRIBE,
 			     NULL),
 	    403);
 }
@@ -214,9 +215,9 @@ START_TEST(a_word_that_is_no_role_grants_nothing)
 {
 	const struct request r = with_roles("publisher,all subscribe");
 
-	ck_assert_int_eq(status_of(&r, GRANT_PUBLISH, 0, NULL), 403);
-	ck_assert_int_eq(status_of(&r, GRANT_STATUS, 0, NULL), 403);
-	ck_assert_int_eq(status_of(&r, GRANT_SUBSCRIBE, 0, NULL), 0);
+	ck_assert_int_eq(status_of(&r, ACCESS_PUBLISH, 0, NULL), 403);
+	ck_assert_int_eq(status_of(&r, ACCESS_STATUS, 0, NULL), 403);
+	ck_assert_int_eq(status_of(&r, ACCESS_SUBSCRIBE, 0, NULL), 0);
 }
 END_TEST
 
@@ -228,13 +229,13 @@ START_TEST(any_of_the_keys_may_publish)
 		"bearer abcdefghijklmnop",
 		"BEARER    abcdefghijklmnop ",
 	};
-	const struct grant_keys keys = two_keys();
+	const struct access_keys keys = two_keys();
 
 	for (size_t i = 0; i < UNIT_COUNT(right); i++) {
 		struct request r = with_authorization(right[i]);
 
 		int status =
-		    status_of(&r, GRANT_PUBLISH, GRANT_SUBSCRIBE, &keys);
+		    status_of(&r, ACCESS_PUBLISH, ACCESS_SUBSCRIBE, &keys);
 
 		ck_assert_msg(status == 0, "%s", right[i]);
 	}
@@ -243,11 +244,11 @@ END_TEST
 
 START_TEST(a_key_stands_beside_the_requests_roles)
 {
-	const struct grant_keys keys = two_keys();
+	const struct access_keys keys = two_keys();
 	struct request r = with_roles("subscribe");
 	r.authorization = SPAN("Bearer abcdefghijklmnop");
 
-	int status = status_of(&r, GRANT_PUBLISH, 0, &keys);
+	int status = status_of(&r, ACCESS_PUBLISH, 0, &keys);
 
 	ck_assert_int_eq(status, 0);
 }
@@ -271,13 +272,13 @@ START_TEST(a_missing_or_wrong_key_is_401)
 		"Bearer 0123456789abcdef",
 		"Bearer abcdefghijklmnop0123456789abcdef0123456789abcdef",
 	};
-	const struct grant_keys keys = two_keys();
+	const struct access_keys keys = two_keys();
 
 	for (size_t i = 0; i < UNIT_COUNT(wrong); i++) {
 		struct request r = with_authorization(wrong[i]);
 
 		int status =
-		    status_of(&r, GRANT_PUBLISH, GRANT_SUBSCRIBE, &keys);
+		    status_of(&r, ACCESS_PUBLISH, ACCESS_SUBSCRIBE, &keys);
 
 		ck_assert_msg(status == 401, "%s", wrong[i]);
 	}
@@ -287,7 +288,7 @@ END_TEST
 /* Padding with zeros must not make a key of the same bytes and more equal. */
 START_TEST(a_key_with_nul_behind_it_is_wrong)
 {
-	const struct grant_keys keys = two_keys();
+	const struct access_keys keys = two_keys();
 	const struct request r = {
 		.authorization = SPAN("Bearer abcdefghijklmnop\0\0x"),
 	};
@@ -295,39 +296,39 @@ START_TEST(a_key_with_nul_behind_it_is_wrong)
 		.authorization = SPAN("Bearer abcdefghijklmnop\0"),
 	};
 
-	ck_assert_int_eq(status_of(&r, GRANT_PUBLISH, 0, &keys), 401);
-	ck_assert_int_eq(status_of(&s, GRANT_PUBLISH, 0, &keys), 401);
+	ck_assert_int_eq(status_of(&r, ACCESS_PUBLISH, 0, &keys), 401);
+	ck_assert_int_eq(status_of(&s, ACCESS_PUBLISH, 0, &keys), 401);
 }
 END_TEST
 
 START_TEST(a_key_longer_than_any_may_be_is_wrong)
 {
-	char text[7 + 2 * GRANT_KEY_MAX];
-	char longest[GRANT_KEY_MAX];
+	char text[7 + 2 * ACCESS_KEY_MAX];
+	char longest[ACCESS_KEY_MAX];
 	memset(longest, 'k', sizeof(longest));
 	memset(text, 'k', sizeof(text));
 	memcpy(text, "Bearer ", 7);
-	const struct grant_keys keys = {
+	const struct access_keys keys = {
 		.keys = { { longest, sizeof(longest) } },
 		.count = 1,
 	};
-	struct request r = { .authorization = { text, 7 + GRANT_KEY_MAX } };
+	struct request r = { .authorization = { text, 7 + ACCESS_KEY_MAX } };
 
-	ck_assert_int_eq(status_of(&r, GRANT_PUBLISH, 0, &keys), 0);
+	ck_assert_int_eq(status_of(&r, ACCESS_PUBLISH, 0, &keys), 0);
 	r.authorization.len++;
-	ck_assert_int_eq(status_of(&r, GRANT_PUBLISH, 0, &keys), 401);
+	ck_assert_int_eq(status_of(&r, ACCESS_PUBLISH, 0, &keys), 401);
 	r.authorization.len = sizeof(text);
-	ck_assert_int_eq(status_of(&r, GRANT_PUBLISH, 0, &keys), 401);
+	ck_assert_int_eq(status_of(&r, ACCESS_PUBLISH, 0, &keys), 401);
 }
 END_TEST
 
 START_TEST(a_key_opens_nothing_but_publishing)
 {
-	const struct grant_keys keys = two_keys();
+	const struct access_keys keys = two_keys();
 	const struct request r = with_authorization("Bearer abcdefghijklmnop");
 
-	ck_assert_int_eq(status_of(&r, GRANT_STATUS, 0, &keys), 403);
-	ck_assert_int_eq(status_of(&r, GRANT_SUBSCRIBE, 0, &keys), 403);
+	ck_assert_int_eq(status_of(&r, ACCESS_STATUS, 0, &keys), 403);
+	ck_assert_int_eq(status_of(&r, ACCESS_SUBSCRIBE, 0, &keys), 403);
 }
 END_TEST
 

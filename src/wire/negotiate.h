@@ -2,8 +2,8 @@
  * What a client would rather have: the Accept header.
  * Source: RFC 9110, section 12.5.1.
  */
-#ifndef PEAL_ACCEPT_H
-#define PEAL_ACCEPT_H
+#ifndef PEAL_NEGOTIATE_H
+#define PEAL_NEGOTIATE_H
 
 #include <stddef.h>
 
@@ -18,7 +18,7 @@
  * any type.  Parameters of a range, other than q, are passed over; a range whose
  * q is no quality counts as not there.
  */
-size_t accept_choose(struct span accept, const char *const types[],
+size_t negotiate_choose(struct span accept, const char *const types[],
     size_t count);
 
 #endif

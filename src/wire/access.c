@@ -1,4 +1,4 @@
-#include "wire/grant.h"
+#include "wire/access.h"
 
 #include <errno.h>
 #include <string.h>
@@ -13,30 +13,30 @@ static unsigned
 role_of(struct span word)
 {
 	if (span_equal(word, SPAN("subscribe")))
-		return GRANT_SUBSCRIBE;
+		return ACCESS_SUBSCRIBE;
 	if (span_equal(word, SPAN("publish")))
-		return GRANT_PUBLISH;
+		return ACCESS_PUBLISH;
 	if (span_equal(word, SPAN("status")))
-		return GRANT_STATUS;
+		return ACCESS_STATUS;
 	return 0;
 }
 
 static const char *
-role_name(enum grant_role role)
+role_name(enum access_role role)
 {
 	switch (role) {
-	case GRANT_SUBSCRIBE:
+	case ACCESS_SUBSCRIBE:
 		return "subscribe";
-	case GRANT_PUBLISH:
+	case ACCESS_PUBLISH:
 		return "publish";
-	case GRANT_STATUS:
+	case ACCESS_STATUS:
 		return "status";
 	}
 	return "";
 }
 
 int
-grant_roles_parse(struct span list, unsigned *roles, struct span *bad)
+access_roles_parse(struct span list, unsigned *roles, struct span *bad)
 {
 	unsigned found = 0;
 	int error = 0;
@@ -66,7 +66,7 @@ grant_roles_parse(struct span list, unsigned *roles, struct span *bad)
 static bool
 is_key(struct span key)
 {
-	if (key.len < GRANT_KEY_MIN || key.len > GRANT_KEY_MAX)
+	if (key.len < ACCESS_KEY_MIN || key.len > ACCESS_KEY_MAX)
 		return false;
 	for (size_t i = 0; i < key.len; i++) {
 		if (key.ptr[i] <= ' ' || key.ptr[i] > '~')
@@ -76,7 +76,7 @@ is_key(struct span key)
 }
 
 int
-grant_keys_parse(struct grant_keys *keys, struct span text, size_t *line)
+access_keys_parse(struct access_keys *keys, struct span text, size_t *line)
 {
 	struct span piece;
 	size_t number = 0;
@@ -88,7 +88,7 @@ grant_keys_parse(struct grant_keys *keys, struct span text, size_t *line)
 		number++;
 		if (key.len == 0 || key.ptr[0] == '#')
 			continue;
-		if (!is_key(key) || count == GRANT_KEYS_MAX) {
+		if (!is_key(key) || count == ACCESS_KEYS_MAX) {
 			*line = number;
 			return -EINVAL;
 		}
@@ -110,7 +110,7 @@ keys_equal(struct span a, struct span b)
 	/* volatile: no compiler may leave the loop once the answer is known. */
 	volatile size_t differs = a.len ^ b.len;
 
-	for (size_t i = 0; i < GRANT_KEY_MAX; i++) {
+	for (size_t i = 0; i < ACCESS_KEY_MAX; i++) {
 		unsigned x = i < a.len ? (unsigned char)a.ptr[i] : 0;
 		unsigned y = i < b.len ? (unsigned char)b.ptr[i] : 0;
 		differs |= x ^ y;
@@ -119,7 +119,7 @@ keys_equal(struct span a, struct span b)
 }
 
 static bool
-key_is_known(const struct grant_keys *keys, struct span key)
+key_is_known(const struct access_keys *keys, struct span key)
 {
 	unsigned known = 0;
 
@@ -145,7 +145,7 @@ bearer_key(struct span authorization)
 }
 
 static int
-check_key(const struct request *r, const struct grant_keys *keys,
+check_key(const struct request *r, const struct access_keys *keys,
     struct problem *problem)
 {
 	struct span key = bearer_key(r->authorization);
@@ -165,18 +165,18 @@ check_key(const struct request *r, const struct grant_keys *keys,
 }
 
 int
-grant_check(const struct request *r, enum grant_role role,
-    unsigned default_roles, const struct grant_keys *keys,
+access_check(const struct request *r, enum access_role role,
+    unsigned default_roles, const struct access_keys *keys,
     struct problem *problem)
 {
 	unsigned roles = default_roles;
 	struct span bad;
 
 	if (r->has_roles)
-		(void)grant_roles_parse(r->roles, &roles, &bad);
+		(void)access_roles_parse(r->roles, &roles, &bad);
 	if ((roles & (unsigned)role) != 0)
 		return 0;
-	if (role == GRANT_PUBLISH && keys != NULL)
+	if (role == ACCESS_PUBLISH && keys != NULL)
 		return check_key(r, keys, problem);
 	problem_set(problem, 403, "the role \"%s\" is not granted here",
 	    role_name(role));

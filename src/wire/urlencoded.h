@@ -2,8 +2,8 @@
  * application/x-www-form-urlencoded, as query strings and form bodies have it.
  * Source: WHATWG URL, "application/x-www-form-urlencoded parsing".
  */
-#ifndef PEAL_QUERY_H
-#define PEAL_QUERY_H
+#ifndef PEAL_URLENCODED_H
+#define PEAL_URLENCODED_H
 
 #include <stdbool.h>
 
@@ -20,15 +20,16 @@
  * out may move while it grows.  Returns false at the end of *rest.  A failed
  * allocation shows in buf_error(out), and ends the walk.
  */
-struct query_piece {
+struct urlencoded_pair {
 	size_t at;
 	size_t len;
 };
 
-bool query_next(struct span *rest, struct buf *out, struct query_piece *name,
-    struct query_piece *value);
+bool urlencoded_next(struct span *rest, struct buf *out,
+    struct urlencoded_pair *name, struct urlencoded_pair *value);
 
 /* The span of a piece, valid until out grows. */
-struct span query_span(const struct buf *out, struct query_piece piece);
+struct span urlencoded_span(const struct buf *out,
+    struct urlencoded_pair piece);
 
 #endif

@@ -1,4 +1,4 @@
-#include "wire/record.h"
+#include "wire/fcgi_record.h"
 
 #include <string.h>
 
@@ -21,19 +21,19 @@ struct record {
 };
 
 void
-record_init(struct record_request *r, size_t body_max)
+fcgi_record_init(struct fcgi_record_request *r, size_t body_max)
 {
-	*r = (struct record_request){ .body_max = body_max };
+	*r = (struct fcgi_record_request){ .body_max = body_max };
 }
 
 void
-record_fini(struct record_request *r)
+fcgi_record_fini(struct fcgi_record_request *r)
 {
 	buf_fini(&r->bytes);
 }
 
 struct span
-record_span(const struct record_request *r)
+fcgi_record_span(const struct fcgi_record_request *r)
 {
 	return (struct span){ r->bytes.ptr, r->read };
 }
@@ -48,13 +48,13 @@ drop_front(struct buf *b, size_t at, size_t len)
 }
 
 void
-record_next(struct record_request *r)
+fcgi_record_next(struct fcgi_record_request *r)
 {
 	struct buf bytes = r->bytes;
 	size_t body_max = r->body_max;
 
 	drop_front(&bytes, 0, r->read);
-	record_init(r, body_max);
+	fcgi_record_init(r, body_max);
 	r->bytes = bytes;
 }
 
@@ -64,13 +64,14 @@ parse_record(struct span bytes, struct record *record)
 {
 	const unsigned char *p = (const unsigned char *)bytes.ptr;
 
-	if (bytes.len < RECORD_HEADER)
+	if (bytes.len < FCGI_RECORD_HEADER)
 		return false;
 	size_t content = (size_t)p[4] << 8 | p[5];
 	record->type = p[1];
 	record->id = (uint16_t)(p[2] << 8 | p[3]);
-	record->content = (struct span){ bytes.ptr + RECORD_HEADER, content };
-	record->len = RECORD_HEADER + content + p[6];
+	record->content =
+	    (struct span){ bytes.ptr + FCGI_RECORD_HEADER, content };
+	record->len = FCGI_RECORD_HEADER + content + p[6];
 	return bytes.len >= record->len;
 }
 
@@ -117,10 +118,10 @@ check_pairs(struct span rest)
 
 /* Gather the PARAMS stream out of its records and check it. */
 static bool
-check_params(const struct record_request *r)
+check_params(const struct fcgi_record_request *r)
 {
 	struct buf params = { 0 };
-	struct span rest = record_span(r);
+	struct span rest = fcgi_record_span(r);
 	struct record record;
 
 	while (parse_record(rest, &record)) {
@@ -134,73 +135,73 @@ check_params(const struct record_request *r)
 	return good;
 }
 
-static enum record_verdict
-begin_request(struct record_request *r, const struct record *record)
+static enum fcgi_record_verdict
+begin_request(struct fcgi_record_request *r, const struct record *record)
 {
 	const unsigned char *body = (const unsigned char *)record->content.ptr;
 
 	if (record->content.len != BEGIN_BODY || record->id == 0)
-		return RECORD_BROKEN;
+		return FCGI_RECORD_BROKEN;
 	r->id = record->id;
 	r->keep = (body[2] & FLAG_KEEP_CONN) != 0;
 	if ((body[0] << 8 | body[1]) != ROLE_RESPONDER)
-		return RECORD_UNKNOWN_ROLE;
-	return RECORD_MORE;
+		return FCGI_RECORD_UNKNOWN_ROLE;
+	return FCGI_RECORD_MORE;
 }
 
-static enum record_verdict
-take_params(struct record_request *r, const struct record *record)
+static enum fcgi_record_verdict
+take_params(struct fcgi_record_request *r, const struct record *record)
 {
 	if (r->params_done)
-		return RECORD_BROKEN;
+		return FCGI_RECORD_BROKEN;
 	r->params += record->content.len;
-	if (r->params > RECORD_PARAMS_MAX)
-		return RECORD_BROKEN;
+	if (r->params > FCGI_RECORD_PARAMS_MAX)
+		return FCGI_RECORD_BROKEN;
 	if (record->content.len == 0) {
 		r->params_done = true;
 		if (!check_params(r))
-			return RECORD_BROKEN;
+			return FCGI_RECORD_BROKEN;
 	}
-	return RECORD_MORE;
+	return FCGI_RECORD_MORE;
 }
 
 /* Returns WHOLE at the stream's end; *pass_over when the record is not kept. */
-static enum record_verdict
-take_stdin(struct record_request *r, const struct record *record,
+static enum fcgi_record_verdict
+take_stdin(struct fcgi_record_request *r, const struct record *record,
     bool *pass_over)
 {
 	if (!r->params_done)
-		return RECORD_BROKEN;
+		return FCGI_RECORD_BROKEN;
 	if (record->content.len == 0)
-		return RECORD_WHOLE;
+		return FCGI_RECORD_WHOLE;
 	r->body += record->content.len;
 	if (r->body > r->body_max)
 		r->too_large = true;
 	*pass_over = r->too_large;
-	return RECORD_MORE;
+	return FCGI_RECORD_MORE;
 }
 
-static enum record_verdict
-take_record(struct record_request *r, const struct record *record,
+static enum fcgi_record_verdict
+take_record(struct fcgi_record_request *r, const struct record *record,
     bool *pass_over)
 {
 	if (r->id == 0)
 		return record->type == TYPE_BEGIN_REQUEST
 		    ? begin_request(r, record)
-		    : RECORD_BROKEN;
+		    : FCGI_RECORD_BROKEN;
 	/* No web server we know multiplexes, and management records are what
 	 * libfcgi breaks over. */
 	if (record->id != r->id)
-		return RECORD_BROKEN;
+		return FCGI_RECORD_BROKEN;
 	switch (record->type) {
 	case TYPE_PARAMS:
 		return take_params(r, record);
 	case TYPE_STDIN:
 		return take_stdin(r, record, pass_over);
 	case TYPE_ABORT_REQUEST:
-		return RECORD_ABORTED;
+		return FCGI_RECORD_ABORTED;
 	default:
-		return RECORD_BROKEN;
+		return FCGI_RECORD_BROKEN;
 	}
 }
 
@@ -210,9 +211,9 @@ take_record(struct record_request *r, const struct record *record,
  * 3.3 allows padding everywhere: so it does not get to see it there.
  */
 static void
-drop_padding(struct record_request *r, const struct record *record)
+drop_padding(struct fcgi_record_request *r, const struct record *record)
 {
-	size_t bare = RECORD_HEADER + record->content.len;
+	size_t bare = FCGI_RECORD_HEADER + record->content.len;
 
 	if (record->type != TYPE_BEGIN_REQUEST && record->content.len > 0)
 		return;
@@ -221,22 +222,22 @@ drop_padding(struct record_request *r, const struct record *record)
 	r->bytes.ptr[r->read - bare + 6] = 0;
 }
 
-enum record_verdict
-record_look(struct record_request *r)
+enum fcgi_record_verdict
+fcgi_record_look(struct fcgi_record_request *r)
 {
-	enum record_verdict verdict = RECORD_MORE;
+	enum fcgi_record_verdict verdict = FCGI_RECORD_MORE;
 	struct record record;
 
 	/* Without bytes, bytes.ptr may be NULL. */
-	while (verdict == RECORD_MORE && r->read < r->bytes.len) {
+	while (verdict == FCGI_RECORD_MORE && r->read < r->bytes.len) {
 		struct span rest = { r->bytes.ptr + r->read,
 			r->bytes.len - r->read };
 		if (rest.ptr[0] != VERSION_1)
-			return RECORD_BROKEN;
+			return FCGI_RECORD_BROKEN;
 		if (!parse_record(rest, &record))
-			return RECORD_MORE;
-		if (r->read > RECORD_KEPT_MAX + 2 * r->body_max)
-			return RECORD_BROKEN;
+			return FCGI_RECORD_MORE;
+		if (r->read > FCGI_RECORD_KEPT_MAX + 2 * r->body_max)
+			return FCGI_RECORD_BROKEN;
 		bool pass_over = false;
 		r->read += record.len;
 		verdict = take_record(r, &record, &pass_over);
@@ -251,7 +252,7 @@ record_look(struct record_request *r)
 }
 
 bool
-record_is_abort(struct span bytes, uint16_t id)
+fcgi_record_is_abort(struct span bytes, uint16_t id)
 {
 	struct record record;
 
@@ -268,14 +269,14 @@ record_is_abort(struct span bytes, uint16_t id)
 }
 
 void
-record_end(unsigned char out[RECORD_END_LEN], uint16_t id,
+fcgi_record_end(unsigned char out[FCGI_RECORD_END_LEN], uint16_t id,
     unsigned char protocol_status)
 {
-	memset(out, 0, RECORD_END_LEN);
+	memset(out, 0, FCGI_RECORD_END_LEN);
 	out[0] = VERSION_1;
 	out[1] = TYPE_END_REQUEST;
 	out[2] = (unsigned char)(id >> 8);
 	out[3] = (unsigned char)(id & 0xff);
 	out[5] = 8;
-	out[RECORD_HEADER + 4] = protocol_status;
+	out[FCGI_RECORD_HEADER + 4] = protocol_status;
 }

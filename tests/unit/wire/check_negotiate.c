@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "wire/accept.h"
+#include "wire/negotiate.h"
 
 static const char *const types[] = { "application/json", "text/html",
 	"text/event-stream" };
@@ -88,7 +88,7 @@ START_TEST(type_of_the_highest_quality_is_chosen)
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
 		size_t chosen =
-		    accept_choose(span_of(rows[i].accept), types, 3);
+		    negotiate_choose(span_of(rows[i].accept), types, 3);
 		ck_assert_msg(chosen == rows[i].chosen, "%s: %zu",
 		    rows[i].accept, chosen);
 	}
@@ -97,7 +97,8 @@ END_TEST
 
 START_TEST(header_that_is_missing_leaves_the_first)
 {
-	ck_assert_uint_eq(accept_choose((struct span){ NULL, 0 }, types, 3), 0);
+	ck_assert_uint_eq(negotiate_choose((struct span){ NULL, 0 }, types, 3),
+	    0);
 }
 END_TEST
 

@@ -3,11 +3,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/eventsource.h"
+#include "wire/sse_reader.h"
 
 /* Each event as "TYPE|DATA|ID;". */
 static void
-write_down(void *context, const struct eventsource_event *event)
+write_down(void *context, const struct sse_reader_event *event)
 {
 	struct buf *out = context;
 
@@ -23,25 +23,25 @@ static void
 assert_events(struct span stream, const char *want)
 {
 	struct buf got = { 0 };
-	struct eventsource es = { .got = write_down, .context = &got };
+	struct sse_reader es = { .got = write_down, .context = &got };
 
-	ck_assert_int_eq(eventsource_read(&es, stream), 0);
+	ck_assert_int_eq(sse_reader_read(&es, stream), 0);
 
 	ck_assert_msg(span_equal(buf_span(&got), span_of(want)),
 	    "%.*s\ngives %.*s, not %s", (int)stream.len, stream.ptr,
 	    (int)got.len, got.len > 0 ? got.ptr : "", want);
-	eventsource_fini(&es);
+	sse_reader_fini(&es);
 	buf_fini(&got);
 }
 
 static uint64_t
 retry_of(struct span stream)
 {
-	struct eventsource es = { 0 };
+	struct sse_reader es = { 0 };
 
-	ck_assert_int_eq(eventsource_read(&es, stream), 0);
+	ck_assert_int_eq(sse_reader_read(&es, stream), 0);
 	uint64_t ms = es.retry_ms;
-	eventsource_fini(&es);
+	sse_reader_fini(&es);
 	return ms;
 }
 
@@ -56,21 +56,21 @@ static struct buf
 events_of(struct span stream, size_t cut)
 {
 	struct buf got = { 0 };
-	struct eventsource es = { .got = write_down, .context = &got };
+	struct sse_reader es = { .got = write_down, .context = &got };
 	char *front = malloc(cut + 1);
 	char *back = malloc(stream.len - cut + 1);
 
 	/* Each piece is gone once it has been read. */
 	memcpy(front, stream.ptr, cut);
 	memcpy(back, stream.ptr + cut, stream.len - cut);
-	ck_assert_int_eq(eventsource_read(&es, (struct span){ front, cut }), 0);
+	ck_assert_int_eq(sse_reader_read(&es, (struct span){ front, cut }), 0);
 	memset(front, '#', cut);
 	free(front);
-	ck_assert_int_eq(eventsource_read(&es,
+	ck_assert_int_eq(sse_reader_read(&es,
 			     (struct span){ back, stream.len - cut }),
 	    0);
 	free(back);
-	eventsource_fini(&es);
+	sse_reader_fini(&es);
 	return got;
 }
 
@@ -249,14 +249,13 @@ END_TEST
 
 START_TEST(comments_are_counted)
 {
-	struct eventsource es = { 0 };
+	struct sse_reader es = { 0 };
 
-	ck_assert_int_eq(eventsource_read(&es,
-			     SPAN(":\n\n: data\ndata:1\n\n:")),
+	ck_assert_int_eq(sse_reader_read(&es, SPAN(":\n\n: data\ndata:1\n\n:")),
 	    0);
 
 	ck_assert_uint_eq(es.comments, 2);
-	eventsource_fini(&es);
+	sse_reader_fini(&es);
 }
 END_TEST
 

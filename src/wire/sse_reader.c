@@ -1,10 +1,10 @@
-#include "wire/eventsource.h"
+#include "wire/sse_reader.h"
 
 #include <errno.h>
 #include <string.h>
 
 void
-eventsource_fini(struct eventsource *es)
+sse_reader_fini(struct sse_reader *es)
 {
 	buf_fini(&es->line);
 	buf_fini(&es->data);
@@ -17,7 +17,7 @@ eventsource_fini(struct eventsource *es)
  * where it lies, until a second line or the end of the bytes comes.
  */
 static void
-keep_held(struct eventsource *es)
+keep_held(struct sse_reader *es)
 {
 	if (es->held.ptr == NULL)
 		return;
@@ -26,7 +26,7 @@ keep_held(struct eventsource *es)
 }
 
 static void
-add_data(struct eventsource *es, struct span value, bool lasts)
+add_data(struct sse_reader *es, struct span value, bool lasts)
 {
 	if (!es->has_data && lasts) {
 		es->held = value;
@@ -40,9 +40,9 @@ add_data(struct eventsource *es, struct span value, bool lasts)
 }
 
 static void
-dispatch(struct eventsource *es)
+dispatch(struct sse_reader *es)
 {
-	struct eventsource_event event = {
+	struct sse_reader_event event = {
 		.type = buf_span(&es->type),
 		.data = es->held.ptr != NULL ? es->held : buf_span(&es->data),
 		.id = buf_span(&es->id),
@@ -65,7 +65,7 @@ set(struct buf *b, struct span value)
 }
 
 static void
-take_field(struct eventsource *es, struct span name, struct span value,
+take_field(struct sse_reader *es, struct span name, struct span value,
     bool lasts)
 {
 	uint64_t ms;
@@ -86,7 +86,7 @@ take_field(struct eventsource *es, struct span name, struct span value,
 
 /* lasts: the line's bytes stay where they are until the read ends. */
 static void
-take_line(struct eventsource *es, struct span line, bool lasts)
+take_line(struct sse_reader *es, struct span line, bool lasts)
 {
 	if (line.len == 0) {
 		dispatch(es);
@@ -122,7 +122,7 @@ line_len(struct span s)
 }
 
 static void
-end_line(struct eventsource *es, struct span piece)
+end_line(struct sse_reader *es, struct span piece)
 {
 	if (es->line.len == 0) {
 		take_line(es, piece, true);
@@ -135,7 +135,7 @@ end_line(struct eventsource *es, struct span piece)
 
 /* A byte order mark at the very beginning is dropped. */
 static void
-drop_mark(struct eventsource *es, struct span *bytes)
+drop_mark(struct sse_reader *es, struct span *bytes)
 {
 	static const char mark[] = { '\xef', '\xbb', '\xbf' };
 
@@ -155,7 +155,7 @@ drop_mark(struct eventsource *es, struct span *bytes)
 }
 
 int
-eventsource_read(struct eventsource *es, struct span bytes)
+sse_reader_read(struct sse_reader *es, struct span bytes)
 {
 	drop_mark(es, &bytes);
 	while (bytes.len > 0) {

@@ -1,15 +1,16 @@
-#include "wire/response.h"
+#include "wire/http_response.h"
 
 #include <string.h>
 
 void
-response_init(struct response *r, bool no_body)
+http_response_init(struct http_response *r, bool no_body)
 {
-	*r = (struct response){ .state = RESPONSE_HEAD, .no_body = no_body };
+	*r = (struct http_response){ .state = HTTP_RESPONSE_HEAD,
+		.no_body = no_body };
 }
 
 void
-response_fini(struct response *r)
+http_response_fini(struct http_response *r)
 {
 	buf_fini(&r->head);
 }
@@ -26,7 +27,7 @@ next_line(struct span *rest, struct span *line)
 }
 
 struct span
-response_field(const struct response *r, struct span name)
+http_response_field(const struct http_response *r, struct span name)
 {
 	struct span rest = buf_span(&r->head);
 	struct span line;
@@ -43,7 +44,7 @@ response_field(const struct response *r, struct span name)
 
 /* "HTTP/1.1 200 OK": returns false for anything else. */
 static bool
-read_status(struct response *r, struct span line)
+read_status(struct http_response *r, struct span line)
 {
 	uint64_t status;
 
@@ -74,40 +75,41 @@ read_keep(struct span list, bool keep)
 }
 
 /* RFC 9112, section 6.3: where the body ends. */
-static enum response_state
-body_of(struct response *r)
+static enum http_response_state
+body_of(struct http_response *r)
 {
-	struct span coding = response_field(r, SPAN("transfer-encoding"));
-	struct span length = response_field(r, SPAN("content-length"));
+	struct span coding = http_response_field(r, SPAN("transfer-encoding"));
+	struct span length = http_response_field(r, SPAN("content-length"));
 
-	r->keep = read_keep(response_field(r, SPAN("connection")), r->keep);
+	r->keep =
+	    read_keep(http_response_field(r, SPAN("connection")), r->keep);
 	if (r->no_body || r->status == 204 || r->status == 304)
-		return RESPONSE_DONE;
+		return HTTP_RESPONSE_DONE;
 	if (coding.ptr != NULL) {
 		r->digits = false;
 		r->in_size = true;
 		return span_equal_nocase(coding, SPAN("chunked"))
-		    ? RESPONSE_SIZE
-		    : RESPONSE_BROKEN;
+		    ? HTTP_RESPONSE_SIZE
+		    : HTTP_RESPONSE_BROKEN;
 	}
 	if (length.ptr != NULL) {
 		if (span_to_u64(length, &r->left) != 0)
-			return RESPONSE_BROKEN;
-		return r->left == 0 ? RESPONSE_DONE : RESPONSE_LENGTH;
+			return HTTP_RESPONSE_BROKEN;
+		return r->left == 0 ? HTTP_RESPONSE_DONE : HTTP_RESPONSE_LENGTH;
 	}
 	r->keep = false;
-	return RESPONSE_CLOSE;
+	return HTTP_RESPONSE_CLOSE;
 }
 
 /* The head is whole. */
 static void
-end_head(struct response *r)
+end_head(struct http_response *r)
 {
 	struct span rest = buf_span(&r->head);
 	struct span line;
 
 	if (!next_line(&rest, &line) || !read_status(r, line))
-		r->state = RESPONSE_BROKEN;
+		r->state = HTTP_RESPONSE_BROKEN;
 	else if (r->status >= 100 && r->status < 200)
 		buf_clear(&r->head);
 	else
@@ -115,9 +117,9 @@ end_head(struct response *r)
 }
 
 static void
-read_head(struct response *r, struct span *in)
+read_head(struct http_response *r, struct span *in)
 {
-	while (in->len > 0 && r->state == RESPONSE_HEAD) {
+	while (in->len > 0 && r->state == HTTP_RESPONSE_HEAD) {
 		const char *end = memchr(in->ptr, '\n', in->len);
 		size_t len =
 		    end != NULL ? (size_t)(end - in->ptr) + 1 : in->len;
@@ -125,8 +127,8 @@ read_head(struct response *r, struct span *in)
 		in->ptr += len;
 		in->len -= len;
 		if (buf_error(&r->head) != 0 ||
-		    r->head.len > RESPONSE_HEAD_MAX) {
-			r->state = RESPONSE_BROKEN;
+		    r->head.len > HTTP_RESPONSE_HEAD_MAX) {
+			r->state = HTTP_RESPONSE_BROKEN;
 			return;
 		}
 		size_t have = r->head.len;
@@ -149,37 +151,37 @@ hex_digit(char c)
 
 /* RFC 9112, section 7.1: hexadecimal digits, then extensions to be ignored. */
 static void
-read_size(struct response *r, char c)
+read_size(struct http_response *r, char c)
 {
 	int digit = hex_digit(c);
 
 	if (c == '\n') {
 		if (!r->digits)
-			r->state = RESPONSE_BROKEN;
+			r->state = HTTP_RESPONSE_BROKEN;
 		else if (r->left > 0)
-			r->state = RESPONSE_CHUNK;
+			r->state = HTTP_RESPONSE_CHUNK;
 		else
-			r->state = RESPONSE_TRAILER;
+			r->state = HTTP_RESPONSE_TRAILER;
 		r->line_empty = true;
 	} else if (r->in_size && digit >= 0) {
 		if (!r->digits)
 			r->left = 0;
 		r->digits = true;
 		if (r->left >> 56 != 0)
-			r->state = RESPONSE_BROKEN;
+			r->state = HTTP_RESPONSE_BROKEN;
 		r->left = r->left << 4 | (unsigned)digit;
 	} else {
 		r->in_size = false;
 		if (!r->digits)
-			r->state = RESPONSE_BROKEN;
+			r->state = HTTP_RESPONSE_BROKEN;
 	}
 }
 
 static void
-read_trailer(struct response *r, char c)
+read_trailer(struct http_response *r, char c)
 {
 	if (c == '\n' && r->line_empty)
-		r->state = RESPONSE_DONE;
+		r->state = HTTP_RESPONSE_DONE;
 	else if (c == '\n')
 		r->line_empty = true;
 	else if (c != '\r')
@@ -188,65 +190,65 @@ read_trailer(struct response *r, char c)
 
 /* The framing between two chunks, a byte at a time. */
 static void
-read_frame(struct response *r, char c)
+read_frame(struct http_response *r, char c)
 {
-	if (r->state == RESPONSE_SIZE) {
+	if (r->state == HTTP_RESPONSE_SIZE) {
 		read_size(r, c);
-	} else if (r->state == RESPONSE_TRAILER) {
+	} else if (r->state == HTTP_RESPONSE_TRAILER) {
 		read_trailer(r, c);
-	} else if (r->state == RESPONSE_CHUNK_CR && c == '\r') {
-		r->state = RESPONSE_CHUNK_LF;
+	} else if (r->state == HTTP_RESPONSE_CHUNK_CR && c == '\r') {
+		r->state = HTTP_RESPONSE_CHUNK_LF;
 	} else if (c == '\n') {
-		r->state = RESPONSE_SIZE;
+		r->state = HTTP_RESPONSE_SIZE;
 		r->digits = false;
 		r->in_size = true;
 	} else {
-		r->state = RESPONSE_BROKEN;
+		r->state = HTTP_RESPONSE_BROKEN;
 	}
 }
 
 /* Cut the piece off that belongs to the body. */
 static void
-take_piece(struct response *r, struct span *in, struct span *piece)
+take_piece(struct http_response *r, struct span *in, struct span *piece)
 {
 	*piece = *in;
-	if (r->state != RESPONSE_CLOSE) {
+	if (r->state != HTTP_RESPONSE_CLOSE) {
 		if (piece->len > r->left)
 			piece->len = (size_t)r->left;
 		r->left -= piece->len;
 		if (r->left == 0)
-			r->state = r->state == RESPONSE_CHUNK
-			    ? RESPONSE_CHUNK_CR
-			    : RESPONSE_DONE;
+			r->state = r->state == HTTP_RESPONSE_CHUNK
+			    ? HTTP_RESPONSE_CHUNK_CR
+			    : HTTP_RESPONSE_DONE;
 	}
 	in->ptr += piece->len;
 	in->len -= piece->len;
 }
 
 bool
-response_read(struct response *r, struct span *in, struct span *piece)
+http_response_read(struct http_response *r, struct span *in, struct span *piece)
 {
 	*piece = (struct span){ NULL, 0 };
 	while (in->len > 0) {
 		switch (r->state) {
-		case RESPONSE_HEAD:
+		case HTTP_RESPONSE_HEAD:
 			read_head(r, in);
 			break;
-		case RESPONSE_SIZE:
-		case RESPONSE_CHUNK_CR:
-		case RESPONSE_CHUNK_LF:
-		case RESPONSE_TRAILER:
+		case HTTP_RESPONSE_SIZE:
+		case HTTP_RESPONSE_CHUNK_CR:
+		case HTTP_RESPONSE_CHUNK_LF:
+		case HTTP_RESPONSE_TRAILER:
 			read_frame(r, in->ptr[0]);
 			in->ptr++;
 			in->len--;
 			break;
-		case RESPONSE_CHUNK:
-		case RESPONSE_LENGTH:
-		case RESPONSE_CLOSE:
+		case HTTP_RESPONSE_CHUNK:
+		case HTTP_RESPONSE_LENGTH:
+		case HTTP_RESPONSE_CLOSE:
 			take_piece(r, in, piece);
 			return true;
-		case RESPONSE_DONE:
-		case RESPONSE_BROKEN:
+		case HTTP_RESPONSE_DONE:
+		case HTTP_RESPONSE_BROKEN:
 			return false;
 		}
 	}
@@ -254,10 +256,10 @@ response_read(struct response *r, struct span *in, struct span *piece)
 }
 
 void
-response_end(struct response *r)
+http_response_end(struct http_response *r)
 {
-	if (r->state == RESPONSE_CLOSE)
-		r->state = RESPONSE_DONE;
-	else if (r->state != RESPONSE_DONE)
-		r->state = RESPONSE_BROKEN;
+	if (r->state == HTTP_RESPONSE_CLOSE)
+		r->state = HTTP_RESPONSE_DONE;
+	else if (r->state != HTTP_RESPONSE_DONE)
+		r->state = HTTP_RESPONSE_BROKEN;
 }

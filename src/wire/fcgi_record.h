@@ -7,8 +7,8 @@
  * is missing and nothing is wrong.  Pure: bytes in, verdict out.
  * Source: FastCGI Specification 1.0, sections 3 and 5.
  */
-#ifndef PEAL_RECORD_H
-#define PEAL_RECORD_H
+#ifndef PEAL_FCGI_RECORD_H
+#define PEAL_FCGI_RECORD_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -18,27 +18,27 @@
 #include "base/span.h"
 
 /* The variables of one request, in bytes. */
-#define RECORD_PARAMS_MAX 65536
+#define FCGI_RECORD_PARAMS_MAX 65536
 
 /*
  * Bytes kept for one request, records and padding and all, beside its body: more
  * than variables take, and far less than a peer could make of tiny records.
  */
-#define RECORD_KEPT_MAX (1024 * 1024)
+#define FCGI_RECORD_KEPT_MAX (1024 * 1024)
 
 /* A record on the wire: header, content, padding. */
-#define RECORD_HEADER 8
-#define RECORD_MAX (RECORD_HEADER + 65535 + 255)
+#define FCGI_RECORD_HEADER 8
+#define FCGI_RECORD_MAX (FCGI_RECORD_HEADER + 65535 + 255)
 
-enum record_verdict {
-	RECORD_MORE,	/* sound so far; more has to come */
-	RECORD_WHOLE,	/* the request is whole */
-	RECORD_ABORTED, /* FCGI_ABORT_REQUEST: the peer has lost interest */
-	RECORD_UNKNOWN_ROLE, /* not FCGI_RESPONDER */
-	RECORD_BROKEN,	     /* not what a web server sends: hang up */
+enum fcgi_record_verdict {
+	FCGI_RECORD_MORE,    /* sound so far; more has to come */
+	FCGI_RECORD_WHOLE,   /* the request is whole */
+	FCGI_RECORD_ABORTED, /* FCGI_ABORT_REQUEST: the peer has lost interest */
+	FCGI_RECORD_UNKNOWN_ROLE, /* not FCGI_RESPONDER */
+	FCGI_RECORD_BROKEN,	  /* not what a web server sends: hang up */
 };
 
-struct record_request {
+struct fcgi_record_request {
 	struct buf bytes; /* the records kept so far, then unread bytes */
 	size_t read;	  /* how much of bytes was looked at */
 	size_t body_max;  /* keep at most so much of the body */
@@ -50,34 +50,34 @@ struct record_request {
 	bool too_large; /* the body was larger than body_max, and was cut */
 };
 
-void record_init(struct record_request *r, size_t body_max);
-void record_fini(struct record_request *r);
+void fcgi_record_init(struct fcgi_record_request *r, size_t body_max);
+void fcgi_record_fini(struct fcgi_record_request *r);
 
 /*
  * Look at the bytes that were added to r->bytes since the last call.  After
- * RECORD_WHOLE, record_span() is the request, to be read by libfcgi; what came
- * behind it is kept for record_next().
+ * FCGI_RECORD_WHOLE, fcgi_record_span() is the request, to be read by libfcgi; what came
+ * behind it is kept for fcgi_record_next().
  *
  * A body that is too large is passed over to its end rather than refused in its
  * midst, so that the peer reads our answer; it is then as good as empty.
  */
-enum record_verdict record_look(struct record_request *r);
+enum fcgi_record_verdict fcgi_record_look(struct fcgi_record_request *r);
 
-struct span record_span(const struct record_request *r);
+struct span fcgi_record_span(const struct fcgi_record_request *r);
 
 /* Begin the next request of a kept connection with the bytes that are left. */
-void record_next(struct record_request *r);
+void fcgi_record_next(struct fcgi_record_request *r);
 
 /*
  * Judge bytes that arrive while a request is being answered.
  * Returns true if they are, or begin with, an abort of it or something unsound.
  */
-bool record_is_abort(struct span bytes, uint16_t id);
+bool fcgi_record_is_abort(struct span bytes, uint16_t id);
 
 /* FCGI_END_REQUEST with a protocol status, for what libfcgi never sees. */
-#define RECORD_END_LEN 16
-#define RECORD_STATUS_UNKNOWN_ROLE 3
-void record_end(unsigned char out[RECORD_END_LEN], uint16_t id,
+#define FCGI_RECORD_END_LEN 16
+#define FCGI_RECORD_STATUS_UNKNOWN_ROLE 3
+void fcgi_record_end(unsigned char out[FCGI_RECORD_END_LEN], uint16_t id,
     unsigned char protocol_status);
 
 #endif

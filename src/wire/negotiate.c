@@ -1,4 +1,4 @@
-#include "wire/accept.h"
+#include "wire/negotiate.h"
 
 #include <stdbool.h>
 
@@ -123,7 +123,7 @@ quality_for(struct span accept, struct span type)
 }
 
 size_t
-accept_choose(struct span accept, const char *const types[], size_t count)
+negotiate_choose(struct span accept, const char *const types[], size_t count)
 {
 	size_t chosen = 0;
 	int highest = 0;

@@ -1,4 +1,4 @@
-#include "wire/query.h"
+#include "wire/urlencoded.h"
 
 static int
 hex_value(char c)
@@ -25,13 +25,13 @@ escape_value(struct span s)
 
 /* Append s decoded: never more bytes than s has. */
 static bool
-put_decoded(struct buf *out, struct span s, struct query_piece *piece)
+put_decoded(struct buf *out, struct span s, struct urlencoded_pair *piece)
 {
 	char *to = buf_room(out, s.len);
 
 	if (to == NULL)
 		return false;
-	*piece = (struct query_piece){ out->len, 0 };
+	*piece = (struct urlencoded_pair){ out->len, 0 };
 	while (s.len > 0) {
 		int byte = escape_value(s);
 		size_t step = byte < 0 ? 1 : 3;
@@ -46,8 +46,8 @@ put_decoded(struct buf *out, struct span s, struct query_piece *piece)
 }
 
 bool
-query_next(struct span *rest, struct buf *out, struct query_piece *name,
-    struct query_piece *value)
+urlencoded_next(struct span *rest, struct buf *out,
+    struct urlencoded_pair *name, struct urlencoded_pair *value)
 {
 	struct span pair;
 	struct span left;
@@ -62,7 +62,7 @@ query_next(struct span *rest, struct buf *out, struct query_piece *name,
 }
 
 struct span
-query_span(const struct buf *out, struct query_piece piece)
+urlencoded_span(const struct buf *out, struct urlencoded_pair piece)
 {
 	if (piece.len == 0)
 		return (struct span){ NULL, 0 };

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "wire/record.h"
+#include "wire/fcgi_record.h"
 
 /* FastCGI Specification 1.0, section 8. */
 #define BEGIN 1
@@ -26,7 +26,7 @@ struct wire {
 static void
 put_record(struct buf *b, struct wire w, struct span content)
 {
-	const char header[RECORD_HEADER] = { (char)w.version, (char)w.type,
+	const char header[FCGI_RECORD_HEADER] = { (char)w.version, (char)w.type,
 		(char)(w.id >> 8), (char)(w.id & 0xff),
 		(char)(content.len >> 8), (char)(content.len & 0xff),
 		(char)w.padding, 0 };
@@ -69,22 +69,22 @@ put_request(struct buf *b, struct span params, struct span body)
 }
 
 /* The verdict on bytes that come all at once. */
-static enum record_verdict
+static enum fcgi_record_verdict
 judge(const struct buf *bytes)
 {
-	struct record_request r;
+	struct fcgi_record_request r;
 
-	record_init(&r, BODY_MAX);
+	fcgi_record_init(&r, BODY_MAX);
 	buf_put(&r.bytes, buf_span(bytes));
-	enum record_verdict verdict = record_look(&r);
-	record_fini(&r);
+	enum fcgi_record_verdict verdict = fcgi_record_look(&r);
+	fcgi_record_fini(&r);
 	return verdict;
 }
 
 static void
 assert_broken(struct buf *bytes)
 {
-	ck_assert_int_eq(judge(bytes), RECORD_BROKEN);
+	ck_assert_int_eq(judge(bytes), FCGI_RECORD_BROKEN);
 	buf_fini(bytes);
 }
 
@@ -94,15 +94,15 @@ START_TEST(request_is_whole_with_its_last_byte_and_not_before)
 	put_request(&bytes, PAIRS, SPAN("body"));
 
 	for (size_t len = 0; len <= bytes.len; len++) {
-		struct record_request r;
-		record_init(&r, BODY_MAX);
+		struct fcgi_record_request r;
+		fcgi_record_init(&r, BODY_MAX);
 		buf_put(&r.bytes, (struct span){ bytes.ptr, len });
 
-		enum record_verdict verdict = record_look(&r);
+		enum fcgi_record_verdict verdict = fcgi_record_look(&r);
 
 		ck_assert_int_eq(verdict,
-		    len == bytes.len ? RECORD_WHOLE : RECORD_MORE);
-		record_fini(&r);
+		    len == bytes.len ? FCGI_RECORD_WHOLE : FCGI_RECORD_MORE);
+		fcgi_record_fini(&r);
 	}
 	buf_fini(&bytes);
 }
@@ -112,14 +112,14 @@ START_TEST(nothing_is_the_beginning_of_something)
 {
 	struct buf none = { 0 };
 
-	ck_assert_int_eq(judge(&none), RECORD_MORE);
+	ck_assert_int_eq(judge(&none), FCGI_RECORD_MORE);
 }
 END_TEST
 
 START_TEST(what_a_request_says_of_itself_is_taken_over)
 {
 	struct buf bytes = { 0 };
-	struct record_request r;
+	struct fcgi_record_request r;
 	const char body[8] = { 0, RESPONDER, KEEP };
 	const struct wire begin = { 1, BEGIN, 0xfedc, 17 };
 	const struct wire params = { 1, PARAMS, 0xfedc, 3 };
@@ -129,17 +129,17 @@ START_TEST(what_a_request_says_of_itself_is_taken_over)
 	put_record(&bytes, params, SPAN(""));
 	put_record(&bytes, in, SPAN("0123456789"));
 	put_record(&bytes, in, SPAN(""));
-	record_init(&r, BODY_MAX);
+	fcgi_record_init(&r, BODY_MAX);
 	buf_put(&r.bytes, buf_span(&bytes));
 
-	ck_assert_int_eq(record_look(&r), RECORD_WHOLE);
+	ck_assert_int_eq(fcgi_record_look(&r), FCGI_RECORD_WHOLE);
 
 	ck_assert_uint_eq(r.id, 0xfedc);
 	ck_assert(r.keep);
 	ck_assert_uint_eq(r.body, 10);
 	ck_assert_uint_eq(r.params, PAIRS.len);
 	ck_assert(!r.too_large);
-	record_fini(&r);
+	fcgi_record_fini(&r);
 	buf_fini(&bytes);
 }
 END_TEST
@@ -149,7 +149,7 @@ START_TEST(padding_that_libfcgi_forgets_is_left_out)
 {
 	struct buf bytes = { 0 };
 	struct buf kept = { 0 };
-	struct record_request r;
+	struct fcgi_record_request r;
 	const char body[8] = { 0, RESPONDER };
 	const struct wire begin[] = { { 1, BEGIN, 7, 17 }, { 1, BEGIN, 7, 0 } };
 	const struct wire params[] = { { 1, PARAMS, 7, 3 },
@@ -164,13 +164,13 @@ START_TEST(padding_that_libfcgi_forgets_is_left_out)
 		put_record(to[i], in[0], SPAN("0123456789"));
 		put_record(to[i], in[i], SPAN(""));
 	}
-	record_init(&r, BODY_MAX);
+	fcgi_record_init(&r, BODY_MAX);
 	buf_put(&r.bytes, buf_span(&bytes));
 
-	ck_assert_int_eq(record_look(&r), RECORD_WHOLE);
+	ck_assert_int_eq(fcgi_record_look(&r), FCGI_RECORD_WHOLE);
 
-	ck_assert(span_equal(record_span(&r), buf_span(&kept)));
-	record_fini(&r);
+	ck_assert(span_equal(fcgi_record_span(&r), buf_span(&kept)));
+	fcgi_record_fini(&r);
 	buf_fini(&kept);
 	buf_fini(&bytes);
 }
@@ -189,7 +189,7 @@ START_TEST(variables_may_be_split_anywhere_over_records)
 		put(&bytes, PARAMS, SPAN(""));
 		put(&bytes, STDIN, SPAN(""));
 
-		ck_assert_int_eq(judge(&bytes), RECORD_WHOLE);
+		ck_assert_int_eq(judge(&bytes), FCGI_RECORD_WHOLE);
 
 		buf_fini(&bytes);
 	}
@@ -220,7 +220,8 @@ START_TEST(variables_that_are_no_pairs_are_broken)
 		put_request(&bytes, (struct span){ rows[i].bytes, rows[i].len },
 		    SPAN(""));
 
-		ck_assert_msg(judge(&bytes) == RECORD_BROKEN, "row %zu", i);
+		ck_assert_msg(judge(&bytes) == FCGI_RECORD_BROKEN, "row %zu",
+		    i);
 
 		buf_fini(&bytes);
 	}
@@ -232,7 +233,7 @@ START_TEST(request_without_variables_is_a_request)
 	struct buf bytes = { 0 };
 	put_request(&bytes, SPAN(""), SPAN(""));
 
-	ck_assert_int_eq(judge(&bytes), RECORD_WHOLE);
+	ck_assert_int_eq(judge(&bytes), FCGI_RECORD_WHOLE);
 	buf_fini(&bytes);
 }
 END_TEST
@@ -244,7 +245,7 @@ START_TEST(every_version_but_1_is_broken_at_its_first_byte)
 		buf_put_char(&bytes, (char)version);
 
 		ck_assert_int_eq(judge(&bytes),
-		    version == 1 ? RECORD_MORE : RECORD_BROKEN);
+		    version == 1 ? FCGI_RECORD_MORE : FCGI_RECORD_BROKEN);
 
 		buf_fini(&bytes);
 	}
@@ -390,12 +391,12 @@ START_TEST(variables_are_taken_up_to_the_limit)
 	struct buf just = { 0 };
 	struct buf over = { 0 };
 	put_begin(&just, RESPONDER, 0);
-	put_params(&just, RECORD_PARAMS_MAX);
+	put_params(&just, FCGI_RECORD_PARAMS_MAX);
 	put(&just, STDIN, SPAN(""));
 	put_begin(&over, RESPONDER, 0);
-	put_params(&over, RECORD_PARAMS_MAX + 1);
+	put_params(&over, FCGI_RECORD_PARAMS_MAX + 1);
 
-	ck_assert_int_eq(judge(&just), RECORD_WHOLE);
+	ck_assert_int_eq(judge(&just), FCGI_RECORD_WHOLE);
 	buf_fini(&just);
 	assert_broken(&over);
 }
@@ -409,7 +410,7 @@ START_TEST(other_roles_are_told_apart_from_rubbish)
 		struct buf bytes = { 0 };
 		put_begin(&bytes, roles[i], 0);
 
-		ck_assert_int_eq(judge(&bytes), RECORD_UNKNOWN_ROLE);
+		ck_assert_int_eq(judge(&bytes), FCGI_RECORD_UNKNOWN_ROLE);
 
 		buf_fini(&bytes);
 	}
@@ -429,7 +430,7 @@ START_TEST(abort_is_told_wherever_it_comes)
 			put(&bytes, STDIN, SPAN("half a bo"));
 		put(&bytes, ABORT, SPAN(""));
 
-		ck_assert_int_eq(judge(&bytes), RECORD_ABORTED);
+		ck_assert_int_eq(judge(&bytes), FCGI_RECORD_ABORTED);
 
 		buf_fini(&bytes);
 	}
@@ -439,59 +440,59 @@ END_TEST
 START_TEST(body_of_just_the_limit_is_kept)
 {
 	char body[BODY_MAX];
-	struct record_request r;
+	struct fcgi_record_request r;
 	memset(body, 'x', sizeof(body));
-	record_init(&r, sizeof(body));
+	fcgi_record_init(&r, sizeof(body));
 	put_request(&r.bytes, PAIRS, (struct span){ body, sizeof(body) });
 
-	ck_assert_int_eq(record_look(&r), RECORD_WHOLE);
+	ck_assert_int_eq(fcgi_record_look(&r), FCGI_RECORD_WHOLE);
 
 	ck_assert(!r.too_large);
 	ck_assert_uint_eq(r.body, sizeof(body));
-	record_fini(&r);
+	fcgi_record_fini(&r);
 }
 END_TEST
 
 START_TEST(body_that_is_too_large_is_passed_over_to_its_end)
 {
 	static char part[50000];
-	struct record_request r;
+	struct fcgi_record_request r;
 	size_t kept = 0;
 	memset(part, 'x', sizeof(part));
-	record_init(&r, BODY_MAX);
+	fcgi_record_init(&r, BODY_MAX);
 	put_begin(&r.bytes, RESPONDER, KEEP);
 	put(&r.bytes, PARAMS, PAIRS);
 	put(&r.bytes, PARAMS, SPAN(""));
 	put(&r.bytes, STDIN, (struct span){ part, BODY_MAX });
-	ck_assert_int_eq(record_look(&r), RECORD_MORE);
+	ck_assert_int_eq(fcgi_record_look(&r), FCGI_RECORD_MORE);
 	ck_assert(!r.too_large);
 	kept = r.bytes.len;
 
 	for (int i = 0; i < 100; i++) {
 		put(&r.bytes, STDIN, (struct span){ part, sizeof(part) });
-		ck_assert_int_eq(record_look(&r), RECORD_MORE);
+		ck_assert_int_eq(fcgi_record_look(&r), FCGI_RECORD_MORE);
 		/* However much of it comes, none of it stays. */
 		ck_assert_uint_eq(r.bytes.len, kept);
 	}
 	put(&r.bytes, STDIN, SPAN(""));
 	put_request(&r.bytes, PAIRS, SPAN("next"));
 
-	ck_assert_int_eq(record_look(&r), RECORD_WHOLE);
+	ck_assert_int_eq(fcgi_record_look(&r), FCGI_RECORD_WHOLE);
 	ck_assert(r.too_large);
 	ck_assert_uint_eq(r.body, BODY_MAX + 100 * sizeof(part));
-	record_next(&r);
-	ck_assert_int_eq(record_look(&r), RECORD_WHOLE);
+	fcgi_record_next(&r);
+	ck_assert_int_eq(fcgi_record_look(&r), FCGI_RECORD_WHOLE);
 	ck_assert(!r.too_large);
 	ck_assert_uint_eq(r.body, 4);
-	record_fini(&r);
+	fcgi_record_fini(&r);
 }
 END_TEST
 
 START_TEST(requests_of_a_kept_connection_come_one_by_one)
 {
-	struct record_request r;
+	struct fcgi_record_request r;
 	struct buf bytes[3] = { { 0 } };
-	record_init(&r, BODY_MAX);
+	fcgi_record_init(&r, BODY_MAX);
 	put_request(&bytes[0], PAIRS, SPAN("one"));
 	put_request(&bytes[1], SPAN(""), SPAN(""));
 	put_request(&bytes[2], PAIRS, SPAN("three"));
@@ -499,16 +500,17 @@ START_TEST(requests_of_a_kept_connection_come_one_by_one)
 		buf_put(&r.bytes, buf_span(&bytes[i]));
 
 	for (size_t i = 0; i < 3; i++) {
-		ck_assert_int_eq(record_look(&r), RECORD_WHOLE);
-		ck_assert(span_equal(record_span(&r), buf_span(&bytes[i])));
-		record_next(&r);
+		ck_assert_int_eq(fcgi_record_look(&r), FCGI_RECORD_WHOLE);
+		ck_assert(
+		    span_equal(fcgi_record_span(&r), buf_span(&bytes[i])));
+		fcgi_record_next(&r);
 		ck_assert_uint_eq(r.id, 0);
 		buf_fini(&bytes[i]);
 	}
 
-	ck_assert_int_eq(record_look(&r), RECORD_MORE);
+	ck_assert_int_eq(fcgi_record_look(&r), FCGI_RECORD_MORE);
 	ck_assert_uint_eq(r.bytes.len, 0);
-	record_fini(&r);
+	fcgi_record_fini(&r);
 }
 END_TEST
 
@@ -552,7 +554,7 @@ put_random(struct buf *b, uint64_t *state)
 
 /* What a look or several come to. */
 struct outcome {
-	enum record_verdict verdict;
+	enum fcgi_record_verdict verdict;
 	struct buf bytes;
 	size_t body;
 	bool too_large;
@@ -561,24 +563,24 @@ struct outcome {
 static struct outcome
 feed(struct span bytes, uint64_t most, uint64_t *state)
 {
-	struct record_request r;
-	struct outcome out = { .verdict = RECORD_MORE };
+	struct fcgi_record_request r;
+	struct outcome out = { .verdict = FCGI_RECORD_MORE };
 
-	record_init(&r, BODY_MAX);
-	while (out.verdict == RECORD_MORE && bytes.len > 0) {
+	fcgi_record_init(&r, BODY_MAX);
+	while (out.verdict == FCGI_RECORD_MORE && bytes.len > 0) {
 		size_t len = most == 1 ? 1 : 1 + roll(state, most);
 		if (len > bytes.len)
 			len = bytes.len;
 		buf_put(&r.bytes, (struct span){ bytes.ptr, len });
 		bytes.ptr += len;
 		bytes.len -= len;
-		out.verdict = record_look(&r);
+		out.verdict = fcgi_record_look(&r);
 	}
-	if (out.verdict == RECORD_WHOLE)
-		buf_put(&out.bytes, record_span(&r));
+	if (out.verdict == FCGI_RECORD_WHOLE)
+		buf_put(&out.bytes, fcgi_record_span(&r));
 	out.body = r.body;
 	out.too_large = r.too_large;
-	record_fini(&r);
+	fcgi_record_fini(&r);
 	return out;
 }
 
@@ -614,28 +616,28 @@ START_TEST(abort_is_seen_while_a_request_is_answered)
 	struct buf bytes = { 0 };
 	put(&bytes, STDIN, SPAN(""));
 	put(&bytes, STDIN, SPAN(""));
-	bool late_end = record_is_abort(buf_span(&bytes), 1);
-	bool other_s = record_is_abort(buf_span(&bytes), 2);
+	bool late_end = fcgi_record_is_abort(buf_span(&bytes), 1);
+	bool other_s = fcgi_record_is_abort(buf_span(&bytes), 2);
 	put(&bytes, ABORT, SPAN(""));
 
 	ck_assert(!late_end);
 	ck_assert(other_s);
-	ck_assert(record_is_abort(buf_span(&bytes), 1));
-	ck_assert(!record_is_abort(SPAN(""), 1));
-	ck_assert(record_is_abort(SPAN("\2"), 1));
-	ck_assert(record_is_abort(SPAN("rubbish that is long enough"), 1));
+	ck_assert(fcgi_record_is_abort(buf_span(&bytes), 1));
+	ck_assert(!fcgi_record_is_abort(SPAN(""), 1));
+	ck_assert(fcgi_record_is_abort(SPAN("\2"), 1));
+	ck_assert(fcgi_record_is_abort(SPAN("rubbish that is long enough"), 1));
 	buf_fini(&bytes);
 }
 END_TEST
 
 START_TEST(end_of_a_request_says_why)
 {
-	unsigned char out[RECORD_END_LEN];
+	unsigned char out[FCGI_RECORD_END_LEN];
 	/* Section 5.5: appStatus in four bytes, protocolStatus in one. */
-	const unsigned char want[RECORD_END_LEN] = { 1, END, 0xab, 0xcd, 0, 8,
-		0, 0, 0, 0, 0, 0, RECORD_STATUS_UNKNOWN_ROLE, 0, 0, 0 };
+	const unsigned char want[FCGI_RECORD_END_LEN] = { 1, END, 0xab, 0xcd, 0,
+		8, 0, 0, 0, 0, 0, 0, FCGI_RECORD_STATUS_UNKNOWN_ROLE, 0, 0, 0 };
 
-	record_end(out, 0xabcd, RECORD_STATUS_UNKNOWN_ROLE);
+	fcgi_record_end(out, 0xabcd, FCGI_RECORD_STATUS_UNKNOWN_ROLE);
 
 	ck_assert_mem_eq(out, want, sizeof(want));
 }

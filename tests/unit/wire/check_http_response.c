@@ -4,14 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/response.h"
+#include "wire/http_response.h"
 
 #define OK "HTTP/1.1 200 OK\r\n"
 #define CHUNKED OK "Transfer-Encoding: chunked\r\n\r\n"
 
 /* What came of a connection's bytes. */
 struct outcome {
-	struct response r;
+	struct http_response r;
 	struct buf body;
 	size_t rest;
 };
@@ -19,7 +19,7 @@ struct outcome {
 static void
 outcome_fini(struct outcome *o)
 {
-	response_fini(&o->r);
+	http_response_fini(&o->r);
 	buf_fini(&o->body);
 }
 
@@ -30,7 +30,7 @@ feed(struct outcome *o, struct span bytes)
 	bool more;
 
 	do {
-		more = response_read(&o->r, &bytes, &piece);
+		more = http_response_read(&o->r, &bytes, &piece);
 		ck_assert_int_eq(more, piece.len > 0);
 		buf_put(&o->body, piece);
 	} while (more);
@@ -43,7 +43,7 @@ take(struct span bytes, bool no_body)
 {
 	struct outcome o = { 0 };
 
-	response_init(&o.r, no_body);
+	http_response_init(&o.r, no_body);
 	feed(&o, bytes);
 	return o;
 }
@@ -53,7 +53,7 @@ assert_whole(struct span bytes, int status, const char *body, size_t rest)
 {
 	struct outcome o = take(bytes, false);
 
-	ck_assert_msg(o.r.state == RESPONSE_DONE, "%.*s: state %d",
+	ck_assert_msg(o.r.state == HTTP_RESPONSE_DONE, "%.*s: state %d",
 	    (int)bytes.len, bytes.ptr, (int)o.r.state);
 	ck_assert_int_eq(o.r.status, status);
 	unit_assert_span(buf_span(&o.body), body);
@@ -62,7 +62,7 @@ assert_whole(struct span bytes, int status, const char *body, size_t rest)
 }
 
 static void
-assert_state(struct span bytes, enum response_state state)
+assert_state(struct span bytes, enum http_response_state state)
 {
 	struct outcome o = take(bytes, false);
 
@@ -76,8 +76,8 @@ assert_keep(struct span head, bool keep)
 {
 	struct outcome o = take(head, true);
 
-	ck_assert_msg(o.r.state == RESPONSE_DONE && o.r.keep == keep, "%.*s",
-	    (int)head.len, head.ptr);
+	ck_assert_msg(o.r.state == HTTP_RESPONSE_DONE && o.r.keep == keep,
+	    "%.*s", (int)head.len, head.ptr);
 	outcome_fini(&o);
 }
 
@@ -122,7 +122,7 @@ START_TEST(trailers_are_passed_over)
 {
 	assert_whole(SPAN(CHUNKED "1\r\na\r\n0\r\nA: b\r\nC: d\r\n\r\nrest"),
 	    200, "a", 4);
-	assert_state(SPAN(CHUNKED "0\r\nA: b\r\n"), RESPONSE_TRAILER);
+	assert_state(SPAN(CHUNKED "0\r\nA: b\r\n"), HTTP_RESPONSE_TRAILER);
 }
 END_TEST
 
@@ -141,11 +141,11 @@ END_TEST
 START_TEST(without_a_length_the_body_lasts_until_the_end)
 {
 	struct outcome o = take(SPAN(OK "\r\nab\r\n0\r\n\r\n"), false);
-	ck_assert_int_eq((int)o.r.state, RESPONSE_CLOSE);
+	ck_assert_int_eq((int)o.r.state, HTTP_RESPONSE_CLOSE);
 
-	response_end(&o.r);
+	http_response_end(&o.r);
 
-	ck_assert_int_eq((int)o.r.state, RESPONSE_DONE);
+	ck_assert_int_eq((int)o.r.state, HTTP_RESPONSE_DONE);
 	ck_assert(!o.r.keep);
 	unit_assert_span(buf_span(&o.body), "ab\r\n0\r\n\r\n");
 	outcome_fini(&o);
@@ -176,7 +176,7 @@ START_TEST(the_answer_to_head_has_no_body)
 {
 	struct outcome o = take(SPAN(OK "Content-Length: 3\r\n\r\nHTTP"), true);
 
-	ck_assert_int_eq((int)o.r.state, RESPONSE_DONE);
+	ck_assert_int_eq((int)o.r.state, HTTP_RESPONSE_DONE);
 	ck_assert_uint_eq(o.body.len, 0);
 	ck_assert_uint_eq(o.rest, 4);
 	outcome_fini(&o);
@@ -191,10 +191,10 @@ START_TEST(interim_responses_are_passed_over)
 				     "Content-Length: 1\r\n\r\nx"),
 	    false);
 
-	ck_assert_int_eq((int)o.r.state, RESPONSE_DONE);
+	ck_assert_int_eq((int)o.r.state, HTTP_RESPONSE_DONE);
 	ck_assert_int_eq(o.r.status, 201);
-	ck_assert_ptr_null(response_field(&o.r, SPAN("a")).ptr);
-	unit_assert_span(response_field(&o.r, SPAN("c")), "d");
+	ck_assert_ptr_null(http_response_field(&o.r, SPAN("a")).ptr);
+	unit_assert_span(http_response_field(&o.r, SPAN("c")), "d");
 	outcome_fini(&o);
 }
 END_TEST
@@ -206,12 +206,13 @@ START_TEST(fields_are_found_by_name_in_any_case)
 					"Content-Length: 0\r\n\r\n"),
 	    false);
 
-	unit_assert_span(response_field(&o.r, SPAN("content-type")),
+	unit_assert_span(http_response_field(&o.r, SPAN("content-type")),
 	    "text/html");
-	unit_assert_span(response_field(&o.r, SPAN("EMPTY")), "");
-	ck_assert_ptr_nonnull(response_field(&o.r, SPAN("Empty")).ptr);
-	ck_assert_ptr_null(response_field(&o.r, SPAN("Content")).ptr);
-	ck_assert_ptr_null(response_field(&o.r, SPAN("HTTP/1.1 200 OK")).ptr);
+	unit_assert_span(http_response_field(&o.r, SPAN("EMPTY")), "");
+	ck_assert_ptr_nonnull(http_response_field(&o.r, SPAN("Empty")).ptr);
+	ck_assert_ptr_null(http_response_field(&o.r, SPAN("Content")).ptr);
+	ck_assert_ptr_null(
+	    http_response_field(&o.r, SPAN("HTTP/1.1 200 OK")).ptr);
 	outcome_fini(&o);
 }
 END_TEST
@@ -256,7 +257,7 @@ START_TEST(what_is_no_response_is_broken)
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(heads); i++)
-		assert_state(heads[i], RESPONSE_BROKEN);
+		assert_state(heads[i], HTTP_RESPONSE_BROKEN);
 }
 END_TEST
 
@@ -274,15 +275,15 @@ START_TEST(a_head_without_end_is_broken)
 	struct outcome o = { 0 };
 	char line[1024];
 	memset(line, 'a', sizeof(line));
-	response_init(&o.r, false);
+	http_response_init(&o.r, false);
 	feed(&o, SPAN(OK));
 
-	for (size_t i = 0; i < RESPONSE_HEAD_MAX / sizeof(line); i++) {
-		ck_assert_int_eq((int)o.r.state, RESPONSE_HEAD);
+	for (size_t i = 0; i < HTTP_RESPONSE_HEAD_MAX / sizeof(line); i++) {
+		ck_assert_int_eq((int)o.r.state, HTTP_RESPONSE_HEAD);
 		feed(&o, (struct span){ line, sizeof(line) });
 	}
 
-	ck_assert_int_eq((int)o.r.state, RESPONSE_BROKEN);
+	ck_assert_int_eq((int)o.r.state, HTTP_RESPONSE_BROKEN);
 	outcome_fini(&o);
 }
 END_TEST
@@ -302,8 +303,8 @@ START_TEST(an_early_end_of_the_connection_is_broken)
 
 	for (size_t i = 0; i < UNIT_COUNT(fronts); i++) {
 		struct outcome o = take(fronts[i], false);
-		response_end(&o.r);
-		ck_assert_msg(o.r.state == RESPONSE_BROKEN, "%.*s",
+		http_response_end(&o.r);
+		ck_assert_msg(o.r.state == HTTP_RESPONSE_BROKEN, "%.*s",
 		    (int)fronts[i].len, fronts[i].ptr);
 		outcome_fini(&o);
 	}
@@ -318,7 +319,7 @@ take_in_two(struct span bytes, size_t cut)
 	char *front = strndup(bytes.ptr, cut);
 	char *back = strndup(bytes.ptr + cut, bytes.len - cut);
 
-	response_init(&o.r, false);
+	http_response_init(&o.r, false);
 	feed(&o, (struct span){ front, cut });
 	free(front);
 	feed(&o, (struct span){ back, bytes.len - cut });

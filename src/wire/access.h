@@ -2,8 +2,8 @@
  * Who may do what.  The web server's configuration decides: roles come from
  * PEAL_ROLES or --roles, and a key may stand in for the role publish.
  */
-#ifndef PEAL_GRANT_H
-#define PEAL_GRANT_H
+#ifndef PEAL_ACCESS_H
+#define PEAL_ACCESS_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,31 +12,31 @@
 #include "wire/problem.h"
 #include "wire/request.h"
 
-enum grant_role {
-	GRANT_SUBSCRIBE = 1 << 0,
-	GRANT_PUBLISH = 1 << 1,
-	GRANT_STATUS = 1 << 2,
+enum access_role {
+	ACCESS_SUBSCRIBE = 1 << 0,
+	ACCESS_PUBLISH = 1 << 1,
+	ACCESS_STATUS = 1 << 2,
 };
 
 /* A publishing key's length, bytes. */
-#define GRANT_KEY_MIN 16
-#define GRANT_KEY_MAX 256
-#define GRANT_KEYS_MAX 64
+#define ACCESS_KEY_MIN 16
+#define ACCESS_KEY_MAX 256
+#define ACCESS_KEYS_MAX 64
 
 /* Keys that may publish; read whole from a file's text. */
-struct grant_keys {
-	struct span keys[GRANT_KEYS_MAX];
+struct access_keys {
+	struct span keys[ACCESS_KEYS_MAX];
 	size_t count;
 };
 
 /*
  * Read a list of roles parted by spaces or commas into *roles, a set of enum
- * grant_role.
+ * access_role.
  *
  * Returns 0, or -EINVAL with *bad set to the first word that is no role; *roles
  * then holds the others.
  */
-int grant_roles_parse(struct span list, unsigned *roles, struct span *bad);
+int access_roles_parse(struct span list, unsigned *roles, struct span *bad);
 
 /*
  * Read keys, one a line; blank lines and lines beginning with '#' are passed
@@ -46,7 +46,7 @@ int grant_roles_parse(struct span list, unsigned *roles, struct span *bad);
  * short, too long, a byte that is not visible ASCII, or one key too many), or
  * -ENODATA when there is no key.  After a failure there are none in keys.
  */
-int grant_keys_parse(struct grant_keys *keys, struct span text, size_t *line);
+int access_keys_parse(struct access_keys *keys, struct span text, size_t *line);
 
 /*
  * Decide whether a request may act in a role.
@@ -58,8 +58,8 @@ int grant_keys_parse(struct grant_keys *keys, struct span text, size_t *line);
  * Returns 0, or -EACCES with *problem filled in: 401 for publishing where keys
  * are configured and the right one is not given, else 403.
  */
-int grant_check(const struct request *r, enum grant_role role,
-    unsigned default_roles, const struct grant_keys *keys,
+int access_check(const struct request *r, enum access_role role,
+    unsigned default_roles, const struct access_keys *keys,
     struct problem *problem);
 
 #endif

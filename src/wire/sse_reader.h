@@ -3,8 +3,8 @@
  * Source: WHATWG HTML, "Parsing an event stream" and "Interpreting an event
  * stream".
  */
-#ifndef PEAL_EVENTSOURCE_H
-#define PEAL_EVENTSOURCE_H
+#ifndef PEAL_SSE_READER_H
+#define PEAL_SSE_READER_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -13,15 +13,15 @@
 #include "base/span.h"
 
 /* What arrived; the spans are valid during the call. */
-struct eventsource_event {
+struct sse_reader_event {
 	struct span type; /* empty: "message" */
 	struct span data;
 	struct span id; /* the last event id */
 };
 
-struct eventsource {
+struct sse_reader {
 	/* NULL: nobody wants them. */
-	void (*got)(void *context, const struct eventsource_event *event);
+	void (*got)(void *context, const struct sse_reader_event *event);
 	void *context;
 	uint64_t retry_ms; /* the last one told; 0: none */
 	uint64_t comments; /* lines */
@@ -35,9 +35,9 @@ struct eventsource {
 	bool begun;    /* a byte order mark can come no more */
 };
 
-void eventsource_fini(struct eventsource *es);
+void sse_reader_fini(struct sse_reader *es);
 
 /* Read bytes.  Returns 0 or -ENOMEM. */
-int eventsource_read(struct eventsource *es, struct span bytes);
+int sse_reader_read(struct sse_reader *es, struct span bytes);
 
 #endif
