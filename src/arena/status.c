@@ -105,3 +105,11 @@ status_take(struct store *s, struct clock_now now, struct status *out)
 		drop_gone(s, out);
 	return rc;
 }
+
+uint64_t
+status_uptime_s(const struct status *status, struct clock_now now)
+{
+	return now.wall_ms > status->made_ms
+	    ? (now.wall_ms - status->made_ms) / 1000
+	    : 0;
+}

@@ -46,4 +46,7 @@ struct status {
  */
 int status_take(struct store *s, struct clock_now now, struct status *status);
 
+/* Seconds since the arena was made, by the wall clock. */
+uint64_t status_uptime_s(const struct status *status, struct clock_now now);
+
 #endif

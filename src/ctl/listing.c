@@ -8,7 +8,8 @@
 #include "base/buf.h"
 #include "base/event.h"
 #include "base/terminal.h"
-#include "wire/report.h"
+#include "wire/status_json.h"
+#include "wire/status_metrics.h"
 
 void
 listing_init(struct listing *l, FILE *out, bool json)
@@ -171,7 +172,7 @@ listing_status(const struct listing *l, const struct status *s,
 	struct buf json = { 0 };
 
 	if (l->form == LISTING_JSON) {
-		report_json(&json, s, now);
+		status_json(&json, s, now);
 		return print_json(l, &json);
 	}
 	size_t count = figures_of(s, figures);

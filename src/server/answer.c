@@ -15,8 +15,10 @@
 #include "wire/message.h"
 #include "wire/negotiate.h"
 #include "wire/reply.h"
-#include "wire/report.h"
+#include "wire/status_json.h"
+#include "wire/status_metrics.h"
 #include "wire/request.h"
+#include "wire/subscription.h"
 
 /* Buffers that one large request grew are not kept. */
 #define KEPT_MAX 65536
@@ -190,16 +192,16 @@ put_report(struct answer *a, const struct request *r)
 
 	if (rc == 0) {
 		if (metrics)
-			report_metrics(&a->json, &status, now);
+			status_metrics(&a->json, &status, now);
 		else
-			report_json(&a->json, &status, now);
+			status_json(&a->json, &status, now);
 		rc = buf_error(&a->json);
 	}
 	free(status.workers);
 	if (rc != 0)
 		return rc;
 	if (metrics) {
-		put_json(a, r, REPORT_METRICS_TYPE);
+		put_json(a, r, STATUS_METRICS_TYPE);
 		return 0;
 	}
 	reply_chosen(&a->reply, "application/json", a->json.len, NULL,
@@ -283,7 +285,7 @@ subscribe(struct answer *a, const struct request *r,
 	}
 	problem_set(&problem, 503, "out of memory");
 	if (arrival != NULL) {
-		rc = request_subscription_read(&arrival->wanted, r,
+		rc = subscription_read(&arrival->wanted, r,
 		    a->options->channel_param, gate_look, a->gate, &problem);
 		arrival->peer = *peer;
 	}

@@ -157,11 +157,11 @@ leave_channels(struct audience *a, struct stream *s)
 /* Seat the stream in all its channels. */
 static int
 take_seats(struct audience *a, struct stream *s,
-    const struct request_subscription *wanted, struct clock_now now,
+    const struct subscription *wanted, struct clock_now now,
     struct follow_joined *joined)
 {
-	struct roster_channel *channels[REQUEST_CHANNELS_MAX];
-	struct follow_join joins[REQUEST_CHANNELS_MAX];
+	struct roster_channel *channels[SUBSCRIPTION_CHANNELS_MAX];
+	struct follow_join joins[SUBSCRIPTION_CHANNELS_MAX];
 	int rc = 0;
 
 	for (size_t i = 0; i < wanted->count; i++) {
@@ -218,7 +218,7 @@ enter(struct audience *a, struct stream *s, const struct gate_peer *peer,
 
 struct stream *
 audience_seat(struct audience *a, const struct gate_peer *peer,
-    const struct request_subscription *wanted, struct clock_now now,
+    const struct subscription *wanted, struct clock_now now,
     struct follow_joined *joined, int *rc)
 {
 	struct stream *s =

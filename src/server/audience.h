@@ -15,6 +15,7 @@
 #include "server/roster.h"
 #include "server/stream.h"
 #include "wire/request.h"
+#include "wire/subscription.h"
 
 /* Copied from the options, so that tests need none. */
 struct audience_settings {
@@ -62,7 +63,7 @@ void audience_fini(struct audience *a);
  * Returns it, or NULL with *rc -ENOMEM, or as follow_join().
  */
 struct stream *audience_seat(struct audience *a, const struct gate_peer *peer,
-    const struct request_subscription *wanted, struct clock_now now,
+    const struct subscription *wanted, struct clock_now now,
     struct follow_joined *joined, int *rc);
 
 /*

@@ -5,7 +5,8 @@
 
 #include "arena/status.h"
 #include "base/log.h"
-#include "wire/report.h"
+#include "wire/status_json.h"
+#include "wire/status_metrics.h"
 #include "wire/sse.h"
 
 #define TELL_MS 1000
@@ -19,7 +20,7 @@ put_status(const struct gallery *g, struct clock_now now, struct buf *out)
 	int rc = status_take(g->audience->store, now, &status);
 
 	if (rc == 0) {
-		report_json(&json, &status, now);
+		status_json(&json, &status, now);
 		rc = buf_error(&json);
 	}
 	if (rc == 0) {

@@ -21,7 +21,7 @@ pump_arrival_free(struct pump_arrival *arrival)
 	if (arrival == NULL)
 		return;
 	buf_fini(&arrival->head);
-	request_subscription_fini(&arrival->wanted);
+	subscription_fini(&arrival->wanted);
 	free(arrival);
 }
 

@@ -21,6 +21,7 @@
 #include "server/mailbox.h"
 #include "server/stream.h"
 #include "wire/request.h"
+#include "wire/subscription.h"
 
 /* The first block, a gap event, last words: what the pump puts behind a head. */
 #define PUMP_WORDS_MAX 1024
@@ -30,7 +31,7 @@ struct pump_arrival {
 	struct letter letter;
 	struct gate_peer peer;
 	struct buf head; /* the header block, and room for the pump's words */
-	struct request_subscription wanted;
+	struct subscription wanted;
 	bool looks_on; /* for the gallery; wants no channel */
 };
 

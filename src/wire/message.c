@@ -70,7 +70,8 @@ member_of(struct span name)
 }
 
 static int
-read_member_name(struct draft *d, struct span text, enum member *member)
+read_member_name(struct message_builder *b, struct span text,
+    enum member *member)
 {
 	if (is_plain(text)) {
 		*member = member_of(unquote(text));
@@ -82,7 +83,7 @@ read_member_name(struct draft *d, struct span text, enum member *member)
 		return 0;
 	struct json_object *name = decode_string(text);
 	if (name == NULL)
-		return draft_refuse_memory(d);
+		return message_builder_refuse_memory(b);
 	*member = member_of(decoded_span(name));
 	json_object_put(name);
 	return 0;
@@ -90,53 +91,53 @@ read_member_name(struct draft *d, struct span text, enum member *member)
 
 /* Put the value of a string into the store.  what is whose it is. */
 static int
-keep_string(struct draft *d, const char *what, struct span text,
+keep_string(struct message_builder *b, const char *what, struct span text,
     struct span *kept)
 {
 	if (is_plain(text)) {
-		*kept = draft_keep(d, unquote(text));
+		*kept = message_builder_keep(b, unquote(text));
 		return 0;
 	}
 	/* json-c would make U+FFFD of it: two names would become one. */
 	if (json_has_half_pair(text))
-		return draft_refuse(d, 400,
+		return message_builder_refuse(b, 400,
 		    "%s has half a surrogate pair, which is no character",
 		    what);
 	struct json_object *string = decode_string(text);
 	if (string == NULL)
-		return draft_refuse_memory(d);
-	*kept = draft_keep(d, decoded_span(string));
+		return message_builder_refuse_memory(b);
+	*kept = message_builder_keep(b, decoded_span(string));
 	json_object_put(string);
 	return 0;
 }
 
 static int
-read_channel(struct draft *d, struct span text)
+read_channel(struct message_builder *b, struct span text)
 {
 	struct span channel;
 
 	if (text.ptr[0] != '"')
-		return draft_refuse(d, 400,
+		return message_builder_refuse(b, 400,
 		    "\"channel\" must be a string or an array of at least one "
 		    "string");
-	int error = keep_string(d, "the channel name", text, &channel);
-	/* The analyzer does not know that draft_refuse(), after which channel is
+	int error = keep_string(b, "the channel name", text, &channel);
+	/* The analyzer does not know that message_builder_refuse(), after which channel is
 	 * not set, never returns 0.
 	 * NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
-	return error == 0 ? draft_add(d, channel) : error;
+	return error == 0 ? message_builder_add(b, channel) : error;
 }
 
 static int
-read_channels(struct draft *d, struct span value)
+read_channels(struct message_builder *b, struct span value)
 {
 	struct span name;
 	struct span element;
 	size_t at = 0;
 
 	if (value.ptr[0] != '[' || json_next(value, &at, &name, &element) == 0)
-		return read_channel(d, value);
+		return read_channel(b, value);
 	do {
-		int error = read_channel(d, element);
+		int error = read_channel(b, element);
 		if (error != 0)
 			return error;
 	} while (json_next(value, &at, &name, &element) > 0);
@@ -144,21 +145,22 @@ read_channels(struct draft *d, struct span value)
 }
 
 static int
-read_topic(struct draft *d, struct span text, struct span *topic)
+read_topic(struct message_builder *b, struct span text, struct span *topic)
 {
 	*topic = (struct span){ NULL, 0 };
 	if (text.len == 0 || span_equal(text, SPAN("null")))
 		return 0;
 	if (text.ptr[0] != '"')
-		return draft_refuse(d, 400, "\"topic\" must be a string");
-	int error = keep_string(d, "the topic", text, topic);
-	return error == 0 ? draft_check_topic(d, *topic) : error;
+		return message_builder_refuse(b, 400,
+		    "\"topic\" must be a string");
+	int error = keep_string(b, "the topic", text, topic);
+	return error == 0 ? message_builder_check_topic(b, *topic) : error;
 }
 
 static struct span
-keep_compact(struct draft *d, struct span value)
+keep_compact(struct message_builder *b, struct span value)
 {
-	struct buf *store = &d->m->store;
+	struct buf *store = &b->m->store;
 	struct span kept = { store->ptr + store->len, 0 };
 
 	assert(value.len <= store->cap - store->len);
@@ -175,7 +177,8 @@ struct members {
 };
 
 static int
-read_members(struct draft *d, struct span object, struct members *members)
+read_members(struct message_builder *b, struct span object,
+    struct members *members)
 {
 	struct span name;
 	struct span value;
@@ -184,7 +187,7 @@ read_members(struct draft *d, struct span object, struct members *members)
 	*members = (struct members){ 0 };
 	while (json_next(object, &at, &name, &value) > 0) {
 		enum member member;
-		int error = read_member_name(d, name, &member);
+		int error = read_member_name(b, name, &member);
 		if (error != 0)
 			return error;
 		switch (member) {
@@ -205,35 +208,37 @@ read_members(struct draft *d, struct span object, struct members *members)
 }
 
 static int
-read_event(struct draft *d, struct span object)
+read_event(struct message_builder *b, struct span object)
 {
-	size_t first = d->m->count;
+	size_t first = b->m->count;
 	struct members members;
 	struct span topic;
 
 	if (object.ptr[0] != '{')
-		return draft_refuse(d, 400, "an event must be an object");
-	int error = read_members(d, object, &members);
+		return message_builder_refuse(b, 400,
+		    "an event must be an object");
+	int error = read_members(b, object, &members);
 	if (error != 0)
 		return error;
 	if (members.channel.len == 0)
-		return draft_refuse(d, 400,
+		return message_builder_refuse(b, 400,
 		    "the member \"channel\" is missing");
 	if (members.data.len == 0)
-		return draft_refuse(d, 400, "the member \"data\" is missing");
-	error = read_channels(d, members.channel);
+		return message_builder_refuse(b, 400,
+		    "the member \"data\" is missing");
+	error = read_channels(b, members.channel);
 	if (error == 0)
-		error = read_topic(d, members.topic, &topic);
+		error = read_topic(b, members.topic, &topic);
 	if (error != 0)
 		return error;
-	struct span data = keep_compact(d, members.data);
-	draft_finish(d, first, topic, data);
-	return draft_check_size(d, "\"data\"", data);
+	struct span data = keep_compact(b, members.data);
+	message_builder_finish(b, first, topic, data);
+	return message_builder_check_size(b, "\"data\"", data);
 }
 
 /* Check that text is one JSON value; what is how it is called if it is not. */
 static int
-read_value(struct draft *d, const char *what, struct span text,
+read_value(struct message_builder *b, const char *what, struct span text,
     struct span *value)
 {
 	struct span rest = text;
@@ -246,76 +251,76 @@ read_value(struct draft *d, const char *what, struct span text,
 	}
 	size_t offset = (size_t)(rest.ptr - text.ptr);
 	if (error == -ENODATA)
-		return draft_refuse(d, 400, "%s is empty", what);
+		return message_builder_refuse(b, 400, "%s is empty", what);
 	if (error == -ELOOP)
-		return draft_refuse(d, 400,
+		return message_builder_refuse(b, 400,
 		    "%s is nested deeper than %d levels", what, JSON_DEPTH_MAX);
 	if (rest.len == 0)
-		return draft_refuse(d, 400,
+		return message_builder_refuse(b, 400,
 		    "%s is not JSON: it ends too soon, after byte %zu", what,
 		    offset);
 	/* RFC 8259, section 8.1. */
 	if (offset == 0 && span_starts_nocase(rest, SPAN("\xef\xbb\xbf")))
-		return draft_refuse(d, 400,
+		return message_builder_refuse(b, 400,
 		    "%s is not JSON: it begins with a byte order mark", what);
-	return draft_refuse(d, 400,
+	return message_builder_refuse(b, 400,
 	    "%s is not JSON: unexpected character at byte %zu", what, offset);
 }
 
 static int
-read_batch(struct draft *d, struct span array)
+read_batch(struct message_builder *b, struct span array)
 {
 	struct span name;
 	struct span element;
 	size_t at = 0;
 
-	d->batch = true;
+	b->batch = true;
 	while (json_next(array, &at, &name, &element) > 0) {
-		int error = read_event(d, element);
+		int error = read_event(b, element);
 		if (error != 0)
 			return error;
-		d->index++;
+		b->index++;
 	}
 	return 0;
 }
 
 static int
-read_json(struct draft *d, struct span body)
+read_json(struct message_builder *b, struct span body)
 {
 	struct span value;
 
-	int error = read_value(d, "the body", body, &value);
+	int error = read_value(b, "the body", body, &value);
 	if (error != 0)
 		return error;
 	if (value.ptr[0] == '[')
-		return read_batch(d, value);
+		return read_batch(b, value);
 	if (value.ptr[0] != '{')
-		return draft_refuse(d, 400,
+		return message_builder_refuse(b, 400,
 		    "the body must be an object or an array of objects");
-	return read_event(d, value);
+	return read_event(b, value);
 }
 
 static int
-read_ndjson(struct draft *d, struct span body)
+read_ndjson(struct message_builder *b, struct span body)
 {
 	struct span line;
 	size_t number = 0;
 
-	d->batch = true;
+	b->batch = true;
 	while (span_cut(&body, '\n', &line)) {
 		struct span value;
 		number++;
 		if (span_trim(line).len == 0)
 			continue;
-		d->line = number;
-		int error = read_value(d, "the line", line, &value);
+		b->line = number;
+		int error = read_value(b, "the line", line, &value);
 		if (error == 0)
-			error = read_event(d, value);
+			error = read_event(b, value);
 		if (error != 0)
 			return error;
-		d->index++;
+		b->index++;
 	}
-	d->line = 0;
+	b->line = 0;
 	return 0;
 }
 
@@ -327,16 +332,16 @@ struct fields {
 };
 
 static int
-read_field(struct draft *d, struct span name, struct span value,
+read_field(struct message_builder *b, struct span name, struct span value,
     struct fields *fields)
 {
 	if (span_equal(name, SPAN("channel")) ||
 	    span_equal(name, SPAN("channel[]")))
-		return draft_add(d, draft_keep(d, value));
+		return message_builder_add(b, message_builder_keep(b, value));
 	if (span_equal(name, SPAN("topic"))) {
-		fields->topic = draft_keep(d, value);
+		fields->topic = message_builder_keep(b, value);
 	} else if (span_equal(name, SPAN("data"))) {
-		fields->data = draft_keep(d, value);
+		fields->data = message_builder_keep(b, value);
 		fields->has_data = true;
 	}
 	return 0;
@@ -344,7 +349,7 @@ read_field(struct draft *d, struct span name, struct span value,
 
 /* Read the pairs of text, adding an event for each channel. */
 static int
-read_fields(struct draft *d, struct span text, struct fields *fields)
+read_fields(struct message_builder *b, struct span text, struct fields *fields)
 {
 	struct buf pair;
 	struct urlencoded_pair name;
@@ -354,77 +359,81 @@ read_fields(struct draft *d, struct span text, struct fields *fields)
 	*fields = (struct fields){ 0 };
 	buf_init(&pair);
 	while (error == 0 && urlencoded_next(&text, &pair, &name, &value)) {
-		error = read_field(d, urlencoded_span(&pair, name),
+		error = read_field(b, urlencoded_span(&pair, name),
 		    urlencoded_span(&pair, value), fields);
 		buf_clear(&pair);
 	}
 	if (error == 0 && buf_error(&pair) != 0)
-		error = draft_refuse_memory(d);
+		error = message_builder_refuse_memory(b);
 	buf_fini(&pair);
-	return error == 0 ? draft_check_topic(d, fields->topic) : error;
+	return error == 0 ? message_builder_check_topic(b, fields->topic)
+			  : error;
 }
 
 static int
-check_text(struct draft *d, struct span data)
+check_text(struct message_builder *b, struct span data)
 {
 	size_t good = span_utf8_prefix(data);
 
 	if (good < data.len)
-		return draft_refuse(d, 400,
+		return message_builder_refuse(b, 400,
 		    "the data is not UTF-8, at byte %zu", good);
-	return draft_check_size(d, "the data", data);
+	return message_builder_check_size(b, "the data", data);
 }
 
 static int
-read_form(struct draft *d, struct span body)
+read_form(struct message_builder *b, struct span body)
 {
 	struct fields fields;
 
-	int error = read_fields(d, body, &fields);
+	int error = read_fields(b, body, &fields);
 	if (error != 0)
 		return error;
-	if (d->m->count == 0)
-		return draft_refuse(d, 400, "the field \"channel\" is missing");
+	if (b->m->count == 0)
+		return message_builder_refuse(b, 400,
+		    "the field \"channel\" is missing");
 	if (!fields.has_data)
-		return draft_refuse(d, 400, "the field \"data\" is missing");
-	draft_finish(d, 0, fields.topic, fields.data);
-	return check_text(d, fields.data);
+		return message_builder_refuse(b, 400,
+		    "the field \"data\" is missing");
+	message_builder_finish(b, 0, fields.topic, fields.data);
+	return check_text(b, fields.data);
 }
 
 static int
-read_raw(struct draft *d, struct span body, struct span query)
+read_raw(struct message_builder *b, struct span body, struct span query)
 {
 	struct fields fields;
 
-	int error = read_fields(d, query, &fields);
+	int error = read_fields(b, query, &fields);
 	if (error != 0)
 		return error;
-	if (d->m->count == 0)
-		return draft_refuse(d, 400,
+	if (b->m->count == 0)
+		return message_builder_refuse(b, 400,
 		    "\"channel\" is missing from the query string, where it "
 		    "belongs with a body of this Content-Type");
-	error = check_text(d, body);
+	error = check_text(b, body);
 	if (error != 0)
 		return error;
-	draft_finish(d, 0, fields.topic, draft_keep(d, body));
+	message_builder_finish(b, 0, fields.topic,
+	    message_builder_keep(b, body));
 	return 0;
 }
 
 static int
-read_body(struct draft *d, enum message_type type, struct span body,
+read_body(struct message_builder *b, enum message_type type, struct span body,
     struct span query)
 {
 	switch (type) {
 	case MESSAGE_JSON:
-		return read_json(d, body);
+		return read_json(b, body);
 	case MESSAGE_NDJSON:
-		return read_ndjson(d, body);
+		return read_ndjson(b, body);
 	case MESSAGE_FORM:
-		return read_form(d, body);
+		return read_form(b, body);
 	case MESSAGE_RAW:
-		return read_raw(d, body, query);
+		return read_raw(b, body, query);
 	case MESSAGE_REFUSED:
-		return draft_refuse(d, 415,
+		return message_builder_refuse(b, 415,
 		    "multipart/form-data is not taken; send JSON, a URL-encoded "
 		    "form or the data itself");
 	}
@@ -467,24 +476,27 @@ message_read(struct message *m, enum message_type type, struct span body,
     struct span query, const struct message_limits *limits,
     struct problem *problem)
 {
-	struct draft d = { .m = m, .limits = limits, .problem = problem };
+	struct message_builder b = { .m = m,
+		.limits = limits,
+		.problem = problem };
 
 	*m = (struct message){ 0 };
 	buf_init(&m->store);
 	/* json-c counts in int. */
 	if (body.len > INT_MAX)
-		return draft_refuse(&d, 413, "the body is too long");
+		return message_builder_refuse(&b, 413, "the body is too long");
 	(void)buf_room(&m->store, body.len + query.len + 1);
 	if (buf_error(&m->store) != 0)
-		return draft_refuse_memory(&d);
-	int error = read_body(&d, type, body, query);
+		return message_builder_refuse_memory(&b);
+	int error = read_body(&b, type, body, query);
 	if (error == 0 && m->count == 0) {
-		d.batch = false;
-		error = draft_refuse(&d, 400, "the batch has no event");
+		b.batch = false;
+		error =
+		    message_builder_refuse(&b, 400, "the batch has no event");
 	}
 	if (error != 0)
 		m->count = 0;
-	m->single = m->count == 1 && !d.batch;
+	m->single = m->count == 1 && !b.batch;
 	return error;
 }
 

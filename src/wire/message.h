@@ -6,7 +6,7 @@
 #define PEAL_MESSAGE_H
 
 #include "base/span.h"
-#include "wire/draft.h"
+#include "wire/message_builder.h"
 #include "wire/problem.h"
 
 enum message_type {

@@ -5,8 +5,8 @@
 
 #include "wire/urlencoded.h"
 
-static struct span
-look_span(request_look *look, const void *context, const char *name)
+struct span
+request_variable(request_look *look, const void *context, const char *name)
 {
 	return span_of(look(context, name));
 }
@@ -72,9 +72,10 @@ last_segment(struct span path)
 static enum request_path
 read_path(request_look *look, const void *context)
 {
-	struct span script = look_span(look, context, "SCRIPT_NAME");
-	struct span info = look_span(look, context, "PATH_INFO");
-	struct span path = target_path(look_span(look, context, "REQUEST_URI"));
+	struct span script = request_variable(look, context, "SCRIPT_NAME");
+	struct span info = request_variable(look, context, "PATH_INFO");
+	struct span path =
+	    target_path(request_variable(look, context, "REQUEST_URI"));
 
 	/* The last segment of the two together is the last of the second. */
 	if (path.len == 0)
@@ -107,273 +108,18 @@ request_read(struct request *r, request_look *look, const void *context)
 	const char *roles = look(context, "PEAL_ROLES");
 
 	*r = (struct request){
-		.method =
-		    read_method(look_span(look, context, "REQUEST_METHOD")),
+		.method = read_method(
+		    request_variable(look, context, "REQUEST_METHOD")),
 		.path = read_path(look, context),
-		.query = look_span(look, context, "QUERY_STRING"),
-		.content_type = look_span(look, context, "CONTENT_TYPE"),
-		.content_length =
-		    read_length(look_span(look, context, "CONTENT_LENGTH")),
-		.origin = look_span(look, context, "HTTP_ORIGIN"),
-		.accept = look_span(look, context, "HTTP_ACCEPT"),
-		.authorization = look_span(look, context, "HTTP_AUTHORIZATION"),
+		.query = request_variable(look, context, "QUERY_STRING"),
+		.content_type = request_variable(look, context, "CONTENT_TYPE"),
+		.content_length = read_length(
+		    request_variable(look, context, "CONTENT_LENGTH")),
+		.origin = request_variable(look, context, "HTTP_ORIGIN"),
+		.accept = request_variable(look, context, "HTTP_ACCEPT"),
+		.authorization =
+		    request_variable(look, context, "HTTP_AUTHORIZATION"),
 		.roles = span_of(roles),
 		.has_roles = roles != NULL,
 	};
-}
-
-/*
- * A subscription while it is read.  The store grows, and may move: so pieces of
- * it, not spans.  A failed allocation is told at the end.
- */
-struct draft {
-	request_look *look;
-	const void *context;
-	struct problem *problem;
-	struct buf *store;
-	struct urlencoded_pair channels[REQUEST_CHANNELS_MAX];
-	size_t count;
-	struct urlencoded_pair asked;
-};
-
-static bool
-has_channel(const struct draft *d, struct span name)
-{
-	for (size_t i = 0; i < d->count; i++) {
-		if (span_equal(urlencoded_span(d->store, d->channels[i]), name))
-			return true;
-	}
-	return false;
-}
-
-/* status is what a bad name means; one too many is 400 whoever names it. */
-static int
-add_channel(struct draft *d, struct urlencoded_pair piece, int status)
-{
-	struct span name = urlencoded_span(d->store, piece);
-	const char *fault = event_channel_fault(name);
-
-	if (fault != NULL) {
-		problem_set(d->problem, status, "the channel name %s", fault);
-		return -EINVAL;
-	}
-	if (has_channel(d, name))
-		return 0;
-	if (d->count == REQUEST_CHANNELS_MAX) {
-		problem_set(d->problem, 400,
-		    "more than %d channels are asked for",
-		    REQUEST_CHANNELS_MAX);
-		return -EINVAL;
-	}
-	d->channels[d->count++] = piece;
-	return 0;
-}
-
-static bool
-is_variable_name(struct span s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.ptr[i];
-		if (!(c >= 'A' && c <= 'Z') && !(c >= 'a' && c <= 'z') &&
-		    !(c >= '0' && c <= '9') && c != '_')
-			return false;
-	}
-	return s.len > 0;
-}
-
-/* The value of a variable whose name has no terminator. */
-static struct span
-look_named(const struct draft *d, struct span name)
-{
-	/* Lend the end of the store to a copy that has one. */
-	char *copy = buf_room(d->store, name.len + 1);
-
-	if (copy == NULL)
-		return (struct span){ NULL, 0 };
-	memcpy(copy, name.ptr, name.len);
-	copy[name.len] = '\0';
-	return look_span(d->look, d->context, copy);
-}
-
-/*
- * Append the value of the variable that *rest begins with, "{NAME}", and cut
- * that off.  The value's own braces mean nothing.
- */
-static int
-put_variable(struct draft *d, struct span *rest)
-{
-	struct span name;
-	struct span value;
-
-	rest->ptr++;
-	rest->len--;
-	(void)span_cut(rest, '}', &name);
-	if (rest->ptr == NULL || !is_variable_name(name)) {
-		problem_set(d->problem, 403,
-		    "PEAL_CHANNEL has a \"{\" without a variable's name and \"}\"");
-		return -EINVAL;
-	}
-	value = look_named(d, name);
-	if (value.len == 0) {
-		problem_set(d->problem, 403,
-		    "the variable %.*s, which PEAL_CHANNEL names, is empty or missing",
-		    (int)name.len, name.ptr);
-		return -EINVAL;
-	}
-	buf_put(d->store, value);
-	return 0;
-}
-
-static int
-put_expanded(struct draft *d, struct span word)
-{
-	while (word.len > 0) {
-		const char *brace = memchr(word.ptr, '{', word.len);
-		size_t plain =
-		    brace == NULL ? word.len : (size_t)(brace - word.ptr);
-		buf_put(d->store, (struct span){ word.ptr, plain });
-		word.ptr += plain;
-		word.len -= plain;
-		if (brace != NULL && put_variable(d, &word) != 0)
-			return -EINVAL;
-	}
-	return 0;
-}
-
-static int
-read_fixed_channels(struct draft *d, struct span fixed)
-{
-	struct span word;
-
-	/* Words first, values after: a space in a value adds no channel. */
-	while (span_word(&fixed, &word)) {
-		struct urlencoded_pair piece = { d->store->len, 0 };
-		if (put_expanded(d, word) != 0)
-			return -EINVAL;
-		piece.len = d->store->len - piece.at;
-		if (add_channel(d, piece, 403) != 0)
-			return -EINVAL;
-	}
-	if (d->count == 0) {
-		problem_set(d->problem, 403, "PEAL_CHANNEL names no channel");
-		return -EINVAL;
-	}
-	return 0;
-}
-
-static int
-read_query_channels(struct draft *d, struct span query, const char *param)
-{
-	struct urlencoded_pair name;
-	struct urlencoded_pair value;
-
-	while (urlencoded_next(&query, d->store, &name, &value)) {
-		if (!span_equal(urlencoded_span(d->store, name),
-			span_of(param)))
-			continue;
-		if (add_channel(d, value, 400) != 0)
-			return -EINVAL;
-	}
-	if (d->count == 0) {
-		problem_set(d->problem, 400, "the query has no member \"%s\"",
-		    param);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-/* The query's members that may hold a resume point, the first to win first. */
-static const char *const resume_members[] = {
-	"lastEventId",
-	"last_event_id",
-	"lastEventID",
-	"Last-Event-ID",
-	"lastEventTime",
-};
-
-#define RESUME_MEMBERS (sizeof(resume_members) / sizeof(resume_members[0]))
-
-static void
-read_asked_from_query(struct draft *d, struct span query)
-{
-	struct urlencoded_pair name;
-	struct urlencoded_pair value;
-	size_t best = RESUME_MEMBERS;
-
-	while (urlencoded_next(&query, d->store, &name, &value)) {
-		if (value.len == 0)
-			continue;
-		for (size_t i = 0; i < best; i++) {
-			if (span_equal(urlencoded_span(d->store, name),
-				span_of(resume_members[i]))) {
-				d->asked = value;
-				best = i;
-			}
-		}
-	}
-}
-
-static void
-read_asked(struct draft *d, struct span query)
-{
-	struct span header =
-	    look_span(d->look, d->context, "HTTP_LAST_EVENT_ID");
-
-	if (header.len == 0) {
-		read_asked_from_query(d, query);
-		return;
-	}
-	d->asked = (struct urlencoded_pair){ d->store->len, header.len };
-	buf_put(d->store, header);
-}
-
-/* The store has stopped moving: turn its pieces into spans. */
-static void
-finish(struct request_subscription *s, const struct draft *d)
-{
-	for (size_t i = 0; i < d->count; i++)
-		s->channels[i] = urlencoded_span(&s->store, d->channels[i]);
-	s->count = d->count;
-	s->asked = urlencoded_span(&s->store, d->asked);
-	s->resume = event_resume_parse(s->asked);
-}
-
-int
-request_subscription_read(struct request_subscription *s,
-    const struct request *r, const char *channel_param, request_look *look,
-    const void *context, struct problem *problem)
-{
-	const char *fixed = look(context, "PEAL_CHANNEL");
-	struct draft d = {
-		.look = look,
-		.context = context,
-		.problem = problem,
-		.store = &s->store,
-	};
-	int rc;
-
-	*s = (struct request_subscription){ 0 };
-	buf_init(&s->store);
-	if (fixed != NULL)
-		rc = read_fixed_channels(&d, span_of(fixed));
-	else
-		rc = read_query_channels(&d, r->query, channel_param);
-	if (rc == 0)
-		read_asked(&d, r->query);
-	if (buf_error(&s->store) != 0) {
-		problem_set(problem, 503, "out of memory");
-		rc = -EINVAL;
-	}
-	if (rc == 0)
-		finish(s, &d);
-	return rc;
-}
-
-void
-request_subscription_fini(struct request_subscription *s)
-{
-	if (s == NULL)
-		return;
-	buf_fini(&s->store);
-	*s = (struct request_subscription){ 0 };
 }

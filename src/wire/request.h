@@ -11,18 +11,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
-#include "base/event.h"
 #include "base/span.h"
-#include "wire/problem.h"
-
-#define REQUEST_CHANNELS_MAX 64
 
 /*
  * Look one variable up.  Returns its value, NUL-terminated and valid as long as
  * the request, or NULL when it is not set.
  */
 typedef const char *request_look(const void *context, const char *name);
+
+/* A variable as a span; empty where it is not set. */
+struct span request_variable(request_look *look, const void *context,
+    const char *name);
 
 enum request_method {
 	REQUEST_GET,
@@ -65,42 +64,5 @@ struct request {
  * followed by PATH_INFO stands for it.
  */
 void request_read(struct request *r, request_look *look, const void *context);
-
-/* What a subscriber asks for. */
-struct request_subscription {
-	struct span channels[REQUEST_CHANNELS_MAX]; /* no two are equal */
-	size_t count;				    /* at least 1 */
-	struct event_resume resume;
-	struct span asked; /* the resume point as it was sent */
-	struct buf store;  /* what the spans point into */
-};
-
-/*
- * Read the channels and the resume point of a GET.
- *
- * The channels are PEAL_CHANNEL's where that variable is set, even if empty;
- * else the query's members named channel_param.  PEAL_CHANNEL is first split at
- * spaces, then {NAME} in each piece is replaced by the FastCGI variable NAME,
- * so that a space inside a value cannot add a channel.  A name given twice
- * counts once.
- *
- * The resume point is HTTP_LAST_EVENT_ID where set and not empty; else the
- * query's lastEventId, last_event_id, lastEventID, Last-Event-ID or
- * lastEventTime, in this order and the first that is there and not empty.
- *
- * s is initialised here and must be ended by request_subscription_fini(), also
- * after a failure.
- *
- * Returns 0, or -EINVAL with *problem filled in:
- *   400  no channel, more than REQUEST_CHANNELS_MAX, or a bad name
- *   403  PEAL_CHANNEL gives no valid name: a variable is empty or missing, a
- *        '{' has no '}', or what comes out is not a channel name
- *   503  out of memory
- */
-int request_subscription_read(struct request_subscription *s,
-    const struct request *r, const char *channel_param, request_look *look,
-    const void *context, struct problem *problem);
-
-void request_subscription_fini(struct request_subscription *s);
 
 #endif

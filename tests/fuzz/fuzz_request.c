@@ -23,6 +23,7 @@
 #include "wire/message.h"
 #include "wire/reply.h"
 #include "wire/request.h"
+#include "wire/subscription.h"
 #include "wire/sse.h"
 
 const char fuzz_name[] = "request";
@@ -254,12 +255,12 @@ may(const struct request *r, enum access_role role, const struct site *site)
 }
 
 static void
-judge_subscription(const struct request_subscription *s)
+judge_subscription(const struct subscription *s)
 {
 	struct buf out = { 0 };
 	struct naive e = { 0 };
 
-	FUZZ_REQUIRE(s->count >= 1 && s->count <= REQUEST_CHANNELS_MAX);
+	FUZZ_REQUIRE(s->count >= 1 && s->count <= SUBSCRIPTION_CHANNELS_MAX);
 	for (size_t i = 0; i < s->count; i++) {
 		FUZZ_REQUIRE(event_channel_fault(s->channels[i]) == NULL);
 		for (size_t j = 0; j < i; j++)
@@ -284,13 +285,13 @@ subscribe(const struct request *r, const struct variables *v,
     const struct site *site)
 {
 	const char *fixed = look(v, "PEAL_CHANNEL");
-	struct request_subscription s;
+	struct subscription s;
 	struct problem problem = { 0 };
 	struct buf reply = { 0 };
 
 	if (!may(r, ACCESS_SUBSCRIBE, site))
 		return;
-	int rc = request_subscription_read(&s, r, "channel", look, v, &problem);
+	int rc = subscription_read(&s, r, "channel", look, v, &problem);
 	if (rc == 0) {
 		judge_subscription(&s);
 		/* What the server fixed is all there is. */
@@ -307,7 +308,7 @@ subscribe(const struct request *r, const struct variables *v,
 		    (problem.status == 403 && fixed != NULL));
 		refuse(&problem, r, site);
 	}
-	request_subscription_fini(&s);
+	subscription_fini(&s);
 	buf_fini(&reply);
 }
 

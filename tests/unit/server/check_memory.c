@@ -135,19 +135,19 @@ try_subscription(void *scene)
 			      "channel=another%20one&lastEventId=earliest&"
 			      "channel=and%20a%20third%20that%20needs%20room"),
 	};
-	struct request_subscription s;
+	struct subscription s;
 	struct problem problem = { 0 };
 	int rc;
 
-	SEAM_STARVE(rc = request_subscription_read(&s, &r, "channel", look,
-			NULL, &problem));
+	SEAM_STARVE(
+	    rc = subscription_read(&s, &r, "channel", look, NULL, &problem));
 
 	ck_assert_int_eq(rc, was_hit() ? -EINVAL : 0);
 	if (was_hit())
 		assert_out_of_memory(&problem);
 	else
 		ck_assert_int_eq((int)s.resume.kind, EVENT_RESUME_EARLIEST);
-	request_subscription_fini(&s);
+	subscription_fini(&s);
 }
 
 START_TEST(subscription_that_cannot_be_read_is_a_problem)
@@ -896,8 +896,8 @@ arrive(struct hall *h)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	h->ours = pair[1];
 	arrival->peer = (struct gate_peer){ .fd = pair[0], .id = 1 };
-	ck_assert_int_eq(request_subscription_read(&arrival->wanted, &r,
-			     "channel", look_nothing, NULL, &problem),
+	ck_assert_int_eq(subscription_read(&arrival->wanted, &r, "channel",
+			     look_nothing, NULL, &problem),
 	    0);
 	reply_stream(&arrival->head, &cors, SPAN(""));
 	ck_assert_ptr_nonnull(buf_room(&arrival->head, PUMP_WORDS_MAX));

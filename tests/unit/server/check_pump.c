@@ -99,7 +99,7 @@ seat(struct hall *h, const char *query, size_t count)
 		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 		h->ours[h->count++] = pair[1];
 		arrival->peer = (struct gate_peer){ .fd = pair[0], .id = 1 };
-		ck_assert_int_eq(request_subscription_read(&arrival->wanted, &r,
+		ck_assert_int_eq(subscription_read(&arrival->wanted, &r,
 				     "channel", look_nothing, NULL, &problem),
 		    0);
 		reply_stream(&arrival->head, &cors, SPAN(""));

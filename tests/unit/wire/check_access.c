@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/event.h"
 #include "wire/access.h"
 
 static const struct span key_a = SPAN("abcdefghijklmnop");

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
+#include "base/event.h"
 #include "wire/reply.h"
 
 #define HERE "https://here.example"

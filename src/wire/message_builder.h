@@ -2,8 +2,8 @@
  * The events of a message, and how they are put together while its body is
  * read.
  */
-#ifndef PEAL_DRAFT_H
-#define PEAL_DRAFT_H
+#ifndef PEAL_MESSAGE_BUILDER_H
+#define PEAL_MESSAGE_BUILDER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -40,7 +40,7 @@ struct message_limits {
  * byte of the body is decoded at most once, and nothing decoded is longer than
  * it was sent, so the store never moves and spans may point into it at once.
  */
-struct draft {
+struct message_builder {
 	struct message *m;
 	size_t cap; /* of m->events */
 	const struct message_limits *limits;
@@ -51,35 +51,36 @@ struct draft {
 };
 
 /* Say what is wrong, and in a batch where.  Returns -EINVAL. */
-int draft_refuse(struct draft *d, int status, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
+int message_builder_refuse(struct message_builder *b, int status,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Say that memory ran out.  Returns -EINVAL. */
-int draft_refuse_memory(struct draft *d);
+int message_builder_refuse_memory(struct message_builder *b);
 
 /* Copy s to the store, where it stays. */
-struct span draft_keep(struct draft *d, struct span s);
+struct span message_builder_keep(struct message_builder *b, struct span s);
 
 /*
  * Add an event to channel, which lies in the store, behind those added before;
- * draft_finish() does the rest.  Returns 0, or -EINVAL with the problem filled
+ * message_builder_finish() does the rest.  Returns 0, or -EINVAL with the problem filled
  * in.
  */
-int draft_add(struct draft *d, struct span channel);
+int message_builder_add(struct message_builder *b, struct span channel);
 
 /*
  * Give the events from first on, of which there is at least one, their topic
  * and data, which lie in the store.  A channel that was added twice loses its
  * second event.
  */
-void draft_finish(struct draft *d, size_t first, struct span topic,
-    struct span data);
+void message_builder_finish(struct message_builder *b, size_t first,
+    struct span topic, struct span data);
 
 /*
  * Check the length of data, and a topic.  what is how the data is called in the
  * sentence.  Return 0, or -EINVAL with the problem filled in.
  */
-int draft_check_size(struct draft *d, const char *what, struct span data);
-int draft_check_topic(struct draft *d, struct span topic);
+int message_builder_check_size(struct message_builder *b, const char *what,
+    struct span data);
+int message_builder_check_topic(struct message_builder *b, struct span topic);
 
 #endif

@@ -1,4 +1,4 @@
-#include "wire/draft.h"
+#include "wire/message_builder.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -10,7 +10,8 @@
 #include "base/event.h"
 
 int
-draft_refuse(struct draft *d, int status, const char *format, ...)
+message_builder_refuse(struct message_builder *b, int status,
+    const char *format, ...)
 {
 	char sentence[PROBLEM_DETAIL_MAX];
 	va_list arguments;
@@ -18,28 +19,28 @@ draft_refuse(struct draft *d, int status, const char *format, ...)
 	va_start(arguments, format);
 	(void)vsnprintf(sentence, sizeof(sentence), format, arguments);
 	va_end(arguments);
-	if (d->line > 0)
-		problem_set(d->problem, status, "event %zu (line %zu): %s",
-		    d->index, d->line, sentence);
-	else if (d->batch)
-		problem_set(d->problem, status, "event %zu: %s", d->index,
+	if (b->line > 0)
+		problem_set(b->problem, status, "event %zu (line %zu): %s",
+		    b->index, b->line, sentence);
+	else if (b->batch)
+		problem_set(b->problem, status, "event %zu: %s", b->index,
 		    sentence);
 	else
-		problem_set(d->problem, status, "%s", sentence);
+		problem_set(b->problem, status, "%s", sentence);
 	return -EINVAL;
 }
 
 int
-draft_refuse_memory(struct draft *d)
+message_builder_refuse_memory(struct message_builder *b)
 {
-	problem_set(d->problem, 503, "out of memory");
+	problem_set(b->problem, 503, "out of memory");
 	return -EINVAL;
 }
 
 struct span
-draft_keep(struct draft *d, struct span s)
+message_builder_keep(struct message_builder *b, struct span s)
 {
-	struct buf *store = &d->m->store;
+	struct buf *store = &b->m->store;
 	struct span kept = { store->ptr + store->len, s.len };
 
 	assert(s.len <= store->cap - store->len);
@@ -48,21 +49,22 @@ draft_keep(struct draft *d, struct span s)
 }
 
 int
-draft_add(struct draft *d, struct span channel)
+message_builder_add(struct message_builder *b, struct span channel)
 {
-	struct message *m = d->m;
+	struct message *m = b->m;
 
 	const char *fault = event_channel_fault(channel);
 	if (fault != NULL)
-		return draft_refuse(d, 400, "the channel name %s", fault);
-	if (m->count == d->cap) {
-		size_t cap = d->cap == 0 ? 8 : d->cap * 2;
+		return message_builder_refuse(b, 400, "the channel name %s",
+		    fault);
+	if (m->count == b->cap) {
+		size_t cap = b->cap == 0 ? 8 : b->cap * 2;
 		struct message_event *events =
 		    reallocarray(m->events, cap, sizeof(*events));
 		if (events == NULL)
-			return draft_refuse_memory(d);
+			return message_builder_refuse_memory(b);
 		m->events = events;
-		d->cap = cap;
+		b->cap = cap;
 	}
 	m->events[m->count++] = (struct message_event){ .channel = channel };
 	return 0;
@@ -117,9 +119,10 @@ drop_repeated(struct message *m, size_t first)
 }
 
 void
-draft_finish(struct draft *d, size_t first, struct span topic, struct span data)
+message_builder_finish(struct message_builder *b, size_t first,
+    struct span topic, struct span data)
 {
-	struct message *m = d->m;
+	struct message *m = b->m;
 
 	drop_repeated(m, first);
 	for (size_t i = first; i < m->count; i++) {
@@ -129,19 +132,22 @@ draft_finish(struct draft *d, size_t first, struct span topic, struct span data)
 }
 
 int
-draft_check_size(struct draft *d, const char *what, struct span data)
+message_builder_check_size(struct message_builder *b, const char *what,
+    struct span data)
 {
-	if (data.len <= d->limits->event_size)
+	if (data.len <= b->limits->event_size)
 		return 0;
-	return draft_refuse(d, 413,
+	return message_builder_refuse(b, 413,
 	    "%s is %zu bytes long; at most %zu are taken", what, data.len,
-	    d->limits->event_size);
+	    b->limits->event_size);
 }
 
 int
-draft_check_topic(struct draft *d, struct span topic)
+message_builder_check_topic(struct message_builder *b, struct span topic)
 {
 	const char *fault = event_topic_fault(topic);
 
-	return fault == NULL ? 0 : draft_refuse(d, 400, "the topic %s", fault);
+	return fault == NULL
+	    ? 0
+	    : message_builder_refuse(b, 400, "the topic %s", fault);
 }

@@ -5,23 +5,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "wire/draft.h"
+#include "wire/message_builder.h"
 
 #define STORE_LEN 4096
 
-/* A draft with its message, as message_read() sets them up. */
+/* A builder with its message, as message_read() sets them up. */
 struct scene {
 	struct message m;
 	struct message_limits limits;
 	struct problem problem;
-	struct draft d;
+	struct message_builder b;
 };
 
 static void
 scene_make(struct scene *s)
 {
 	*s = (struct scene){ .limits = { .event_size = 10 } };
-	s->d = (struct draft){ .m = &s->m,
+	s->b = (struct message_builder){ .m = &s->m,
 		.limits = &s->limits,
 		.problem = &s->problem };
 	ck_assert_ptr_nonnull(buf_room(&s->m.store, STORE_LEN));
@@ -37,7 +37,8 @@ scene_end(struct scene *s)
 static int
 add(struct scene *s, const char *channel)
 {
-	return draft_add(&s->d, draft_keep(&s->d, span_of(channel)));
+	return message_builder_add(&s->b,
+	    message_builder_keep(&s->b, span_of(channel)));
 }
 
 START_TEST(what_is_kept_stays_where_it_is)
@@ -49,7 +50,7 @@ START_TEST(what_is_kept_stays_where_it_is)
 
 	for (int i = 0; i < 100; i++) {
 		(void)snprintf(text, sizeof(text), "text %d", i);
-		kept[i] = draft_keep(&s.d, span_of(text));
+		kept[i] = message_builder_keep(&s.b, span_of(text));
 	}
 
 	for (int i = 0; i < 100; i++) {
@@ -68,7 +69,7 @@ START_TEST(channels_stay_in_the_order_they_came)
 	for (size_t i = 0; i < UNIT_COUNT(names); i++)
 		ck_assert_int_eq(add(&s, names[i]), 0);
 
-	draft_finish(&s.d, 0, SPAN("topic"), SPAN("data"));
+	message_builder_finish(&s.b, 0, SPAN("topic"), SPAN("data"));
 
 	ck_assert_uint_eq(s.m.count, UNIT_COUNT(names));
 	for (size_t i = 0; i < UNIT_COUNT(names); i++) {
@@ -89,7 +90,7 @@ START_TEST(channel_named_again_counts_once_where_it_came_first)
 	for (size_t i = 0; i < UNIT_COUNT(names); i++)
 		ck_assert_int_eq(add(&s, names[i]), 0);
 
-	draft_finish(&s.d, 0, SPAN(""), SPAN("data"));
+	message_builder_finish(&s.b, 0, SPAN(""), SPAN("data"));
 
 	ck_assert_uint_eq(s.m.count, UNIT_COUNT(kept));
 	for (size_t i = 0; i < UNIT_COUNT(kept); i++) {
@@ -105,11 +106,11 @@ START_TEST(events_of_a_batch_keep_what_they_were_given)
 	struct scene s;
 	scene_make(&s);
 	ck_assert_int_eq(add(&s, "a"), 0);
-	draft_finish(&s.d, 0, SPAN("t1"), SPAN("d1"));
+	message_builder_finish(&s.b, 0, SPAN("t1"), SPAN("d1"));
 
 	ck_assert_int_eq(add(&s, "a"), 0);
 	ck_assert_int_eq(add(&s, "b"), 0);
-	draft_finish(&s.d, 1, SPAN("t2"), SPAN("d2"));
+	message_builder_finish(&s.b, 1, SPAN("t2"), SPAN("d2"));
 
 	/* The same channel in another event of the batch is another event. */
 	ck_assert_uint_eq(s.m.count, 3);
@@ -132,7 +133,7 @@ START_TEST(many_channels_are_deduplicated_too)
 		(void)snprintf(name, sizeof(name), "c%u", i * 7 % 123);
 		ck_assert_int_eq(add(&s, name), 0);
 	}
-	draft_finish(&s.d, 0, SPAN(""), SPAN(""));
+	message_builder_finish(&s.b, 0, SPAN(""), SPAN(""));
 
 	ck_assert_uint_eq(s.m.count, 123);
 	for (unsigned i = 0; i < 123; i++) {
@@ -180,11 +181,11 @@ START_TEST(refusal_names_the_event_in_a_batch_and_the_line)
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
 		struct scene s;
 		scene_make(&s);
-		s.d.batch = rows[i].batch;
-		s.d.index = rows[i].index;
-		s.d.line = rows[i].line;
+		s.b.batch = rows[i].batch;
+		s.b.index = rows[i].index;
+		s.b.line = rows[i].line;
 
-		int rc = draft_refuse(&s.d, 415, "it is %d", 7);
+		int rc = message_builder_refuse(&s.b, 415, "it is %d", 7);
 
 		ck_assert_int_eq(rc, -EINVAL);
 		ck_assert_int_eq(s.problem.status, 415);
@@ -199,7 +200,7 @@ START_TEST(lack_of_memory_is_the_server_s_fault)
 	struct scene s;
 	scene_make(&s);
 
-	ck_assert_int_eq(draft_refuse_memory(&s.d), -EINVAL);
+	ck_assert_int_eq(message_builder_refuse_memory(&s.b), -EINVAL);
 
 	ck_assert_int_eq(s.problem.status, 503);
 	scene_end(&s);
@@ -211,8 +212,10 @@ START_TEST(data_may_be_as_long_as_the_limit)
 	struct scene s;
 	scene_make(&s);
 
-	int just = draft_check_size(&s.d, "the data", SPAN("0123456789"));
-	int over = draft_check_size(&s.d, "the data", SPAN("0123456789x"));
+	int just =
+	    message_builder_check_size(&s.b, "the data", SPAN("0123456789"));
+	int over =
+	    message_builder_check_size(&s.b, "the data", SPAN("0123456789x"));
 
 	ck_assert_int_eq(just, 0);
 	ck_assert_int_eq(over, -EINVAL);
@@ -241,7 +244,8 @@ START_TEST(topic_is_checked)
 		struct scene s;
 		scene_make(&s);
 
-		int rc = draft_check_topic(&s.d, span_of(rows[i].topic));
+		int rc =
+		    message_builder_check_topic(&s.b, span_of(rows[i].topic));
 
 		ck_assert_int_eq(rc, rows[i].rc);
 		ck_assert_int_eq(s.problem.status, rc == 0 ? 0 : 400);
@@ -250,7 +254,7 @@ START_TEST(topic_is_checked)
 }
 END_TEST
 
-UNIT_MAIN("draft", what_is_kept_stays_where_it_is,
+UNIT_MAIN("message_builder", what_is_kept_stays_where_it_is,
     channels_stay_in_the_order_they_came,
     channel_named_again_counts_once_where_it_came_first,
     events_of_a_batch_keep_what_they_were_given,

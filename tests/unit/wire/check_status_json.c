@@ -7,7 +7,8 @@
 #include <json-c/json.h>
 
 #include "base/event.h"
-#include "wire/report.h"
+#include "wire/status_json.h"
+#include "wire/status_metrics.h"
 
 /* A number of its own for each figure, so that none is taken for another. */
 static struct status_worker workers[2] = {
@@ -101,7 +102,7 @@ START_TEST(json_says_every_figure_under_its_name)
 	};
 	struct buf out = { 0 };
 
-	report_json(&out, &sample, later);
+	status_json(&out, &sample, later);
 
 	ck_assert_int_eq(buf_error(&out), 0);
 	ck_assert_int_eq(out.ptr[out.len - 1], '\n');
@@ -121,7 +122,7 @@ START_TEST(json_without_workers_is_json)
 	struct buf out = { 0 };
 	empty.worker_count = 0;
 
-	report_json(&out, &empty, later);
+	status_json(&out, &empty, later);
 
 	buf_put_char(&out, '\0');
 	struct json_object *root = json_tokener_parse(out.ptr);
@@ -139,7 +140,7 @@ START_TEST(clock_that_stepped_back_gives_no_age_below_zero)
 	struct buf out = { 0 };
 	struct clock_now before = { .wall_ms = 1, .boot_ms = 1 };
 
-	report_json(&out, &sample, before);
+	status_json(&out, &sample, before);
 
 	ck_assert_ptr_nonnull(memmem(out.ptr, out.len, "\"uptime\":0,", 11));
 	buf_fini(&out);
@@ -162,7 +163,7 @@ START_TEST(metrics_are_lines_of_help_type_and_value)
 	struct span line;
 	size_t at = 0;
 
-	report_metrics(&out, &sample, later);
+	status_metrics(&out, &sample, later);
 
 	for (size_t i = 0; i < UNIT_COUNT(lines); i++)
 		ck_assert_msg(memmem(out.ptr, out.len, lines[i],
@@ -181,7 +182,7 @@ START_TEST(metrics_are_lines_of_help_type_and_value)
 }
 END_TEST
 
-UNIT_MAIN("report", json_says_every_figure_under_its_name,
+UNIT_MAIN("status_json", json_says_every_figure_under_its_name,
     json_without_workers_is_json,
     clock_that_stepped_back_gives_no_age_below_zero,
     metrics_are_lines_of_help_type_and_value)

@@ -1,0 +1,14 @@
+/*
+ * The state of the arena and its workers as one JSON object.
+ */
+#ifndef PEAL_STATUS_JSON_H
+#define PEAL_STATUS_JSON_H
+
+#include "arena/status.h"
+#include "base/buf.h"
+#include "base/clock.h"
+
+void status_json(struct buf *out, const struct status *status,
+    struct clock_now now);
+
+#endif
