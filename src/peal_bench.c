@@ -21,7 +21,7 @@
 #include "base/terminal.h"
 #include "base/units.h"
 #include "bench/load.h"
-#include "bench/outcome.h"
+#include "bench/results.h"
 #include "wire/url.h"
 
 #define WATCHES_MAX 8
@@ -30,7 +30,7 @@
 
 struct bench {
 	char *publish; /* NULL: publish nothing */
-	enum press_type type;
+	enum publishers_type type;
 	uint32_t batch;
 	struct buf headers;
 	char *resume;
@@ -62,16 +62,16 @@ set_type(const struct option_place *place, const struct option *s, void *field,
     const char *value)
 {
 	static const char *const names[] = {
-		[PRESS_RAW] = "raw",
-		[PRESS_JSON] = "json",
-		[PRESS_ARRAY] = "array",
-		[PRESS_NDJSON] = "ndjson",
+		[PUBLISHERS_RAW] = "raw",
+		[PUBLISHERS_JSON] = "json",
+		[PUBLISHERS_ARRAY] = "array",
+		[PUBLISHERS_NDJSON] = "ndjson",
 	};
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (strcmp(value, names[i]) != 0)
 			continue;
-		enum press_type type = (enum press_type)i;
+		enum publishers_type type = (enum publishers_type)i;
 		memcpy(field, &type, sizeof(type));
 		return 0;
 	}
@@ -100,7 +100,7 @@ set_watch(const struct option_place *place, const struct option *s, void *field,
 	struct load_watch *watch = &bench->watches[bench->watch_count++];
 	copy[equals - value] = '\0';
 	watch->name = copy;
-	const char *fault = usage_group_read(&watch->group,
+	const char *fault = proc_usage_group_read(&watch->group,
 	    span_of(copy + (equals - value) + 1));
 	return fault == NULL
 	    ? 0
@@ -201,8 +201,8 @@ check(const struct bench *b, const struct option_place *place)
 		fault = "--in-flight and --rate exclude each other";
 	else if (b->replay > 0 && (b->rate > 0 || b->idle_ms > 0))
 		fault = "--replay goes with neither --rate nor --idle";
-	else if (b->batch > 1 && b->type != PRESS_ARRAY &&
-	    b->type != PRESS_NDJSON)
+	else if (b->batch > 1 && b->type != PUBLISHERS_ARRAY &&
+	    b->type != PUBLISHERS_NDJSON)
 		fault = "--batch wants --type array or ndjson";
 	else if (b->stalled > b->subscribers)
 		fault = "--stalled is more than --subscribers";
@@ -257,10 +257,10 @@ read_urls(const struct bench *b, struct load_plan *plan)
 	const char *which = b->url;
 
 	if (b->subscribers > 0)
-		fault = url_read(&plan->crowd.url, span_of(b->url));
+		fault = url_read(&plan->subscribers.url, span_of(b->url));
 	if (fault == NULL && b->publish != NULL) {
 		which = b->publish;
-		fault = url_read(&plan->press.url, span_of(b->publish));
+		fault = url_read(&plan->publishers.url, span_of(b->publish));
 	}
 	if (fault == NULL)
 		return 0;
@@ -281,19 +281,19 @@ make_plan(struct bench *b, struct load_plan *plan)
 	/* Of our own, so that an earlier run's history is not ours. */
 	(void)snprintf(b->channel, sizeof(b->channel), "bench-%x-%x-",
 	    (unsigned)getpid(), (unsigned)(clock_measure_ns() >> 20));
-	plan->crowd.headers = buf_span(&b->headers);
-	plan->crowd.resume = b->resume;
-	plan->crowd.channel = b->channel;
-	plan->crowd.subscribers = b->subscribers;
-	plan->crowd.channels = b->channels;
-	plan->crowd.stalled = b->stalled;
-	plan->press.headers = buf_span(&b->headers);
-	plan->press.channel = b->channel;
-	plan->press.type = b->type;
-	plan->press.batch = b->batch;
-	plan->press.connections = b->publish != NULL ? connections : 0;
-	plan->press.channels = b->channels;
-	plan->press.payload = b->payload;
+	plan->subscribers.headers = buf_span(&b->headers);
+	plan->subscribers.resume = b->resume;
+	plan->subscribers.channel = b->channel;
+	plan->subscribers.subscribers = b->subscribers;
+	plan->subscribers.channels = b->channels;
+	plan->subscribers.stalled = b->stalled;
+	plan->publishers.headers = buf_span(&b->headers);
+	plan->publishers.channel = b->channel;
+	plan->publishers.type = b->type;
+	plan->publishers.batch = b->batch;
+	plan->publishers.connections = b->publish != NULL ? connections : 0;
+	plan->publishers.channels = b->channels;
+	plan->publishers.payload = b->payload;
 	plan->events = b->events;
 	plan->duration_ms = b->duration_ms;
 	plan->in_flight = b->in_flight;
@@ -310,19 +310,20 @@ static uint64_t
 done_of(const struct load *l, uint64_t elapsed_ns, uint64_t *all)
 {
 	const struct load_plan *plan = l->plan;
-	uint64_t readers = plan->crowd.subscribers - plan->crowd.stalled;
+	uint64_t readers =
+	    plan->subscribers.subscribers - plan->subscribers.stalled;
 
 	if (l->phase == LOAD_FILLING) {
-		*all = (uint64_t)plan->replay * plan->crowd.channels;
+		*all = (uint64_t)plan->replay * plan->subscribers.channels;
 		return l->sent;
 	}
 	if (l->phase == LOAD_OPENING) {
-		*all = plan->crowd.subscribers;
-		return l->crowd.open;
+		*all = plan->subscribers.subscribers;
+		return l->subscribers.open;
 	}
 	if (plan->replay > 0) {
 		*all = readers * plan->replay;
-		return l->tally.deliveries;
+		return l->check.deliveries;
 	}
 	if (plan->idle_ms == 0 && plan->events > 0) {
 		*all = plan->events;
@@ -356,12 +357,12 @@ show_progress(void *context, const struct load *l)
 		option_print(&text, ", %.0f s left",
 		    seconds * (double)(all - done) / (double)done);
 	option_print(&text, ": %u streams, %llu published, %llu delivered",
-	    l->crowd.open - l->crowd.ended,
-	    (unsigned long long)l->tally.published,
-	    (unsigned long long)l->tally.deliveries);
+	    l->subscribers.open - l->subscribers.ended,
+	    (unsigned long long)l->check.published,
+	    (unsigned long long)l->check.deliveries);
 	if (l->phase == LOAD_RUNNING && l->plan->idle_ms == 0)
 		option_print(&text, ", %.0f/s",
-		    (double)l->tally.deliveries / seconds);
+		    (double)l->check.deliveries / seconds);
 	terminal_progress(buf_span(&text));
 	buf_fini(&text);
 }
@@ -371,7 +372,7 @@ print_json(const struct load *l)
 {
 	struct buf out = { 0 };
 
-	outcome_json(&out, l);
+	results_json(&out, l);
 	bool good = buf_error(&out) == 0 &&
 	    fwrite(out.ptr, 1, out.len, stdout) == out.len;
 	buf_fini(&out);
@@ -382,21 +383,21 @@ print_json(const struct load *l)
 static int
 verdict(const struct load *l)
 {
-	const struct tally *t = &l->tally;
+	const struct delivery_check *t = &l->check;
 
 	if (l->stuck)
 		(void)fputs("peal-bench: given up: nothing has arrived for 10 "
 			    "seconds\n",
 		    stderr);
-	if (l->crowd.why.len > 0)
+	if (l->subscribers.why.len > 0)
 		(void)fprintf(stderr, "peal-bench: %.*s\n",
-		    (int)l->crowd.why.len, l->crowd.why.ptr);
-	if (l->press.why.len > 0)
+		    (int)l->subscribers.why.len, l->subscribers.why.ptr);
+	if (l->publishers.why.len > 0)
 		(void)fprintf(stderr, "peal-bench: %.*s\n",
-		    (int)l->press.why.len, l->press.why.ptr);
+		    (int)l->publishers.why.len, l->publishers.why.ptr);
 	return l->stuck ||
 	    t->lost + t->duplicated + t->disordered + t->failed +
-		l->crowd.failed + l->crowd.ended >
+		l->subscribers.failed + l->subscribers.ended >
 	    0;
 }
 
@@ -418,7 +419,7 @@ run(struct bench *b)
 	if (rc == 0 && b->json)
 		rc = print_json(&load);
 	else if (rc == 0)
-		outcome_print(stdout, &load);
+		results_print(stdout, &load);
 	int status = rc == 0 ? verdict(&load) : EX_UNAVAILABLE;
 	if (rc != 0)
 		(void)fprintf(stderr, "peal-bench: %.*s\n", (int)why.len,

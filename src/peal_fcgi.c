@@ -11,7 +11,7 @@
 #include "arena/store.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "server/listener.h"
+#include "server/listen.h"
 #include "server/options.h"
 #include "server/supervisor.h"
 #include "server/worker.h"
@@ -71,12 +71,12 @@ keep_standard_descriptors(void)
 static int
 run(struct options *o)
 {
-	struct listener listener;
+	struct listen listener;
 	struct buf why = { 0 };
 	int status;
 
 	log_open("peal.fcgi", o->log, o->syslog);
-	if (listener_open(&listener, o, &why) != 0) {
+	if (listen_open(&listener, o, &why) != 0) {
 		status = o->listen == NULL
 		    ? complain("", &why, EX_USAGE)
 		    : complain("--listen: ", &why, EX_CONFIG);
@@ -89,7 +89,7 @@ run(struct options *o)
 		status = supervisor_run(o, listener.fd,
 		    o->workers == 0 ? 1 : o->workers);
 	}
-	listener_close(&listener);
+	listen_close(&listener);
 	buf_fini(&why);
 	return status;
 }

@@ -20,8 +20,8 @@
 #include "base/option.h"
 #include "base/option_type.h"
 #include "base/units.h"
-#include "ctl/locate.h"
-#include "ctl/verb.h"
+#include "ctl/arena_path.h"
+#include "ctl/commands.h"
 
 static void put_help(struct buf *out);
 
@@ -157,7 +157,7 @@ read_arguments(struct reading *r, int argc, char **argv)
 
 /* Returns 0 if the verb takes all the options that were given. */
 static int
-check_options(struct reading *r, const struct verb *verb)
+check_options(struct reading *r, const struct command *verb)
 {
 	for (size_t i = 0; i < r->count; i++) {
 		struct span rest = span_of(verb->options);
@@ -174,11 +174,11 @@ check_options(struct reading *r, const struct verb *verb)
 }
 
 /* Find the verb and check its words.  NULL with the reason in the text. */
-static const struct verb *
+static const struct command *
 read_verb(struct reading *r)
 {
 	struct ctl *ctl = r->ctl;
-	const struct verb *verb = NULL;
+	const struct command *verb = NULL;
 
 	if (ctl->argc == 0) {
 		(void)option_type_refuse(&r->place, NULL,
@@ -213,7 +213,7 @@ complain_of_arena(int rc, const char *said)
 	struct buf next = { 0 };
 
 	if (rc == -ENOENT) {
-		locate_put_others(&next, "others, for --arena: ");
+		arena_path_put_others(&next, "others, for --arena: ");
 		if (next.len == 0)
 			buf_put_cstr(&next,
 			    "is peal.fcgi running, and is this its --arena?");
@@ -221,14 +221,14 @@ complain_of_arena(int rc, const char *said)
 		buf_put_cstr(&next, "run pealctl as that user, or as root");
 	}
 	buf_put_char(&next, '\0');
-	(void)verb_complain(EX_UNAVAILABLE, said,
+	(void)commands_complain(EX_UNAVAILABLE, said,
 	    buf_error(&next) == 0 ? next.ptr : "");
 	buf_fini(&next);
 	return EX_UNAVAILABLE;
 }
 
 static int
-open_and_run(struct ctl *ctl, const struct verb *verb)
+open_and_run(struct ctl *ctl, const struct command *verb)
 {
 	struct buf why = { 0 };
 	char usual[PATH_MAX];
@@ -236,14 +236,14 @@ open_and_run(struct ctl *ctl, const struct verb *verb)
 
 	if (verb->outside)
 		return verb->run(ctl);
-	if (path == NULL && locate_arena(usual, sizeof(usual)) != 0)
-		return verb_complain(EX_UNAVAILABLE, "$RUNTIME_DIRECTORY",
+	if (path == NULL && arena_path_arena(usual, sizeof(usual)) != 0)
+		return commands_complain(EX_UNAVAILABLE, "$RUNTIME_DIRECTORY",
 		    "is too long");
 	if (path == NULL)
 		path = usual;
-	int rc = locate_become_owner(path);
+	int rc = arena_path_become_owner(path);
 	if (rc != 0)
-		return verb_complain(EX_UNAVAILABLE,
+		return commands_complain(EX_UNAVAILABLE,
 		    "cannot become the arena's owner", strerror(-rc));
 	rc = store_open(&ctl->store, path, 0, NULL, clock_read(), &why);
 	buf_put_char(&why, '\0');
@@ -258,12 +258,12 @@ open_and_run(struct ctl *ctl, const struct verb *verb)
 }
 
 static int
-run(struct ctl *ctl, const struct verb *verb)
+run(struct ctl *ctl, const struct command *verb)
 {
 	int status = open_and_run(ctl, verb);
 
 	if (fflush(stdout) != 0 && errno != EPIPE)
-		return verb_complain(1, "standard output", strerror(errno));
+		return commands_complain(1, "standard output", strerror(errno));
 	return status;
 }
 
@@ -279,7 +279,7 @@ main(int argc, char **argv)
 		    .owned = &ctl.owned,
 		    .owned_count = &ctl.owned_count },
 	};
-	const struct verb *verb = NULL;
+	const struct command *verb = NULL;
 
 	(void)signal(SIGPIPE, SIG_IGN);
 	int status = read_arguments(&reading, argc, argv);

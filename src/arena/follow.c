@@ -144,11 +144,11 @@ find_beginning(struct arena *a, const struct join *join)
 	if (kind == EVENT_RESUME_EARLIEST || kind == EVENT_RESUME_UNREADABLE) {
 		out->gap = kind == EVENT_RESUME_UNREADABLE;
 		out->cursor = before;
-		out->hello = before;
+		out->start_id = before;
 	} else {
 		out->gap = outlook.forgotten > point;
 		out->cursor = out->gap ? before : point;
-		out->hello = point;
+		out->start_id = point;
 	}
 	return 0;
 }

@@ -29,7 +29,7 @@ struct follow_join {
 struct follow_joined {
 	uint64_t cursor;    /* read on after this */
 	uint64_t gap_known; /* the highest of the channels' own */
-	uint64_t hello;	    /* the id for the stream's first block */
+	uint64_t start_id;  /* the id for the stream's first block */
 	bool gap;	    /* something after the resume point is gone */
 	uint64_t gap_id;    /* the id for the gap event */
 	uint64_t gap_from;  /* the oldest event kept, or now */

@@ -24,7 +24,7 @@ static uint64_t
 in_flight_max(const struct load_plan *plan)
 {
 	uint64_t most = plan->in_flight > 0
-	    ? (uint64_t)plan->in_flight * plan->press.batch
+	    ? (uint64_t)plan->in_flight * plan->publishers.batch
 	    : (uint64_t)plan->rate * 30 + plan->burst;
 
 	return most < SLOTS_MAX ? most : SLOTS_MAX;
@@ -45,30 +45,33 @@ make(struct load *l, struct buf *why)
 	    ? -errno
 	    : 0;
 	if (rc == 0)
-		rc = tally_init(&l->tally, plan->crowd.channels,
-		    plan->press.connections > 0 ? plan->press.connections : 1,
+		rc = delivery_check_init(&l->check, plan->subscribers.channels,
+		    plan->publishers.connections > 0
+			? plan->publishers.connections
+			: 1,
 		    in_flight_max(plan));
 	if (rc != 0) {
 		buf_put_cstr(why, strerror(-rc));
 		return rc;
 	}
-	rc = crowd_init(&l->crowd, &plan->crowd, &l->tally, l->epoll_fd);
+	rc = subscribers_init(&l->subscribers, &plan->subscribers, &l->check,
+	    l->epoll_fd);
 	if (rc == 0)
-		rc =
-		    press_init(&l->press, &plan->press, &l->tally, l->epoll_fd);
-	buf_put(why, buf_span(&l->crowd.why));
-	buf_put(why, buf_span(&l->press.why));
+		rc = publishers_init(&l->publishers, &plan->publishers,
+		    &l->check, l->epoll_fd);
+	buf_put(why, buf_span(&l->subscribers.why));
+	buf_put(why, buf_span(&l->publishers.why));
 	return rc;
 }
 
 void
 load_fini(struct load *l)
 {
-	if (l->crowd.plan != NULL)
-		crowd_fini(&l->crowd);
-	if (l->press.plan != NULL)
-		press_fini(&l->press);
-	tally_fini(&l->tally);
+	if (l->subscribers.plan != NULL)
+		subscribers_fini(&l->subscribers);
+	if (l->publishers.plan != NULL)
+		publishers_fini(&l->publishers);
+	delivery_check_fini(&l->check);
 	if (l->timer_fd >= 0)
 		close(l->timer_fd);
 	if (l->epoll_fd >= 0)
@@ -80,9 +83,10 @@ watch(struct load *l, size_t offset, bool memory, struct buf *why)
 {
 	for (size_t i = 0; i < l->plan->watch_count; i++) {
 		struct load_watch *w = &l->plan->watches[i];
-		struct usage *usage = (struct usage *)((char *)w + offset);
-		int rc = memory ? usage_take(&w->group, usage)
-				: usage_take_cpu(&w->group, usage);
+		struct proc_usage *usage =
+		    (struct proc_usage *)((char *)w + offset);
+		int rc = memory ? proc_usage_take(&w->group, usage)
+				: proc_usage_take_cpu(&w->group, usage);
 		/* Under mod_fcgid there may be none before the first request. */
 		if (rc != 0 &&
 		    !(rc == -ESRCH &&
@@ -136,10 +140,10 @@ turn(struct load *l, uint64_t at_ns)
 		if (mark == TIMER_MARK)
 			drain_timer(l);
 		else if ((mark & 1) != 0)
-			press_event(&l->press, (uint32_t)(mark / 2),
+			publishers_event(&l->publishers, (uint32_t)(mark / 2),
 			    events[i].events);
 		else
-			crowd_event(&l->crowd, (uint32_t)(mark / 2),
+			subscribers_event(&l->subscribers, (uint32_t)(mark / 2),
 			    events[i].events);
 	}
 	now_ns = clock_measure_ns();
@@ -174,9 +178,9 @@ static uint64_t
 publish_some(struct load *l, uint64_t limit, uint32_t window)
 {
 	const struct load_plan *plan = l->plan;
-	uint32_t batch = plan->press.batch;
+	uint32_t batch = plan->publishers.batch;
 	uint64_t now_ns = clock_measure_ns();
-	uint64_t failed = l->tally.failed;
+	uint64_t failed = l->check.failed;
 
 	while (l->sent < limit) {
 		uint64_t due = now_ns;
@@ -184,7 +188,7 @@ publish_some(struct load *l, uint64_t limit, uint32_t window)
 		    ? (uint32_t)(limit - l->sent)
 		    : batch;
 		if (window > 0) {
-			if (l->tally.in_flight + count >
+			if (l->check.in_flight + count >
 			    (uint64_t)window * batch)
 				break;
 		} else {
@@ -192,11 +196,11 @@ publish_some(struct load *l, uint64_t limit, uint32_t window)
 			if (due > now_ns || due >= l->end_ns)
 				return due;
 		}
-		if (!press_send(&l->press, count, due))
+		if (!publishers_send(&l->publishers, count, due))
 			break;
 		l->sent += count;
 		/* Refused at once: the next would be too. */
-		if (l->tally.failed > failed)
+		if (l->check.failed > failed)
 			return now_ns + PAUSE_NS;
 	}
 	return now_ns + SECOND_NS;
@@ -206,8 +210,8 @@ publish_some(struct load *l, uint64_t limit, uint32_t window)
 static uint64_t
 moved(const struct load *l)
 {
-	return l->tally.deliveries + l->tally.published + l->tally.failed +
-	    l->crowd.open + l->crowd.failed + l->crowd.ended;
+	return l->check.deliveries + l->check.published + l->check.failed +
+	    l->subscribers.open + l->subscribers.failed + l->subscribers.ended;
 }
 
 struct patience {
@@ -219,7 +223,7 @@ struct patience {
 static bool
 is_waiting(const struct load *l)
 {
-	return l->tally.in_flight > 0 || l->press.busy > 0;
+	return l->check.in_flight > 0 || l->publishers.busy > 0;
 }
 
 /* True when what is waited for has not moved for too long. */
@@ -245,8 +249,9 @@ open_all(struct load *l, uint32_t pending_max)
 	struct patience patience = { 0 };
 
 	begin_phase(l, LOAD_OPENING);
-	while (!crowd_is_there(&l->crowd) && !is_stuck(l, &patience, true)) {
-		crowd_open_some(&l->crowd, pending_max);
+	while (!subscribers_is_there(&l->subscribers) &&
+	    !is_stuck(l, &patience, true)) {
+		subscribers_open_some(&l->subscribers, pending_max);
 		turn(l, clock_measure_ns() + SECOND_NS);
 	}
 	l->open_ns = clock_measure_ns() - l->begun_ns;
@@ -256,7 +261,7 @@ open_all(struct load *l, uint32_t pending_max)
 static bool
 is_hopeless(const struct load *l)
 {
-	return l->tally.failed > 0 && l->tally.published == 0;
+	return l->check.failed > 0 && l->check.published == 0;
 }
 
 /* Now; or when something moved last, where it was given up. */
@@ -292,12 +297,12 @@ publish_all(struct load *l, enum load_phase phase, uint64_t events,
 	l->ran_ns = end_of(l, &patience) - l->begun_ns;
 }
 
-/* Every one of the crowd has failed. */
+/* Every one of the subscribers has failed. */
 static bool
 has_no_streams(const struct load *l)
 {
-	return l->crowd.failed > 0 &&
-	    l->crowd.failed == l->plan->crowd.subscribers;
+	return l->subscribers.failed > 0 &&
+	    l->subscribers.failed == l->plan->subscribers.subscribers;
 }
 
 static void
@@ -312,21 +317,22 @@ hold(struct load *l)
 	l->ran_ns = clock_measure_ns() - l->begun_ns;
 }
 
-/* All of the crowd comes at once and wants all there is. */
+/* All of the subscribers comes at once and wants all there is. */
 static void
 replay(struct load *l)
 {
 	struct patience patience = { 0 };
 	uint64_t wanted = 0;
 
-	l->crowd.timed = false;
-	for (uint32_t i = 0; i < l->plan->crowd.subscribers; i++)
-		wanted += i < l->plan->crowd.stalled ? 0 : l->plan->replay;
+	l->subscribers.timed = false;
+	for (uint32_t i = 0; i < l->plan->subscribers.subscribers; i++)
+		wanted +=
+		    i < l->plan->subscribers.stalled ? 0 : l->plan->replay;
 	begin_phase(l, LOAD_RUNNING);
 	uint64_t begun_ns = l->begun_ns;
-	while (l->tally.deliveries < wanted && !has_no_streams(l) &&
+	while (l->check.deliveries < wanted && !has_no_streams(l) &&
 	    !is_stuck(l, &patience, true)) {
-		crowd_open_some(&l->crowd, UINT32_MAX);
+		subscribers_open_some(&l->subscribers, UINT32_MAX);
 		turn(l, clock_measure_ns() + SECOND_NS);
 	}
 	l->ran_ns = end_of(l, &patience) - begun_ns;
@@ -339,7 +345,9 @@ see_whether_it_goes(const struct load *l, struct buf *why)
 {
 	if (!has_no_streams(l) && !is_hopeless(l))
 		return 0;
-	buf_put(why, buf_span(is_hopeless(l) ? &l->press.why : &l->crowd.why));
+	buf_put(why,
+	    buf_span(
+		is_hopeless(l) ? &l->publishers.why : &l->subscribers.why));
 	return -EIO;
 }
 
@@ -349,10 +357,10 @@ run_replay(struct load *l, struct buf *why)
 	const struct load_plan *plan = l->plan;
 
 	publish_all(l, LOAD_FILLING,
-	    (uint64_t)plan->replay * plan->crowd.channels,
+	    (uint64_t)plan->replay * plan->subscribers.channels,
 	    plan->in_flight > 0 ? plan->in_flight : 16);
 	int rc = see_whether_it_goes(l, why);
-	l->tally.published = 0;
+	l->check.published = 0;
 	if (rc == 0)
 		rc = watch(l, offsetof(struct load_watch, before), true, why);
 	if (rc == 0)
@@ -403,6 +411,6 @@ load_run(struct load *l, struct load_plan *plan, struct buf *why)
 	if (rc == 0)
 		rc = run_phases(l, why);
 	if (rc == 0)
-		crowd_close(&l->crowd);
+		subscribers_close(&l->subscribers);
 	return rc;
 }

@@ -1,5 +1,5 @@
 /*
- * A load: a crowd and a press at work together, and what came of it.
+ * A load: a subscribers and a publishers at work together, and what came of it.
  */
 #ifndef PEAL_LOAD_H
 #define PEAL_LOAD_H
@@ -9,18 +9,18 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "bench/crowd.h"
-#include "bench/press.h"
-#include "bench/tally.h"
-#include "bench/usage.h"
+#include "bench/delivery_check.h"
+#include "bench/proc_usage.h"
+#include "bench/publishers.h"
+#include "bench/subscribers.h"
 
 /* Processes to be watched, and what they used. */
 struct load_watch {
 	const char *name;
-	struct usage_group group;
-	struct usage before; /* any stream was opened */
-	struct usage open;   /* when all were */
-	struct usage after;
+	struct proc_usage_group group;
+	struct proc_usage before; /* any stream was opened */
+	struct proc_usage open;	  /* when all were */
+	struct proc_usage after;
 };
 
 enum load_phase {
@@ -33,14 +33,14 @@ enum load_phase {
 struct load;
 
 struct load_plan {
-	struct crowd_plan crowd;
-	struct press_plan press;
+	struct subscribers_plan subscribers;
+	struct publishers_plan publishers;
 	uint64_t events; /* to publish; 0: as long as duration_ms */
 	uint64_t duration_ms;
 	uint32_t in_flight; /* POSTs: a closed loop; 0: rate */
 	uint32_t rate;	    /* events a second: an open loop */
 	uint32_t burst;	    /* so many of them at a time */
-	uint32_t replay;    /* events a channel, there before the crowd */
+	uint32_t replay;    /* events a channel, there before the subscribers */
 	uint64_t idle_ms;   /* publish nothing, hold the streams */
 	struct load_watch *watches;
 	size_t watch_count;
@@ -52,9 +52,9 @@ struct load_plan {
 struct load {
 	struct load_plan *plan;
 	enum load_phase phase;
-	struct tally tally;
-	struct crowd crowd;
-	struct press press;
+	struct delivery_check check;
+	struct subscribers subscribers;
+	struct publishers publishers;
 	int epoll_fd;
 	int timer_fd;
 	uint64_t begun_ns; /* the phase */

@@ -3,106 +3,107 @@
 #include <errno.h>
 #include <string.h>
 
-#include "ctl/diagnosis.h"
-#include "ctl/strain.h"
-#include "ctl/visit.h"
+#include "ctl/exchange.h"
+#include "ctl/findings.h"
+#include "ctl/load_checks.h"
 
 #define CANARIES 3
 
 /* Is there anybody, and which server is it? */
 static bool
-examine_server(struct patient *p)
+examine_server(struct probe *p)
 {
-	struct visit *v = &p->stream;
-	struct diagnosis *g = &p->diagnosis;
+	struct exchange *v = &p->stream;
+	struct findings *g = &p->diagnosis;
 
-	diagnosis_step(g, "reaching the web server");
-	patient_get(p, v, "HEAD", false);
-	(void)visit_wait(&v, 1, visit_is_headed, v, p->plan->limit_ms);
-	if (!v->headed && v->state == VISIT_UNDER_WAY) {
-		diagnosis_find(g, REMEDY_SILENT, "%s: no answer within %llu ms",
-		    p->subscribe.text, patient_limit(p));
+	findings_step(g, "reaching the web server");
+	probe_get(p, v, "HEAD", false);
+	(void)exchange_wait(&v, 1, exchange_is_headed, v, p->plan->limit_ms);
+	if (!v->headed && v->state == EXCHANGE_UNDER_WAY) {
+		findings_find(g, ADVICE_SILENT, "%s: no answer within %llu ms",
+		    p->subscribe.text, probe_limit(p));
 		return false;
 	}
 	if (!v->headed) {
-		diagnosis_find(g,
-		    v->error == -EKEYREJECTED ? REMEDY_CERTIFICATE
-					      : REMEDY_UNREACHABLE,
+		findings_find(g,
+		    v->error == -EKEYREJECTED ? ADVICE_CERTIFICATE
+					      : ADVICE_UNREACHABLE,
 		    "%s: %s", p->subscribe.text,
-		    v->error != 0 ? client_error(&v->client, v->error)
+		    v->error != 0 ? http_client_error(&v->client, v->error)
 				  : "the connection is closed at once");
 		return false;
 	}
-	buf_put(&g->server_name, visit_field(v, "Server"));
-	g->server = remedy_server_of(buf_span(&g->server_name));
-	p->answers_head = visit_is_type(v, "text/event-stream");
+	buf_put(&g->server_name, exchange_field(v, "Server"));
+	g->server = advice_server_of(buf_span(&g->server_name));
+	p->answers_head = exchange_is_type(v, "text/event-stream");
 	return true;
 }
 
 /* A stream was asked for, and not even its head has come. */
 static void
-find_without_head(struct patient *p)
+find_without_head(struct probe *p)
 {
-	struct visit *v = &p->stream;
-	struct diagnosis *g = &p->diagnosis;
-	bool answered = patient_publish(p, &v, 1);
+	struct exchange *v = &p->stream;
+	struct findings *g = &p->diagnosis;
+	bool answered = probe_publish(p, &v, 1);
 
-	if (answered && patient_is_published(p) && patient_has_subscribers(p))
-		diagnosis_find(g, REMEDY_BUFFERED,
+	if (answered && probe_is_published(p) && probe_has_subscribers(p))
+		findings_find(g, ADVICE_BUFFERED,
 		    "%s: not even the headers come within %llu ms, though peal "
 		    "holds the stream",
-		    p->subscribe.what, patient_limit(p));
-	else if (answered && p->answers_head && !patient_is_published(p))
-		diagnosis_find(g, REMEDY_BUFFERED,
+		    p->subscribe.what, probe_limit(p));
+	else if (answered && p->answers_head && !probe_is_published(p))
+		findings_find(g, ADVICE_BUFFERED,
 		    "%s: not even the headers come within %llu ms, while HEAD "
 		    "is answered",
-		    p->subscribe.what, patient_limit(p));
+		    p->subscribe.what, probe_limit(p));
 	else
-		diagnosis_find(g, REMEDY_SILENT,
+		findings_find(g, ADVICE_SILENT,
 		    "%s: no headers within %llu ms, and peal has no such "
 		    "stream",
-		    p->subscribe.what, patient_limit(p));
+		    p->subscribe.what, probe_limit(p));
 }
 
 /* Open the stream.  Returns true if its head is that of an event stream. */
 static bool
-open_stream(struct patient *p, bool as_browser)
+open_stream(struct probe *p, bool as_browser)
 {
-	struct visit *v = &p->stream;
+	struct exchange *v = &p->stream;
 
-	patient_get(p, v, "GET", as_browser);
-	(void)visit_wait(&v, 1, visit_is_headed, v, p->plan->limit_ms);
-	if (v->state == VISIT_UNDER_WAY && !v->headed) {
+	probe_get(p, v, "GET", as_browser);
+	(void)exchange_wait(&v, 1, exchange_is_headed, v, p->plan->limit_ms);
+	if (v->state == EXCHANGE_UNDER_WAY && !v->headed) {
 		find_without_head(p);
 		return false;
 	}
-	if (visit_status(v) == 200 && visit_is_type(v, "text/event-stream"))
+	if (exchange_status(v) == 200 &&
+	    exchange_is_type(v, "text/event-stream"))
 		return true;
 	/* What peal says is in the body. */
-	(void)visit_wait(&v, 1, visit_is_over, v, p->plan->limit_ms);
-	diagnosis_refused(&p->diagnosis, v, p->subscribe.what);
+	(void)exchange_wait(&v, 1, exchange_is_over, v, p->plan->limit_ms);
+	findings_refused(&p->diagnosis, v, p->subscribe.what);
 	return false;
 }
 
 static bool
-is_compressed(const struct visit *v)
+is_compressed(const struct exchange *v)
 {
-	struct span coding = visit_field(v, "Content-Encoding");
+	struct span coding = exchange_field(v, "Content-Encoding");
 
 	return coding.len > 0 && !span_equal_nocase(coding, SPAN("identity"));
 }
 
 static void
-check_cors(struct patient *p)
+check_cors(struct probe *p)
 {
 	struct span rest = p->plan->headers;
 	struct span line;
 
 	while (span_cut(&rest, '\n', &line)) {
 		if (span_starts_nocase(line, SPAN("Origin:")) &&
-		    visit_field(&p->stream, "Access-Control-Allow-Origin")
+		    exchange_field(&p->stream, "Access-Control-Allow-Origin")
 			    .len == 0)
-			diagnosis_find(&p->diagnosis, REMEDY_NO_CORS,
+			findings_find(&p->diagnosis, ADVICE_NO_CORS,
 			    "%s: no Access-Control-Allow-Origin for %.*s",
 			    p->subscribe.what, (int)span_trim(line).len,
 			    line.ptr);
@@ -110,33 +111,33 @@ check_cors(struct patient *p)
 }
 
 static bool
-examine_stream(struct patient *p)
+examine_stream(struct probe *p)
 {
-	struct visit *v = &p->stream;
-	struct diagnosis *g = &p->diagnosis;
+	struct exchange *v = &p->stream;
+	struct findings *g = &p->diagnosis;
 
-	diagnosis_step(g, "opening a stream");
+	findings_step(g, "opening a stream");
 	if (!open_stream(p, true))
 		return false;
 	check_cors(p);
 	if (is_compressed(v)) {
-		struct span coding = visit_field(v, "Content-Encoding");
-		diagnosis_find(g, REMEDY_COMPRESSED,
+		struct span coding = exchange_field(v, "Content-Encoding");
+		findings_find(g, ADVICE_COMPRESSED,
 		    "%s: Content-Encoding: %.*s", p->subscribe.what,
 		    (int)coding.len, coding.ptr);
 		if (!open_stream(p, false))
 			return false;
 	}
-	(void)visit_wait(&v, 1, visit_has_begun, v, p->plan->limit_ms);
-	p->sent_away = visit_is_sent_away(v);
-	if (p->sent_away || visit_is_stream(v))
+	(void)exchange_wait(&v, 1, exchange_has_begun, v, p->plan->limit_ms);
+	p->sent_away = exchange_is_sent_away(v);
+	if (p->sent_away || exchange_is_stream(v))
 		return true;
-	if (v->state == VISIT_UNDER_WAY)
-		diagnosis_find(g, REMEDY_BUFFERED,
+	if (v->state == EXCHANGE_UNDER_WAY)
+		findings_find(g, ADVICE_BUFFERED,
 		    "%s: after the headers nothing comes within %llu ms",
-		    p->subscribe.what, patient_limit(p));
+		    p->subscribe.what, probe_limit(p));
 	else
-		diagnosis_find(g, REMEDY_NOT_MOUNTED,
+		findings_find(g, ADVICE_NOT_MOUNTED,
 		    "%s: the stream ends before its first block",
 		    p->subscribe.what);
 	return false;
@@ -144,33 +145,33 @@ examine_stream(struct patient *p)
 
 /* Publishing was answered, but not as it should be. */
 static void
-find_refusal(struct patient *p)
+find_refusal(struct probe *p)
 {
-	struct diagnosis *g = &p->diagnosis;
-	int status = visit_status(&p->post);
-	struct span detail = diagnosis_member(&p->post, "detail");
-	bool no_key = diagnosis_is_problem(&p->post) && status == 401 &&
+	struct findings *g = &p->diagnosis;
+	int status = exchange_status(&p->post);
+	struct span detail = findings_member(&p->post, "detail");
+	bool no_key = findings_is_problem(&p->post) && status == 401 &&
 	    memmem(detail.ptr, detail.len, "needs a key", 11) != NULL;
 
 	if (no_key && p->plan->key.len > 0)
-		diagnosis_find(g, REMEDY_KEY_LOST,
+		findings_find(g, ADVICE_KEY_LOST,
 		    "%s: peal answers 401, no key has arrived",
 		    p->publish.what);
 	else if (p->plan->publish_url == NULL && p->plan->key.len == 0 &&
-	    diagnosis_is_problem(&p->post) && (status == 403 || status == 401))
-		diagnosis_note(g,
+	    findings_is_problem(&p->post) && (status == 403 || status == 401))
+		findings_note(g,
 		    "nothing was published, as this URL is to subscribe only: "
 		    "give --publish-url or --key-file");
 	else if (no_key)
-		diagnosis_find(g, REMEDY_NO_ROLE,
+		findings_find(g, ADVICE_NO_ROLE,
 		    "%s: peal answers 401, it wants a key: give --key-file",
 		    p->publish.what);
 	else
-		diagnosis_refused(g, &p->post, p->publish.what);
+		findings_refused(g, &p->post, p->publish.what);
 }
 
 struct arrival {
-	const struct visit *stream;
+	const struct exchange *stream;
 	struct span id;
 };
 
@@ -179,63 +180,62 @@ has_arrived(void *context)
 {
 	const struct arrival *a = context;
 
-	return visit_has_event(a->stream, a->id) ||
-	    a->stream->state != VISIT_UNDER_WAY;
+	return exchange_has_event(a->stream, a->id) ||
+	    a->stream->state != EXCHANGE_UNDER_WAY;
 }
 
-/* Publish one canary and wait for it.  Returns false where it did not come. */
+/* Publish one test event and wait for it.  Returns false where it did not come. */
 static bool
-send_canary(struct patient *p)
+send_canary(struct probe *p)
 {
-	struct visit *v = &p->stream;
-	struct diagnosis *g = &p->diagnosis;
+	struct exchange *v = &p->stream;
+	struct findings *g = &p->diagnosis;
 
-	if (!patient_publish(p, &v, 1)) {
-		diagnosis_find(g, REMEDY_STARVED,
+	if (!probe_publish(p, &v, 1)) {
+		findings_find(g, ADVICE_STARVED,
 		    "%s: no answer within %llu ms while one stream is held",
-		    p->publish.what, patient_limit(p));
+		    p->publish.what, probe_limit(p));
 		return false;
 	}
-	if (!patient_is_published(p)) {
+	if (!probe_is_published(p)) {
 		find_refusal(p);
 		return false;
 	}
-	if (!patient_has_subscribers(p)) {
-		diagnosis_find(g, REMEDY_ELSEWHERE,
+	if (!probe_has_subscribers(p)) {
+		findings_find(g, ADVICE_ELSEWHERE,
 		    "%s: \"subscribers\":0, while we subscribe",
 		    p->publish.what);
 		return false;
 	}
-	struct arrival arrival = { v, diagnosis_member(&p->post, "id") };
-	(void)visit_wait(&v, 1, has_arrived, &arrival, p->plan->limit_ms);
-	if (visit_has_event(v, arrival.id))
+	struct arrival arrival = { v, findings_member(&p->post, "id") };
+	(void)exchange_wait(&v, 1, has_arrived, &arrival, p->plan->limit_ms);
+	if (exchange_has_event(v, arrival.id))
 		return true;
-	if (v->state != VISIT_UNDER_WAY) {
-		diagnosis_find(g, REMEDY_DOWN,
+	if (v->state != EXCHANGE_UNDER_WAY) {
+		findings_find(g, ADVICE_DOWN,
 		    "the stream has ended while we published");
 		return false;
 	}
-	diagnosis_find(g, REMEDY_BUFFERED,
-	    "what is published does not arrive within %llu ms",
-	    patient_limit(p));
+	findings_find(g, ADVICE_BUFFERED,
+	    "what is published does not arrive within %llu ms", probe_limit(p));
 	return false;
 }
 
 static bool
-examine_publishing(struct patient *p)
+examine_publishing(struct probe *p)
 {
 	unsigned before = p->diagnosis.count;
 
-	diagnosis_step(&p->diagnosis, "publishing");
+	findings_step(&p->diagnosis, "publishing");
 	if (p->sent_away) {
 		/* Whoever says so: is peal there at all? */
-		struct visit *none = &p->stream;
-		if (patient_publish(p, &none, 1) &&
-		    visit_status(&p->post) >= 500)
-			diagnosis_refused(&p->diagnosis, &p->post,
+		struct exchange *none = &p->stream;
+		if (probe_publish(p, &none, 1) &&
+		    exchange_status(&p->post) >= 500)
+			findings_refused(&p->diagnosis, &p->post,
 			    p->publish.what);
 		else
-			diagnosis_find(&p->diagnosis, REMEDY_FULL,
+			findings_find(&p->diagnosis, ADVICE_FULL,
 			    "%s: the stream is ended at once, with a time to "
 			    "come back",
 			    p->subscribe.what);
@@ -250,31 +250,31 @@ examine_publishing(struct patient *p)
 }
 
 static void
-examine(struct patient *p)
+examine(struct probe *p)
 {
-	struct diagnosis *g = &p->diagnosis;
+	struct findings *g = &p->diagnosis;
 
 	if (!examine_server(p) || !examine_stream(p) || !examine_publishing(p))
 		return;
 	if (p->may_publish)
-		strain_bodies(p);
-	strain_streams(p);
-	strain_silence(p);
-	diagnosis_note(g,
+		load_checks_bodies(p);
+	load_checks_streams(p);
+	load_checks_silence(p);
+	findings_note(g,
 	    "over HTTP/1.1 a browser opens six connections to a site, for all "
 	    "its tabs: one stream with several channels, or HTTP/2");
 }
 
 int
-doctor_run(const struct patient_plan *plan, FILE *out)
+doctor_run(const struct probe_plan *plan, FILE *out)
 {
-	struct patient p;
-	int rc = patient_init(&p, plan);
+	struct probe p;
+	int rc = probe_init(&p, plan);
 
 	if (rc == 0) {
 		examine(&p);
-		rc = diagnosis_print(&p.diagnosis, out);
+		rc = findings_print(&p.diagnosis, out);
 	}
-	patient_fini(&p);
+	probe_fini(&p);
 	return rc;
 }

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#include "ctl/patient.h"
+#include "ctl/probe.h"
 
 /*
  * Examine, and print what was found.  Uses a channel of its own, on which it
@@ -16,6 +16,6 @@
  * Returns 0 when all is well, 1 where it is not; -EINVAL, with the reason on
  * standard error, where a URL is none; -ENOMEM.
  */
-int doctor_run(const struct patient_plan *plan, FILE *out);
+int doctor_run(const struct probe_plan *plan, FILE *out);
 
 #endif

@@ -13,11 +13,11 @@
 #include "arena/status.h"
 #include "base/clock.h"
 #include "base/terminal.h"
-#include "ctl/listing.h"
+#include "ctl/table_output.h"
 
 struct top {
 	struct store *store;
-	struct listing l;
+	struct table_output l;
 	struct terminal terminal; /* fd -1: lines are printed */
 	int signals;
 	uint64_t at_ns; /* of the last round */
@@ -102,10 +102,10 @@ print_channel(const struct top *t, const struct browse_channel *c,
 {
 	const size_t before = 9 + 9 + 9 + 8 + 2;
 	size_t columns = (size_t)t->l.columns;
-	char age[LISTING_CHARS];
+	char age[TABLE_OUTPUT_CHARS];
 	bool busy = c->fresh > 0 && t->l.colours;
 
-	listing_event_age(age, c->newest, now);
+	table_output_event_age(age, c->newest, now);
 	(void)fprintf(t->l.out, "%9llu%s%9u%9u%8s  %s",
 	    (unsigned long long)rate(c->fresh, 0, rates->seconds),
 	    /* More than are counted. */
@@ -121,15 +121,15 @@ draw(struct top *t, const struct status *s, const struct rates *rates,
     struct clock_now now)
 {
 	struct terminal_size size = terminal_size(t->terminal.fd);
-	char used[LISTING_CHARS];
-	char all[LISTING_CHARS];
-	char age[LISTING_CHARS];
+	char used[TABLE_OUTPUT_CHARS];
+	char all[TABLE_OUTPUT_CHARS];
+	char age[TABLE_OUTPUT_CHARS];
 	size_t lines = size.lines > 7 ? (size_t)size.lines - 7 : 1;
 
 	t->l.columns = size.columns;
-	listing_bytes(used, s->used);
-	listing_bytes(all, s->size);
-	listing_age(age,
+	table_output_bytes(used, s->used);
+	table_output_bytes(all, s->size);
+	table_output_age(age,
 	    now.wall_ms > s->made_ms ? now.wall_ms - s->made_ms : 0);
 	if (t->count > 0)
 		qsort(t->channels, t->count, sizeof(*t->channels), by_traffic);
@@ -147,7 +147,7 @@ draw(struct top *t, const struct status *s, const struct rates *rates,
 	    (unsigned long long)s->totals[LAYOUT_GAPS],
 	    (unsigned long long)s->totals[LAYOUT_STALLED],
 	    (unsigned long long)s->totals[LAYOUT_REFUSED]);
-	listing_head(&t->l,
+	table_output_head(&t->l,
 	    " EVENTS/S   STREAMS   EVENTS  NEWEST  CHANNEL\033[K");
 	for (size_t i = 0; i < t->count && i < lines; i++)
 		print_channel(t, &t->channels[i], rates, now);
@@ -253,7 +253,7 @@ top_run(struct store *s, uint64_t interval_ms, uint64_t count)
 	t.signals = signalfd(-1, &signals, SFD_CLOEXEC);
 	if (t.signals < 0)
 		return -errno;
-	listing_init(&t.l, stdout, false);
+	table_output_init(&t.l, stdout, false);
 	int rc = 0;
 	if (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO))
 		rc = terminal_begin(&t.terminal, STDIN_FILENO, stdout);

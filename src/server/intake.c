@@ -14,11 +14,11 @@
 #include "arena/wake.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "server/answer.h"
 #include "server/connection.h"
-#include "server/gate.h"
-#include "server/listener.h"
-#include "server/pump.h"
+#include "server/fanout.h"
+#include "server/fcgi.h"
+#include "server/handler.h"
+#include "server/listen.h"
 #include "wire/fcgi_record.h"
 
 #define EVENTS_AT_ONCE 64
@@ -42,9 +42,9 @@ struct intake {
 	struct mailbox returns;
 	_Atomic bool stopping;
 	_Atomic bool reloading;
-	struct gate *gate;
+	struct fcgi *fcgi;
 	struct wake wake;
-	struct answer answer;
+	struct handler answer;
 	struct connections connections;
 	uint32_t waiting_max;
 	uint64_t rest_until_ms; /* the listener is out of epoll; 0: it is in */
@@ -98,7 +98,7 @@ send_answer(struct intake *in, struct connection *c)
 static bool
 handle(struct intake *in, struct connection *c)
 {
-	struct gate_peer peer = {
+	struct fcgi_peer peer = {
 		.fd = c->fd,
 		.id = c->request.id,
 		.keep = c->request.keep,
@@ -106,7 +106,7 @@ handle(struct intake *in, struct connection *c)
 	};
 	bool good = false;
 
-	int rc = gate_read(in->gate, fcgi_record_span(&c->request),
+	int rc = fcgi_read(in->fcgi, fcgi_record_span(&c->request),
 	    (size_t)c->request.params);
 	if (rc != 0) {
 		if (rc != -EPROTO)
@@ -116,8 +116,8 @@ handle(struct intake *in, struct connection *c)
 		    rc == -EPROTO ? FCGI_RECORD_BROKEN : FCGI_RECORD_MORE);
 		return false;
 	}
-	struct pump_arrival *arrival =
-	    answer_request(&in->answer, &peer, c->request.too_large, &good);
+	struct subscriber *arrival =
+	    handler_run(&in->answer, &peer, c->request.too_large, &good);
 	connection_wrote(c, in->answer.reply.len + in->answer.tail.len);
 	if (arrival == NULL && good && in->answer.later.len > 0) {
 		c->answer = in->answer.later;
@@ -231,7 +231,7 @@ accept_some(struct intake *in, uint64_t boot_ms)
 				rest(in, boot_ms);
 			return;
 		}
-		if (!listener_allows(&peer)) {
+		if (!listen_allows(&peer)) {
 			log_at(LOG_AT_WARNING,
 			    "a peer that FCGI_WEB_SERVER_ADDRS does not name");
 			close(fd);
@@ -384,8 +384,8 @@ intake_free(struct intake *in)
 	mailbox_fini(&in->returns);
 	if (in->wake.store != NULL)
 		wake_fini(&in->wake);
-	answer_fini(&in->answer);
-	gate_free(in->gate);
+	handler_fini(&in->answer);
+	fcgi_free(in->fcgi);
 	if (in->epoll_fd >= 0)
 		close(in->epoll_fd);
 	free(in);
@@ -411,18 +411,18 @@ set_up_thread(struct intake *in, struct store *store)
 	uint32_t descriptors = descriptor_limit();
 
 	in->waiting_max = descriptors / 8 + 8;
-	in->gate = gate_new();
+	in->fcgi = fcgi_new();
 	in->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	in->connections.epoll_fd = in->epoll_fd;
 	in->connections.body_max = (size_t)in->options->max_body;
-	if (in->gate == NULL || in->epoll_fd < 0)
+	if (in->fcgi == NULL || in->epoll_fd < 0)
 		return -ENOMEM;
 	int rc = mailbox_init(&in->returns);
 	if (rc == 0)
 		rc = wake_init(&in->wake, store, descriptors / 8);
 	if (rc != 0)
 		return rc;
-	answer_init(&in->answer, in->gate, in->options, &in->wake);
+	handler_init(&in->answer, in->fcgi, in->options, &in->wake);
 	/* Several workers accept from one socket: one that finds nothing there
 	 * must not wait in accept(2). */
 	int flags = fcntl(in->listen_fd, F_GETFL);

@@ -26,7 +26,7 @@ struct intake_return {
 /*
  * Start the thread.  listen_fd is set to be non-blocking and stays the caller's;
  * options are only read, but for the keys, which the thread reads again when
- * told to.  arrivals gets struct pump_arrival letters.
+ * told to.  arrivals gets struct subscriber letters.
  *
  * Returns 0 or -errno.
  */

@@ -36,7 +36,7 @@ may_write(struct stream *s, size_t len, uint64_t boot_ms)
 }
 
 size_t
-stream_write(struct stream *s, struct gate *g, struct span bytes,
+stream_write(struct stream *s, struct fcgi *g, struct span bytes,
     uint64_t boot_ms)
 {
 	size_t done = 0;
@@ -47,7 +47,7 @@ stream_write(struct stream *s, struct gate *g, struct span bytes,
 			part = STREAM_FLUSH;
 		if (!may_write(s, part, boot_ms))
 			break;
-		if (gate_write(g, &s->peer,
+		if (fcgi_write(g, &s->peer,
 			(struct span){ bytes.ptr + done, part }) != 0) {
 			s->state = STREAM_GONE;
 			break;
@@ -81,7 +81,7 @@ begin_of(const struct follow_segment *segment, size_t event)
 }
 
 size_t
-stream_feed(struct stream *s, struct gate *g,
+stream_feed(struct stream *s, struct fcgi *g,
     const struct follow_segment *segment, uint64_t boot_ms)
 {
 	size_t event = first_after(segment, s->cursor);
@@ -101,17 +101,17 @@ stream_feed(struct stream *s, struct gate *g,
 }
 
 void
-stream_end(struct stream *s, struct gate *g, struct span last_words,
+stream_end(struct stream *s, struct fcgi *g, struct span trailer,
     uint64_t boot_ms)
 {
 	/* Half an event must not be finished by our words: an event without its
 	 * blank line is dropped by the client, and comes again. */
 	if (s->partial > 0)
-		last_words.len = 0;
+		trailer.len = 0;
 	if (s->state == STREAM_BLOCKED)
 		s->state = STREAM_READY;
-	if (s->state == STREAM_READY && may_write(s, last_words.len, boot_ms))
+	if (s->state == STREAM_READY && may_write(s, trailer.len, boot_ms))
 		s->hand_back =
-		    gate_end(g, &s->peer, last_words) == 0 && s->peer.keep;
+		    fcgi_end(g, &s->peer, trailer) == 0 && s->peer.keep;
 	s->state = STREAM_GONE;
 }

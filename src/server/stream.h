@@ -19,8 +19,8 @@
 
 #include "arena/follow.h"
 #include "base/span.h"
-#include "server/gate.h"
-#include "server/roster.h"
+#include "server/fcgi.h"
+#include "server/subscriptions.h"
 
 enum stream_state {
 	STREAM_READY,
@@ -29,13 +29,13 @@ enum stream_state {
 };
 
 struct stream {
-	struct gate_peer peer;
+	struct fcgi_peer peer;
 	enum stream_state state;
-	bool looks_on;	/* has no channel: it is told the status */
+	bool is_status; /* has no channel: it is told the status */
 	bool is_behind; /* waits for a read of its own */
-	bool has_grave; /* stands in the list of those to be freed */
+	bool is_dead;	/* stands in the list of those to be freed */
 	bool hand_back; /* ended in order: the connection may be kept */
-	uint16_t seat_count;
+	uint16_t link_count;
 	uint32_t tick;	  /* the heartbeat's tick at the last write */
 	uint32_t credit;  /* bytes that can be written without asking */
 	uint32_t partial; /* bytes of the event after cursor already sent */
@@ -46,8 +46,8 @@ struct stream {
 	struct stream *next;
 	struct stream *previous;
 	struct stream *next_behind;
-	struct stream *next_grave;
-	struct roster_seat seats[];
+	struct stream *next_dead;
+	struct subscriptions_link links[];
 };
 
 /*
@@ -57,7 +57,7 @@ struct stream {
  * One flush for up to STREAM_FLUSH bytes.
  */
 #define STREAM_FLUSH 57344
-size_t stream_write(struct stream *s, struct gate *g, struct span bytes,
+size_t stream_write(struct stream *s, struct fcgi *g, struct span bytes,
     uint64_t boot_ms);
 
 /*
@@ -66,14 +66,14 @@ size_t stream_write(struct stream *s, struct gate *g, struct span bytes,
  *
  * Returns the number of events that were finished.
  */
-size_t stream_feed(struct stream *s, struct gate *g,
+size_t stream_feed(struct stream *s, struct fcgi *g,
     const struct follow_segment *segment, uint64_t boot_ms);
 
 /*
  * End a stream in order, with last words unless an event is half sent.  A
  * descriptor that takes nothing more is merely given up.
  */
-void stream_end(struct stream *s, struct gate *g, struct span last_words,
+void stream_end(struct stream *s, struct fcgi *g, struct span trailer,
     uint64_t boot_ms);
 
 #endif

@@ -24,10 +24,10 @@
 /* Workers end within two seconds; what is left then is ended for them. */
 #define STOP_MS 1900
 
-struct post {
-	pid_t pid; /* 0: vacant */
+struct child {
+	pid_t pid; /* 0: none */
 	uint64_t since_ms;
-	uint64_t next_ms; /* when a vacant one is to be filled */
+	uint64_t next_ms; /* when a none one is to be filled */
 	uint64_t delay_ms;
 	_Atomic uint32_t *ready; /* shared with the worker */
 };
@@ -35,18 +35,18 @@ struct post {
 struct supervisor {
 	struct options *options;
 	int listen_fd;
-	struct post *posts;
+	struct child *children;
 	unsigned count;
 	sigset_t signals;
 	bool stopping;
 };
 
 static void
-fill_post(struct supervisor *s, struct post *post)
+start_child(struct supervisor *s, struct child *child)
 {
 	pid_t parent = getpid();
 
-	atomic_store(post->ready, 0);
+	atomic_store(child->ready, 0);
 	pid_t pid = fork();
 
 	if (pid == 0) {
@@ -54,33 +54,33 @@ fill_post(struct supervisor *s, struct post *post)
 		(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 		if (getppid() != parent)
 			_exit(0);
-		exit(worker_run(s->options, s->listen_fd, post->ready));
+		exit(worker_run(s->options, s->listen_fd, child->ready));
 	}
-	post->since_ms = clock_read().boot_ms;
-	post->pid = pid > 0 ? pid : 0;
+	child->since_ms = clock_read().boot_ms;
+	child->pid = pid > 0 ? pid : 0;
 	if (pid < 0) {
 		log_at(LOG_AT_ERROR, "cannot start a worker: %s",
 		    strerror(errno));
-		post->next_ms = post->since_ms + DELAY_MAX_MS;
+		child->next_ms = child->since_ms + DELAY_MAX_MS;
 	}
 }
 
 static void
-tell_all(const struct supervisor *s, int signal)
+signal_all(const struct supervisor *s, int signal)
 {
 	for (unsigned i = 0; i < s->count; i++) {
-		if (s->posts[i].pid != 0)
-			(void)kill(s->posts[i].pid, signal);
+		if (s->children[i].pid != 0)
+			(void)kill(s->children[i].pid, signal);
 	}
 }
 
 static uint64_t
-next_delay(const struct post *post, uint64_t lived_ms)
+next_delay(const struct child *child, uint64_t lived_ms)
 {
 	uint64_t most =
-	    atomic_load(post->ready) != 0 ? DELAY_SERVED_MAX_MS : DELAY_MAX_MS;
+	    atomic_load(child->ready) != 0 ? DELAY_SERVED_MAX_MS : DELAY_MAX_MS;
 	uint64_t delay =
-	    post->delay_ms == 0 ? DELAY_FIRST_MS : post->delay_ms * 2;
+	    child->delay_ms == 0 ? DELAY_FIRST_MS : child->delay_ms * 2;
 
 	if (lived_ms >= LIVED_MS)
 		return 0;
@@ -88,49 +88,49 @@ next_delay(const struct post *post, uint64_t lived_ms)
 }
 
 static void
-vacate(struct supervisor *s, struct post *post, int how)
+child_ended(struct supervisor *s, struct child *child, int how)
 {
 	uint64_t now_ms = clock_read().boot_ms;
 
-	post->delay_ms = next_delay(post, now_ms - post->since_ms);
-	post->next_ms = now_ms + post->delay_ms;
+	child->delay_ms = next_delay(child, now_ms - child->since_ms);
+	child->next_ms = now_ms + child->delay_ms;
 	if (!s->stopping && WIFSIGNALED(how))
 		log_at(LOG_AT_WARNING, "worker %ld was ended by signal %d",
-		    (long)post->pid, WTERMSIG(how));
+		    (long)child->pid, WTERMSIG(how));
 	else if (!s->stopping)
 		log_at(LOG_AT_WARNING, "worker %ld ended with status %d",
-		    (long)post->pid, WEXITSTATUS(how));
-	post->pid = 0;
+		    (long)child->pid, WEXITSTATUS(how));
+	child->pid = 0;
 }
 
 static void
-collect(struct supervisor *s)
+reap_children(struct supervisor *s)
 {
 	int how;
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &how, WNOHANG)) > 0) {
 		for (unsigned i = 0; i < s->count; i++) {
-			if (s->posts[i].pid == pid)
-				vacate(s, &s->posts[i], how);
+			if (s->children[i].pid == pid)
+				child_ended(s, &s->children[i], how);
 		}
 	}
 }
 
 /* Fill what is due.  Returns the milliseconds until the next is, or -1. */
 static int64_t
-fill_posts(struct supervisor *s)
+start_children(struct supervisor *s)
 {
 	uint64_t now_ms = clock_read().boot_ms;
 	int64_t wait = -1;
 
 	for (unsigned i = 0; i < s->count; i++) {
-		struct post *post = &s->posts[i];
-		if (post->pid == 0 && post->next_ms <= now_ms)
-			fill_post(s, post);
-		if (post->pid != 0)
+		struct child *child = &s->children[i];
+		if (child->pid == 0 && child->next_ms <= now_ms)
+			start_child(s, child);
+		if (child->pid != 0)
 			continue;
-		int64_t left = (int64_t)(post->next_ms - now_ms);
+		int64_t left = (int64_t)(child->next_ms - now_ms);
 		if (wait < 0 || left < wait)
 			wait = left;
 	}
@@ -150,7 +150,7 @@ reload(const struct supervisor *s)
 		log_at(LOG_AT_ERROR, "the old keys stay: %.*s", (int)text.len,
 		    text.ptr);
 	buf_fini(&text);
-	tell_all(s, SIGHUP);
+	signal_all(s, SIGHUP);
 }
 
 /* Wait for a signal, at most wait_ms; -1 is for ever. */
@@ -168,14 +168,14 @@ wait_signal(struct supervisor *s, int64_t wait_ms)
 		reload(s);
 	else if (signal == SIGTERM || signal == SIGINT)
 		s->stopping = true;
-	collect(s);
+	reap_children(s);
 }
 
 static bool
 any_left(const struct supervisor *s)
 {
 	for (unsigned i = 0; i < s->count; i++) {
-		if (s->posts[i].pid != 0)
+		if (s->children[i].pid != 0)
 			return true;
 	}
 	return false;
@@ -187,10 +187,10 @@ stop(struct supervisor *s)
 	uint64_t until_ms = clock_read().boot_ms + STOP_MS;
 	uint64_t now_ms;
 
-	tell_all(s, SIGTERM);
+	signal_all(s, SIGTERM);
 	while (any_left(s) && (now_ms = clock_read().boot_ms) < until_ms)
 		wait_signal(s, (int64_t)(until_ms - now_ms));
-	tell_all(s, SIGKILL);
+	signal_all(s, SIGKILL);
 	while (any_left(s))
 		wait_signal(s, -1);
 }
@@ -206,14 +206,14 @@ supervisor_run(struct options *options, int listen_fd, unsigned workers)
 
 	_Atomic uint32_t *ready = mmap(NULL, workers * sizeof(ready[0]),
 	    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	s.posts = calloc(workers, sizeof(s.posts[0]));
-	if (s.posts == NULL || ready == MAP_FAILED) {
+	s.children = calloc(workers, sizeof(s.children[0]));
+	if (s.children == NULL || ready == MAP_FAILED) {
 		log_at(LOG_AT_ERROR, "cannot start: %s", strerror(errno));
-		free(s.posts);
+		free(s.children);
 		return 1;
 	}
 	for (unsigned i = 0; i < workers; i++)
-		s.posts[i].ready = &ready[i];
+		s.children[i].ready = &ready[i];
 	worker_block_signals();
 	(void)sigemptyset(&s.signals);
 	(void)sigaddset(&s.signals, SIGTERM);
@@ -222,8 +222,8 @@ supervisor_run(struct options *options, int listen_fd, unsigned workers)
 	(void)sigaddset(&s.signals, SIGCHLD);
 	(void)sigprocmask(SIG_BLOCK, &s.signals, NULL);
 	while (!s.stopping)
-		wait_signal(&s, fill_posts(&s));
+		wait_signal(&s, start_children(&s));
 	stop(&s);
-	free(s.posts);
+	free(s.children);
 	return 0;
 }

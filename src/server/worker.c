@@ -15,12 +15,12 @@
 #include "arena/wake.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "server/audience.h"
-#include "server/gallery.h"
-#include "server/gate.h"
+#include "server/fanout.h"
+#include "server/fcgi.h"
 #include "server/intake.h"
 #include "server/mailbox.h"
-#include "server/pump.h"
+#include "server/status_feed.h"
+#include "server/streams.h"
 
 #define EVENTS_AT_ONCE 256
 /* More descriptors than this are not asked for: the kernel's tables have a price. */
@@ -36,10 +36,10 @@
 struct worker {
 	struct options *options;
 	struct store store;
-	struct gate *gate;
-	struct audience audience;
-	struct pump pump;
-	struct gallery gallery;
+	struct fcgi *fcgi;
+	struct streams streams;
+	struct fanout fanout;
+	struct status_feed status_feed;
 	struct mailbox arrivals;
 	struct intake *intake;
 	int inbox;
@@ -87,13 +87,13 @@ raise_descriptor_limit(void)
 						: DESCRIPTORS_MAX;
 }
 
-static struct audience_settings
+static struct streams_settings
 settings_of(const struct options *o, uint32_t descriptors)
 {
 	/* A quarter stays for requests, FIFOs, and the rest. */
 	uint32_t most = descriptors - descriptors / 4;
 
-	return (struct audience_settings){
+	return (struct streams_settings){
 		.retry_ms = o->retry_ms,
 		.heartbeat_ms = o->heartbeat_ms,
 		.stall_ms = o->stall_timeout_ms,
@@ -154,25 +154,24 @@ open_store(struct worker *w, struct clock_now now, struct buf *why)
 static int
 open_loop(struct worker *w, uint32_t descriptors, struct buf *why)
 {
-	struct audience_settings settings =
-	    settings_of(w->options, descriptors);
+	struct streams_settings settings = settings_of(w->options, descriptors);
 	sigset_t signals;
 
 	signals_of(&signals);
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	w->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
-	w->gate = gate_new();
+	w->fcgi = fcgi_new();
 	int rc = mailbox_init(&w->arrivals);
-	if (w->epoll_fd < 0 || w->signal_fd < 0 || w->gate == NULL)
+	if (w->epoll_fd < 0 || w->signal_fd < 0 || w->fcgi == NULL)
 		rc = -ENOMEM;
 	if (rc == 0)
-		rc = audience_init(&w->audience, &w->store, w->gate, &settings,
+		rc = streams_init(&w->streams, &w->store, w->fcgi, &settings,
 		    w->epoll_fd);
 	if (rc == 0)
-		rc = pump_init(&w->pump, &w->audience);
-	w->gallery.audience = &w->audience;
-	w->audience.hand_back = hand_back;
-	w->audience.context = w;
+		rc = fanout_init(&w->fanout, &w->streams);
+	w->status_feed.streams = &w->streams;
+	w->streams.hand_back = hand_back;
+	w->streams.context = w;
 	if (rc == 0)
 		rc = add(w, w->signal_fd, &w->signal_fd);
 	if (rc == 0)
@@ -222,20 +221,21 @@ take_arrivals(struct worker *w, struct clock_now now)
 	if (letter != NULL && !w->stopping)
 		check_place(w, now.boot_ms);
 	while (letter != NULL) {
-		struct pump_arrival *arrival = (struct pump_arrival *)letter;
+		struct subscriber *arrival = (struct subscriber *)letter;
 		letter = letter->next;
-		if (arrival->looks_on)
-			gallery_admit(&w->gallery, arrival, now, w->stopping);
+		if (arrival->is_status)
+			status_feed_admit(&w->status_feed, arrival, now,
+			    w->stopping);
 		else
-			pump_admit(&w->pump, arrival, now, w->stopping);
+			fanout_admit(&w->fanout, arrival, now, w->stopping);
 	}
 }
 
 static uint64_t
 deadline(const struct worker *w)
 {
-	uint64_t at = pump_deadline(&w->pump);
-	uint64_t other = gallery_deadline(&w->gallery);
+	uint64_t at = fanout_deadline(&w->fanout);
+	uint64_t other = status_feed_deadline(&w->status_feed);
 
 	return at < other ? at : other;
 }
@@ -272,17 +272,17 @@ turn(struct worker *w)
 		else if (mark == &w->inbox)
 			news = true;
 		else
-			pump_stream_event(&w->pump, mark, events[i].events,
+			fanout_stream_event(&w->fanout, mark, events[i].events,
 			    now.boot_ms);
 	}
 	if (news) {
 		wake_drain(&w->store, w->inbox);
-		pump_take_news(&w->pump, now.boot_ms);
+		fanout_take_news(&w->fanout, now.boot_ms);
 	}
-	audience_timers(&w->audience, now.boot_ms);
-	gallery_timers(&w->gallery, now);
-	pump_pass(&w->pump, now.boot_ms);
-	if (w->next_check_ms <= now.boot_ms && w->audience.count > 0)
+	streams_timers(&w->streams, now.boot_ms);
+	status_feed_timers(&w->status_feed, now);
+	fanout_pass(&w->fanout, now.boot_ms);
+	if (w->next_check_ms <= now.boot_ms && w->streams.count > 0)
 		check_place(w, now.boot_ms);
 }
 
@@ -298,18 +298,18 @@ stop(struct worker *w)
 	intake_stop(in);
 	take_arrivals(w, now);
 	wake_drain(&w->store, w->inbox);
-	pump_take_news(&w->pump, now.boot_ms);
-	pump_pass(&w->pump, now.boot_ms);
-	pump_end_all(&w->pump, now.boot_ms);
+	fanout_take_news(&w->fanout, now.boot_ms);
+	fanout_pass(&w->fanout, now.boot_ms);
+	fanout_end_all(&w->fanout, now.boot_ms);
 }
 
 static void
 worker_fini(struct worker *w)
 {
-	pump_fini(&w->pump);
-	audience_fini(&w->audience);
+	fanout_fini(&w->fanout);
+	streams_fini(&w->streams);
 	mailbox_fini(&w->arrivals);
-	gate_free(w->gate);
+	fcgi_free(w->fcgi);
 	if (w->attached)
 		wake_detach(&w->store, w->inbox);
 	store_close(&w->store);
@@ -335,7 +335,7 @@ worker_run(struct options *options, int listen_fd, _Atomic uint32_t *ready)
 	uint32_t descriptors = raise_descriptor_limit();
 
 	worker_block_signals();
-	gate_init_library();
+	fcgi_init_library();
 	/* Two threads that allocate little: one heap serves them.  What a batch of
 	 * events takes is kept for the next; given back to the system, its
 	 * pages would be faulted in again for each. */

@@ -17,7 +17,7 @@ void worker_block_signals(void);
 
 /*
  * Serve requests from a listening socket until SIGTERM or SIGINT; then every
- * stream gets its last words, and it returns well within two seconds.
+ * stream gets its last trailer, and it returns well within two seconds.
  *
  * ready, unless NULL, is set to 1 once it serves.
  *

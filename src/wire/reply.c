@@ -96,7 +96,7 @@ reply_stream(struct buf *out, const struct reply_cors *cors, struct span origin)
 }
 
 void
-reply_chosen_stream(struct buf *out, const struct reply_cors *cors,
+reply_negotiated_stream(struct buf *out, const struct reply_cors *cors,
     struct span origin)
 {
 	put_stream(out, cors, origin);
@@ -148,8 +148,8 @@ reply_body(struct buf *out, int status, const char *type, struct span body,
 }
 
 void
-reply_chosen(struct buf *out, const char *type, size_t len, const char *policy,
-    const struct reply_cors *cors, struct span origin)
+reply_negotiated(struct buf *out, const char *type, size_t len,
+    const char *policy, const struct reply_cors *cors, struct span origin)
 {
 	put_head(out, 200, type, len, cors, origin);
 	put_header(out, "Vary", SPAN("Accept"));

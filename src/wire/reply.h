@@ -40,7 +40,7 @@ void reply_stream(struct buf *out, const struct reply_cors *cors,
     struct span origin);
 
 /* The same where Accept has decided that it is a stream. */
-void reply_chosen_stream(struct buf *out, const struct reply_cors *cors,
+void reply_negotiated_stream(struct buf *out, const struct reply_cors *cors,
     struct span origin);
 
 /*
@@ -62,7 +62,7 @@ void reply_body(struct buf *out, int status, const char *type, struct span body,
  * The head of a reply with a body of len bytes and status 200, where Accept decides
  * what that is.  policy is its Content-Security-Policy, or NULL.
  */
-void reply_chosen(struct buf *out, const char *type, size_t len,
+void reply_negotiated(struct buf *out, const char *type, size_t len,
     const char *policy, const struct reply_cors *cors, struct span origin);
 
 /*

@@ -12,7 +12,7 @@
 #include <errno.h>
 
 #include "fuzz.h"
-#include "server/gate.h"
+#include "server/fcgi.h"
 #include "wire/fcgi_record.h"
 
 const char fuzz_name[] = "record";
@@ -35,7 +35,7 @@ struct tale {
 	size_t count;
 };
 
-static struct gate *gate;
+static struct fcgi *gate;
 
 static uint64_t
 sum_of(struct span s)
@@ -125,7 +125,7 @@ judge_variables(const struct buf *lines)
 		size_t len = strcspn(lines->ptr + at, "=");
 		char *name = strndup(lines->ptr + at, len);
 		FUZZ_REQUIRE(name != NULL);
-		const char *got = gate_look(gate, name);
+		const char *got = fcgi_look(gate, name);
 		/* libfcgi puts this one there itself. */
 		if (strcmp(name, "FCGI_ROLE") == 0)
 			got = look(lines, name, len);
@@ -149,12 +149,12 @@ judge_whole(const struct fcgi_record_request *r)
 	FUZZ_REQUIRE(body.len <= r->body_max);
 	FUZZ_REQUIRE(r->too_large || body.len == r->body);
 	FUZZ_REQUIRE(
-	    gate_read(gate, fcgi_record_span(r), (size_t)r->params) == 0);
+	    fcgi_read(gate, fcgi_record_span(r), (size_t)r->params) == 0);
 	judge_variables(&lines);
-	FUZZ_REQUIRE(gate_look(gate, "peal fuzz, not there") == NULL);
-	FUZZ_REQUIRE(gate_read_body(gate, &got) == 0);
+	FUZZ_REQUIRE(fcgi_look(gate, "peal fuzz, not there") == NULL);
+	FUZZ_REQUIRE(fcgi_read_body(gate, &got) == 0);
 	FUZZ_REQUIRE(span_equal(buf_span(&got), buf_span(&body)));
-	gate_park(gate, &(struct gate_peer){ .fd = -1 });
+	fcgi_park(gate, &(struct fcgi_peer){ .fd = -1 });
 	buf_fini(&got);
 	buf_fini(&lines);
 	buf_fini(&body);
@@ -233,8 +233,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct tale pieces = { .count = 0 };
 
 	if (gate == NULL) {
-		gate_init_library();
-		gate = gate_new();
+		fcgi_init_library();
+		gate = fcgi_new();
 		FUZZ_REQUIRE(gate != NULL);
 	}
 	if (size <= HEAD)

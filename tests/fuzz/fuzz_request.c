@@ -23,8 +23,8 @@
 #include "wire/message.h"
 #include "wire/reply.h"
 #include "wire/request.h"
-#include "wire/subscription.h"
 #include "wire/sse.h"
+#include "wire/subscription.h"
 
 const char fuzz_name[] = "request";
 
@@ -369,9 +369,9 @@ look_on(const struct request *r, const struct site *site)
 	FUZZ_REQUIRE(chosen == 0 ||
 	    memmem(r->accept.ptr, r->accept.len, "/", 1) != NULL);
 	if (chosen == 2) {
-		reply_chosen_stream(&reply, &site->cors, r->origin);
+		reply_negotiated_stream(&reply, &site->cors, r->origin);
 	} else {
-		reply_chosen(&reply, types[chosen], 2,
+		reply_negotiated(&reply, types[chosen], 2,
 		    chosen == 1 ? "default-src 'none'" : NULL, &site->cors,
 		    r->origin);
 		if (r->method != REQUEST_HEAD)

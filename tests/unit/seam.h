@@ -198,13 +198,13 @@ seam_descriptors(void)
 }
 
 static inline void
-seam_try(void (*trial)(void *), void *scene)
+seam_try(void (*trial)(void *), void *setup)
 {
 	long live = atomic_load(&seam.live);
 	int descriptors = seam_descriptors();
 
 	atomic_store(&seam.hit, false);
-	trial(scene);
+	trial(setup);
 	ck_assert_msg(atomic_load(&seam.live) == live,
 	    "%ld allocations left behind; the one that failed: %ld",
 	    atomic_load(&seam.live) - live, seam.nth);
@@ -220,18 +220,18 @@ seam_try(void (*trial)(void *), void *scene)
  * failing from there on.
  */
 static inline void
-seam_starve(void (*trial)(void *), void *scene)
+seam_starve(void (*trial)(void *), void *setup)
 {
 	for (int lasting = 0; lasting < 2; lasting++) {
 		bool hit = true;
 		for (long n = 1; hit; n++) {
 			seam.nth = n;
 			seam.lasting = lasting != 0;
-			seam_try(trial, scene);
+			seam_try(trial, setup);
 			hit = atomic_load(&seam.hit);
 			ck_assert_msg(hit || n > 1, "nothing is allocated");
 			seam.nth = 0;
-			seam_try(trial, scene);
+			seam_try(trial, setup);
 		}
 	}
 }

@@ -127,7 +127,7 @@ START_TEST(stream_begins_where_it_was_asked_to)
 		uint64_t point;
 		bool gap;
 		uint64_t first; /* 0: nothing to read yet */
-		uint64_t hello;
+		uint64_t start_id;
 	} rows[] = {
 		{ EVENT_RESUME_NONE, 0, false, 0, 30 },
 		{ EVENT_RESUME_AFTER, 30, false, 0, 30 },
@@ -161,7 +161,7 @@ START_TEST(stream_begins_where_it_was_asked_to)
 		int rc = follow_read(&w.store, &l.reader, clear(reading));
 
 		ck_assert_int_eq(l.joined.gap, rows[i].gap);
-		ck_assert_uint_eq(l.joined.hello, id_of(rows[i].hello));
+		ck_assert_uint_eq(l.joined.start_id, id_of(rows[i].start_id));
 		ck_assert_uint_eq(l.joined.now, id_of(30));
 		ck_assert_int_eq(l.joined.backlog, rows[i].first != 0);
 		ck_assert_int_eq(rc, 0);
@@ -190,7 +190,7 @@ START_TEST(earliest_is_all_that_is_kept_and_tells_of_no_gap)
 	join(&w, &l, "a", NULL, earliest);
 
 	ck_assert(!l.joined.gap);
-	ck_assert_uint_lt(l.joined.hello, second);
+	ck_assert_uint_lt(l.joined.start_id, second);
 	assert_reads(&w, &l, (uint64_t[]){ second, third, 0 });
 	fixture_leave(&w);
 }

@@ -12,7 +12,7 @@
 #define LONG_BODY (LAYOUT_EVENT_BYTES + 2 * LAYOUT_MORE_BYTES)
 
 /* What every test begins with: some of everything. */
-struct scene {
+struct setup {
 	char path[FIXTURE_PATH];
 	struct fixture_worker a;
 	struct fixture_worker b;
@@ -22,7 +22,7 @@ struct scene {
 };
 
 /* The channel of the events; the 2nd and 5th are long. */
-static const char *const scene_channels[] = { "one", "one", "two", "two", "one",
+static const char *const setup_channels[] = { "one", "one", "two", "two", "one",
 	"two" };
 
 static void
@@ -39,11 +39,11 @@ join_channel(struct fixture_worker *w, const char *name,
 }
 
 static void
-scene_make(struct scene *s)
+setup_make(struct setup *s)
 {
 	char data[LONG_BODY];
 
-	*s = (struct scene){ 0 };
+	*s = (struct setup){ 0 };
 	fixture_path(s->path);
 	fixture_join(&s->a, s->path);
 	fixture_join(&s->b, s->path);
@@ -52,7 +52,7 @@ scene_make(struct scene *s)
 	for (size_t i = 0; i < UNIT_COUNT(s->ids); i++) {
 		struct store_appended appended;
 		struct store_event event = {
-			.channel = span_of(scene_channels[i]),
+			.channel = span_of(setup_channels[i]),
 			.body = i % 3 == 1 ? buf_span(&s->body) : FIXTURE_BODY,
 		};
 		int rc =
@@ -66,7 +66,7 @@ scene_make(struct scene *s)
 }
 
 static void
-scene_end(struct scene *s)
+setup_end(struct setup *s)
 {
 	buf_fini(&s->body);
 	fixture_leave(&s->b);
@@ -74,13 +74,13 @@ scene_end(struct scene *s)
 }
 
 static struct arena *
-arena_of(struct scene *s)
+arena_of(struct setup *s)
 {
 	return &s->a.store.arena;
 }
 
 static struct layout_block *
-channel_of(struct scene *s, const char *name)
+channel_of(struct setup *s, const char *name)
 {
 	struct layout_block *channel;
 
@@ -89,7 +89,7 @@ channel_of(struct scene *s, const char *name)
 }
 
 static struct layout_block *
-event_of(struct scene *s, uint64_t id)
+event_of(struct setup *s, uint64_t id)
 {
 	for (uint32_t i = 1; i < arena_of(s)->block_count; i++) {
 		struct layout_block *b =
@@ -102,7 +102,7 @@ event_of(struct scene *s, uint64_t id)
 
 /* A take is what a killed process may have done last. */
 static struct layout_block *
-take(struct scene *s)
+take(struct setup *s)
 {
 	uint32_t number = pool_take(arena_of(s));
 
@@ -112,7 +112,7 @@ take(struct scene *s)
 
 /* What there is after a repair, and that another one changes nothing. */
 static void
-assert_events(struct scene *s, unsigned kept)
+assert_events(struct setup *s, unsigned kept)
 {
 	fixture_assert_sound(&s->a.store);
 	for (size_t i = 0; i < UNIT_COUNT(s->ids); i++)
@@ -132,8 +132,8 @@ assert_events(struct scene *s, unsigned kept)
 
 START_TEST(sound_arena_stays_as_it_is)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 	uint32_t used = arena_of(&s)->header->used;
 	fixture_assert_sound(&s.a.store);
 
@@ -144,14 +144,14 @@ START_TEST(sound_arena_stays_as_it_is)
 	ck_assert_uint_eq(arena_of(&s)->header->events, 6);
 	ck_assert_uint_eq(arena_of(&s)->header->channels, 3);
 	ck_assert_uint_eq(channel_of(&s, "one")->channel.subscribers, 2);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(every_index_is_rebuilt_from_nothing)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 	struct arena *a = arena_of(&s);
 	struct layout_header *h = a->header;
 	uint32_t used = h->used;
@@ -193,15 +193,15 @@ START_TEST(every_index_is_rebuilt_from_nothing)
 	assert_events(&s, ALL_KEPT);
 	ck_assert_uint_eq(h->used, used);
 	ck_assert_uint_eq(channel_of(&s, "one")->channel.subscribers, 2);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(every_listener_has_news_and_every_worker_is_woken)
 {
-	struct scene s;
+	struct setup s;
 	uint32_t cookies[8];
-	scene_make(&s);
+	setup_make(&s);
 	arena_of(&s)->header->wake_all = 0;
 
 	repair_arena(arena_of(&s), false);
@@ -209,7 +209,7 @@ START_TEST(every_listener_has_news_and_every_worker_is_woken)
 	ck_assert_int_eq(follow_news(&s.a.store, cookies, 8), 1);
 	ck_assert_int_eq(follow_news(&s.b.store, cookies, 8), 2);
 	ck_assert_uint_ne(arena_of(&s)->header->wake_all, 0);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
@@ -219,14 +219,14 @@ END_TEST
  */
 
 static void
-leave_block_taken(struct scene *s)
+leave_block_taken(struct setup *s)
 {
 	(void)take(s);
 }
 
 /* Its kind is written, and last_id has not reached its id. */
 static void
-leave_event_uncommitted(struct scene *s)
+leave_event_uncommitted(struct setup *s)
 {
 	uint64_t last = atomic_load(&arena_of(s)->header->last_id);
 
@@ -238,7 +238,7 @@ leave_event_uncommitted(struct scene *s)
 
 /* The event's further blocks are there, the event's own kind is not. */
 static void
-leave_chain_without_its_event(struct scene *s)
+leave_chain_without_its_event(struct setup *s)
 {
 	struct layout_block *b = take(s);
 
@@ -249,7 +249,7 @@ leave_chain_without_its_event(struct scene *s)
 }
 
 static void
-leave_chain_half_written(struct scene *s)
+leave_chain_half_written(struct setup *s)
 {
 	struct layout_block *more = take(s);
 
@@ -259,7 +259,7 @@ leave_chain_half_written(struct scene *s)
 
 /* Taken off the free list, whose head had not moved on. */
 static void
-leave_free_list_behind(struct scene *s)
+leave_free_list_behind(struct setup *s)
 {
 	uint32_t head = arena_of(s)->header->free_head;
 
@@ -268,7 +268,7 @@ leave_free_list_behind(struct scene *s)
 }
 
 static void
-leave_channel_in_no_bucket(struct scene *s)
+leave_channel_in_no_bucket(struct setup *s)
 {
 	struct layout_block *channel;
 
@@ -282,7 +282,7 @@ leave_channel_in_no_bucket(struct scene *s)
 
 /* A registration whose stream was not counted yet. */
 static void
-leave_listener_without_streams(struct scene *s)
+leave_listener_without_streams(struct setup *s)
 {
 	struct layout_block *registration;
 
@@ -292,7 +292,7 @@ leave_listener_without_streams(struct scene *s)
 }
 
 static void
-leave_listener_in_no_list(struct scene *s)
+leave_listener_in_no_list(struct setup *s)
 {
 	struct layout_block *channel = channel_of(s, "one");
 
@@ -302,7 +302,7 @@ leave_listener_in_no_list(struct scene *s)
 
 /* An event was committed, and what follows was not done. */
 static void
-leave_counts_behind(struct scene *s)
+leave_counts_behind(struct setup *s)
 {
 	channel_of(s, "one")->channel.subscribers++;
 	channel_of(s, "one")->channel.events--;
@@ -312,7 +312,7 @@ leave_counts_behind(struct scene *s)
 
 /* Blocks that are free and in no list: given back, or just made so. */
 static void
-leave_block_between_use_and_list(struct scene *s)
+leave_block_between_use_and_list(struct setup *s)
 {
 	struct layout_block *b = take(s);
 
@@ -322,7 +322,7 @@ leave_block_between_use_and_list(struct scene *s)
 
 START_TEST(worker_killed_halfway_leaves_no_trace)
 {
-	void (*const halves[])(struct scene *) = { leave_block_taken,
+	void (*const halves[])(struct setup *) = { leave_block_taken,
 		leave_event_uncommitted, leave_chain_without_its_event,
 		leave_chain_half_written, leave_free_list_behind,
 		leave_channel_in_no_bucket, leave_listener_without_streams,
@@ -331,8 +331,8 @@ START_TEST(worker_killed_halfway_leaves_no_trace)
 
 	for (size_t i = 0; i < UNIT_COUNT(halves); i++) {
 		for (int whole = 0; whole < 2; whole++) {
-			struct scene s;
-			scene_make(&s);
+			struct setup s;
+			setup_make(&s);
 			uint32_t used = arena_of(&s)->header->used;
 			uint64_t last =
 			    atomic_load(&arena_of(&s)->header->last_id);
@@ -348,7 +348,7 @@ START_TEST(worker_killed_halfway_leaves_no_trace)
 			ck_assert_uint_eq(atomic_load(&h->last_id), last);
 			ck_assert_uint_eq(
 			    channel_of(&s, "one")->channel.subscribers, 2);
-			scene_end(&s);
+			setup_end(&s);
 		}
 	}
 }
@@ -356,8 +356,8 @@ END_TEST
 
 START_TEST(batch_that_was_not_committed_goes_as_a_whole)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 	uint64_t last = atomic_load(&arena_of(&s)->header->last_id);
 	for (uint64_t i = 1; i <= 3; i++)
 		ck_assert_int_eq(channel_add(arena_of(&s),
@@ -371,14 +371,14 @@ START_TEST(batch_that_was_not_committed_goes_as_a_whole)
 	for (uint64_t i = 1; i <= 3; i++)
 		ck_assert_ptr_null(event_of(&s, last + i));
 	assert_events(&s, ALL_KEPT);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(event_that_was_being_let_go_is_gone_and_told)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 	/* The mark was raised, the event was still there. */
 	atomic_store(&channel_of(&s, "one")->channel.forgotten, s.ids[1]);
 
@@ -388,15 +388,15 @@ START_TEST(event_that_was_being_let_go_is_gone_and_told)
 	ck_assert_uint_eq(atomic_load(
 			      &channel_of(&s, "one")->channel.forgotten),
 	    s.ids[1]);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(committed_event_whose_chain_is_cut_is_told_as_a_gap)
 {
-	struct scene s;
+	struct setup s;
 	struct follow_joined joined;
-	scene_make(&s);
+	setup_make(&s);
 	struct layout_block *cut = event_of(&s, s.ids[4]);
 	arena_of(&s)->blocks[cut->more].more = LAYOUT_NONE;
 
@@ -416,14 +416,14 @@ START_TEST(committed_event_whose_chain_is_cut_is_told_as_a_gap)
 			     &joined),
 	    0);
 	ck_assert(!joined.gap);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(event_whose_channel_is_gone_is_told_to_whoever_made_it_anew)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 	uint64_t lost = s.ids[5];
 	pool_commit(channel_of(&s, "two"), LAYOUT_FREE);
 
@@ -432,14 +432,14 @@ START_TEST(event_whose_channel_is_gone_is_told_to_whoever_made_it_anew)
 	assert_events(&s, 1U | 2U | 16U);
 	ck_assert_uint_ge(channel_forgotten_of(arena_of(&s), SPAN("two")),
 	    lost);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(channel_that_is_there_twice_is_there_once)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 	struct layout_block *twin = take(&s);
 	struct layout_block *registration;
 	twin->channel = channel_of(&s, "quiet")->channel;
@@ -455,14 +455,14 @@ START_TEST(channel_that_is_there_twice_is_there_once)
 	assert_events(&s, ALL_KEPT);
 	ck_assert_uint_eq(arena_of(&s)->header->channels, 3);
 	ck_assert_uint_eq(channel_of(&s, "quiet")->channel.subscribers, 1);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(listeners_of_workers_that_are_gone_go)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 	struct layout_worker *b = &arena_of(&s)->workers[s.b.store.slot];
 	b->session++;
 
@@ -472,28 +472,28 @@ START_TEST(listeners_of_workers_that_are_gone_go)
 	ck_assert_uint_eq(channel_of(&s, "one")->channel.subscribers, 1);
 	ck_assert_ptr_null(channel_of(&s, "quiet"));
 	b->session--;
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(listeners_of_a_slot_without_an_owner_go)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 	arena_of(&s)->workers[s.b.store.slot].pid = 0;
 
 	repair_arena(arena_of(&s), false);
 
 	assert_events(&s, ALL_KEPT);
 	ck_assert_uint_eq(channel_of(&s, "one")->channel.subscribers, 1);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(channel_that_became_idle_leaves_its_mark)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 	uint32_t left = pool_left(arena_of(&s));
 	struct layout_block *channel;
 	ck_assert_int_eq(channel_find_or_make(arena_of(&s), SPAN("idle"),
@@ -508,14 +508,14 @@ START_TEST(channel_that_became_idle_leaves_its_mark)
 	ck_assert_uint_eq(pool_left(arena_of(&s)), left);
 	ck_assert_uint_ge(channel_forgotten_of(arena_of(&s), SPAN("idle")),
 	    s.ids[2]);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(chain_that_circles_is_not_whole)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 	struct layout_block *event = event_of(&s, s.ids[4]);
 	struct layout_block *second = &arena_of(&s)->blocks[event->more];
 	arena_of(&s)->blocks[second->more].more = event->more;
@@ -523,14 +523,14 @@ START_TEST(chain_that_circles_is_not_whole)
 	repair_arena(arena_of(&s), false);
 
 	assert_events(&s, ALL_KEPT & ~(1U | 2U | 16U));
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(mark_of_the_future_does_not_swallow_what_comes)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 	struct layout_block *channel = channel_of(&s, "one");
 	atomic_store(&channel->channel.forgotten, UINT64_MAX);
 	repair_arena(arena_of(&s), false);
@@ -540,14 +540,14 @@ START_TEST(mark_of_the_future_does_not_swallow_what_comes)
 
 	ck_assert_ptr_nonnull(event_of(&s, id));
 	fixture_assert_sound(&s.a.store);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(mark_of_the_future_in_a_bucket_does_not_swallow_what_comes)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 	for (uint32_t i = 0; i < arena_of(&s)->bucket_count; i++)
 		atomic_store(&arena_of(&s)->buckets[i].forgotten, UINT64_MAX);
 	repair_arena(arena_of(&s), false);
@@ -557,7 +557,7 @@ START_TEST(mark_of_the_future_in_a_bucket_does_not_swallow_what_comes)
 
 	ck_assert_ptr_nonnull(event_of(&s, id));
 	fixture_assert_sound(&s.a.store);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
@@ -628,8 +628,8 @@ count_index_faults(const struct buf *faults)
 START_TEST(random_bytes_neither_crash_nor_stay_in_an_index)
 {
 	static char saved[FIXTURE_SIZE];
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 	struct arena *a = arena_of(&s);
 	memcpy(saved, a->map, sizeof(saved));
 
@@ -654,7 +654,7 @@ START_TEST(random_bytes_neither_crash_nor_stay_in_an_index)
 		    (int)faults.len, faults.ptr);
 		buf_fini(&faults);
 	}
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 

@@ -8,7 +8,7 @@
 #include "wire/sse.h"
 
 /* Two events in "one", a long one in "two", a registration of "one". */
-struct scene {
+struct setup {
 	struct fixture_worker w;
 	struct arena *a;
 	struct layout_block *one;
@@ -30,7 +30,7 @@ event_of(const struct arena *a, uint64_t id)
 }
 
 static void
-scene_make(struct scene *s)
+setup_make(struct setup *s)
 {
 	static char data[LAYOUT_EVENT_BYTES + LAYOUT_MORE_BYTES];
 	char path[FIXTURE_PATH];
@@ -64,133 +64,133 @@ scene_make(struct scene *s)
 /* One fault each. */
 
 static void
-break_count_of_events(struct scene *s)
+break_count_of_events(struct setup *s)
 {
 	s->a->header->events++;
 }
 
 static void
-break_count_of_channels(struct scene *s)
+break_count_of_channels(struct setup *s)
 {
 	s->a->header->channels--;
 }
 
 static void
-break_count_of_used_blocks(struct scene *s)
+break_count_of_used_blocks(struct setup *s)
 {
 	s->a->header->used++;
 }
 
 static void
-break_channel_s_count_of_events(struct scene *s)
+break_channel_s_count_of_events(struct setup *s)
 {
 	s->one->channel.events++;
 }
 
 static void
-break_channel_s_count_of_subscribers(struct scene *s)
+break_channel_s_count_of_subscribers(struct setup *s)
 {
 	s->one->channel.subscribers++;
 }
 
 static void
-break_newest_of_a_channel(struct scene *s)
+break_newest_of_a_channel(struct setup *s)
 {
 	s->one->channel.newest = pool_number(s->a, s->first);
 }
 
 static void
-break_newest_of_all(struct scene *s)
+break_newest_of_all(struct setup *s)
 {
 	s->a->header->newest = pool_number(s->a, s->first);
 }
 
 static void
-break_oldest_of_all(struct scene *s)
+break_oldest_of_all(struct setup *s)
 {
 	s->a->header->oldest = s->a->block_count;
 }
 
 static void
-break_link_forward(struct scene *s)
+break_link_forward(struct setup *s)
 {
 	s->first->event.newer = LAYOUT_NONE;
 }
 
 static void
-break_link_back(struct scene *s)
+break_link_back(struct setup *s)
 {
 	s->second->event.older = LAYOUT_NONE;
 }
 
 static void
-break_link_to_later(struct scene *s)
+break_link_to_later(struct setup *s)
 {
 	s->first->event.later = pool_number(s->a, s->first);
 }
 
 static void
-break_link_to_earlier(struct scene *s)
+break_link_to_earlier(struct setup *s)
 {
 	s->second->event.earlier = LAYOUT_NONE;
 }
 
 static void
-break_order_of_ids(struct scene *s)
+break_order_of_ids(struct setup *s)
 {
 	s->second->event.id = s->first->event.id;
 }
 
 static void
-break_owner_of_an_event(struct scene *s)
+break_owner_of_an_event(struct setup *s)
 {
 	s->second->event.channel = s->lengthy->event.channel;
 }
 
 static void
-break_chain(struct scene *s)
+break_chain(struct setup *s)
 {
 	s->lengthy->more = LAYOUT_NONE;
 }
 
 static void
-break_owner_of_a_chain(struct scene *s)
+break_owner_of_a_chain(struct setup *s)
 {
 	s->a->blocks[s->lengthy->more].rest.owner++;
 }
 
 static void
-break_end_of_a_chain(struct scene *s)
+break_end_of_a_chain(struct setup *s)
 {
 	s->first->more = s->lengthy->more;
 }
 
 static void
-break_bytes_at_the_front(struct scene *s)
+break_bytes_at_the_front(struct setup *s)
 {
 	s->first->event.bytes[4] ^= 1;
 }
 
 static void
-break_bytes_at_the_end(struct scene *s)
+break_bytes_at_the_end(struct setup *s)
 {
 	s->first->event.len--;
 }
 
 static void
-break_name(struct scene *s)
+break_name(struct setup *s)
 {
 	s->one->channel.name[0] ^= 1;
 }
 
 static void
-break_name_s_length(struct scene *s)
+break_name_s_length(struct setup *s)
 {
 	s->one->channel.name_len = UINT32_MAX;
 }
 
 static void
-break_bucket(struct scene *s)
+break_bucket(struct setup *s)
 {
 	uint32_t i = s->one->channel.hash & (s->a->bucket_count - 1);
 
@@ -198,101 +198,101 @@ break_bucket(struct scene *s)
 }
 
 static void
-break_bucket_s_end(struct scene *s)
+break_bucket_s_end(struct setup *s)
 {
 	s->one->channel.next = pool_number(s->a, s->one);
 }
 
 static void
-break_mark(struct scene *s)
+break_mark(struct setup *s)
 {
 	atomic_store(&s->one->channel.forgotten, s->first->event.id);
 }
 
 static void
-break_commit(struct scene *s)
+break_commit(struct setup *s)
 {
 	atomic_store(&s->a->header->last_id, s->first->event.id);
 }
 
 static void
-break_free_list(struct scene *s)
+break_free_list(struct setup *s)
 {
 	s->a->header->free_head = pool_number(s->a, s->first);
 }
 
 static void
-lose_a_block(struct scene *s)
+lose_a_block(struct setup *s)
 {
 	(void)pool_take(s->a);
 	s->a->header->used--;
 }
 
 static void
-break_fresh(struct scene *s)
+break_fresh(struct setup *s)
 {
 	s->a->header->fresh--;
 }
 
 static void
-break_channel_s_registrations(struct scene *s)
+break_channel_s_registrations(struct setup *s)
 {
 	s->one->channel.registrations = LAYOUT_NONE;
 }
 
 static void
-break_listener_s_channel(struct scene *s)
+break_listener_s_channel(struct setup *s)
 {
 	s->registration->registration.channel = s->lengthy->event.channel;
 }
 
 static void
-break_listener_s_count(struct scene *s)
+break_listener_s_count(struct setup *s)
 {
 	s->registration->registration.count = 0;
 	s->one->channel.subscribers = 0;
 }
 
 static void
-break_listener_s_session(struct scene *s)
+break_listener_s_session(struct setup *s)
 {
 	s->registration->registration.session++;
 }
 
 static void
-break_worker_s_news(struct scene *s)
+break_worker_s_news(struct setup *s)
 {
 	s->registration->registration.is_dirty = 1;
 }
 
 static void
-break_list_of_news(struct scene *s)
+break_list_of_news(struct setup *s)
 {
 	s->a->workers[s->w.store.slot].dirty =
 	    pool_number(s->a, s->registration);
 }
 
 static void
-break_worker_s_registrations(struct scene *s)
+break_worker_s_registrations(struct setup *s)
 {
 	s->a->workers[s->w.store.slot].registrations = UINT32_MAX;
 }
 
 static void
-lose_the_worker(struct scene *s)
+lose_the_worker(struct setup *s)
 {
 	s->a->workers[s->w.store.slot].pid = 0;
 }
 
 static void
-leave_a_channel_idle(struct scene *s)
+leave_a_channel_idle(struct setup *s)
 {
 	struct layout_block *channel;
 
 	ck_assert_int_eq(channel_find_or_make(s->a, SPAN("idle"), &channel), 0);
 }
 
-static void (*const breaks[])(struct scene *) = { break_count_of_events,
+static void (*const breaks[])(struct setup *) = { break_count_of_events,
 	break_count_of_channels, break_count_of_used_blocks,
 	break_channel_s_count_of_events, break_channel_s_count_of_subscribers,
 	break_newest_of_a_channel, break_newest_of_all, break_oldest_of_all,
@@ -309,10 +309,10 @@ static void (*const breaks[])(struct scene *) = { break_count_of_events,
 
 START_TEST(sound_arena_has_no_fault)
 {
-	struct scene s;
+	struct setup s;
 	struct buf faults = { 0 };
 	size_t count = 1;
-	scene_make(&s);
+	setup_make(&s);
 
 	ck_assert_int_eq(verify_store(&s.w.store, &faults, &count), 0);
 
@@ -328,10 +328,10 @@ START_TEST(every_fault_is_found_and_nothing_is_changed)
 	static char before[FIXTURE_SIZE];
 
 	for (size_t i = 0; i < UNIT_COUNT(breaks); i++) {
-		struct scene s;
+		struct setup s;
 		struct buf faults = { 0 };
 		size_t count = 0;
-		scene_make(&s);
+		setup_make(&s);
 		breaks[i](&s);
 		memcpy(before, s.a->map, sizeof(before));
 
@@ -353,12 +353,12 @@ END_TEST
 
 START_TEST(faults_beyond_the_most_are_counted_and_not_told)
 {
-	struct scene s;
+	struct setup s;
 	struct buf faults = { 0 };
 	size_t count = 0;
 	size_t lines = 0;
 	struct span line;
-	scene_make(&s);
+	setup_make(&s);
 	for (uint32_t i = 0; i < 50; i++)
 		s.a->buckets[i].channels = UINT32_MAX;
 
@@ -376,10 +376,10 @@ END_TEST
 
 START_TEST(death_inside_the_lock_is_repaired_before_looking)
 {
-	struct scene s;
+	struct setup s;
 	struct buf faults = { 0 };
 	size_t count = 1;
-	scene_make(&s);
+	setup_make(&s);
 	pid_t pid = fork();
 	if (pid == 0) {
 		(void)arena_lock(s.a);

@@ -36,7 +36,7 @@ static const struct option_table words = { rows, UNIT_COUNT(rows), true };
 static const struct option_table no_words = { rows, UNIT_COUNT(rows), false };
 
 /* What a test reads into. */
-struct scene {
+struct setup {
 	struct target target;
 	struct buf text;
 	char **owned;
@@ -45,9 +45,9 @@ struct scene {
 };
 
 static void
-scene_init(struct scene *s)
+setup_init(struct setup *s)
 {
-	*s = (struct scene){ 0 };
+	*s = (struct setup){ 0 };
 	s->place = (struct option_place){ .program = "program",
 		.text = &s->text,
 		.owned = &s->owned,
@@ -55,7 +55,7 @@ scene_init(struct scene *s)
 }
 
 static void
-scene_fini(struct scene *s)
+setup_fini(struct setup *s)
 {
 	for (size_t i = 0; i < s->owned_count; i++)
 		free(s->owned[i]);
@@ -69,14 +69,14 @@ assert_read(const struct option_table *t, const char *want, ...)
 {
 	const char *argv[8] = { "program" };
 	struct option_arguments arguments = { 1, (char **)(uintptr_t)argv, 1 };
-	struct scene s;
+	struct setup s;
 	struct buf got = { 0 };
 	const struct option *row;
 	const char *value;
 	va_list more;
 	int rc;
 
-	scene_init(&s);
+	setup_init(&s);
 	va_start(more, want);
 	for (const char *a; (a = va_arg(more, const char *)) != NULL;)
 		argv[arguments.argc++] = a;
@@ -91,7 +91,7 @@ assert_read(const struct option_table *t, const char *want, ...)
 	buf_put(&got, buf_span(&s.text));
 	unit_assert_span(buf_span(&got), want);
 	buf_fini(&got);
-	scene_fini(&s);
+	setup_fini(&s);
 }
 
 START_TEST(a_value_is_the_next_argument_or_behind_the_equals_sign)
@@ -162,22 +162,22 @@ END_TEST
 
 START_TEST(defaults_come_from_the_rows)
 {
-	struct scene s;
-	scene_init(&s);
+	struct setup s;
+	setup_init(&s);
 
 	ck_assert_int_eq(option_set_defaults(&words, &s.place, &s.target), 0);
 
 	ck_assert_uint_eq(s.target.number, 7);
 	ck_assert(!s.target.flag);
 	ck_assert_ptr_null(s.target.name);
-	scene_fini(&s);
+	setup_fini(&s);
 }
 END_TEST
 
 START_TEST(a_value_goes_into_its_field)
 {
-	struct scene s;
-	scene_init(&s);
+	struct setup s;
+	setup_init(&s);
 
 	ck_assert_int_eq(option_set(&rows[0], &s.place, &s.target, "9"), 0);
 	ck_assert_int_eq(option_set(&rows[1], &s.place, &s.target, NULL), 0);
@@ -186,20 +186,20 @@ START_TEST(a_value_goes_into_its_field)
 	ck_assert_uint_eq(s.target.number, 9);
 	ck_assert(s.target.flag);
 	ck_assert_str_eq(s.target.name, "a");
-	scene_fini(&s);
+	setup_fini(&s);
 }
 END_TEST
 
 START_TEST(a_wrong_value_is_told_and_changes_nothing)
 {
-	struct scene s;
-	scene_init(&s);
+	struct setup s;
+	setup_init(&s);
 
 	ck_assert_int_lt(option_set(&rows[0], &s.place, &s.target, "11"), 0);
 
 	ck_assert_uint_eq(s.target.number, 0);
 	ck_assert_uint_gt(s.text.len, 0);
-	scene_fini(&s);
+	setup_fini(&s);
 }
 END_TEST
 

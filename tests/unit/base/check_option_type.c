@@ -8,7 +8,7 @@
 #include "base/option_type.h"
 
 /* A place that takes what is said and what is kept. */
-struct scene {
+struct setup {
 	struct buf text;
 	char **owned;
 	size_t owned_count;
@@ -17,9 +17,9 @@ struct scene {
 };
 
 static void
-scene_make(struct scene *s)
+setup_make(struct setup *s)
 {
-	*s = (struct scene){ .setting = { .name = "thing",
+	*s = (struct setup){ .setting = { .name = "thing",
 				 .min = 10,
 				 .max = 2000,
 				 .unit = 1000 } };
@@ -32,7 +32,7 @@ scene_make(struct scene *s)
 }
 
 static void
-scene_end(struct scene *s)
+setup_end(struct setup *s)
 {
 	for (size_t i = 0; i < s->owned_count; i++)
 		free(s->owned[i]);
@@ -41,7 +41,7 @@ scene_end(struct scene *s)
 }
 
 static bool
-says(const struct scene *s, const char *words)
+says(const struct setup *s, const char *words)
 {
 	return s->text.len > 0 &&
 	    memmem(s->text.ptr, s->text.len, words, strlen(words)) != NULL;
@@ -49,7 +49,7 @@ says(const struct scene *s, const char *words)
 
 /* Set; a refusal must be one line that names the option. */
 static int
-set(struct scene *s, option_type_set *setter, void *field, const char *value)
+set(struct setup *s, option_type_set *setter, void *field, const char *value)
 {
 	buf_clear(&s->text);
 	int rc = setter(&s->place, &s->setting, field, value);
@@ -79,8 +79,8 @@ START_TEST(refusal_names_program_place_option_and_reason)
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
-		struct scene s;
-		scene_make(&s);
+		struct setup s;
+		setup_make(&s);
 		s.place.file = rows[i].file;
 		s.place.line = rows[i].line;
 
@@ -89,30 +89,30 @@ START_TEST(refusal_names_program_place_option_and_reason)
 
 		ck_assert_int_eq(rc, -EINVAL);
 		unit_assert_span(buf_span(&s.text), rows[i].text);
-		scene_end(&s);
+		setup_end(&s);
 	}
 }
 END_TEST
 
 START_TEST(control_characters_do_not_reach_the_terminal)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 
 	option_print(&s.text, "%s", "a\nb\rc\x1b[1m\x7f\x01\xc3\xa4");
 
 	unit_assert_span(buf_span(&s.text), "a?b?c?[1m??\xc3\xa4");
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(string_is_a_copy_that_is_owned)
 {
-	struct scene s;
+	struct setup s;
 	char value[] = "value";
 	char *one = NULL;
 	char *two = NULL;
-	scene_make(&s);
+	setup_make(&s);
 
 	ck_assert_int_eq(set(&s, option_type_string, &one, value), 0);
 	ck_assert_int_eq(set(&s, option_type_string, &two, ""), 0);
@@ -122,21 +122,21 @@ START_TEST(string_is_a_copy_that_is_owned)
 	ck_assert_str_eq(two, "");
 	ck_assert_uint_eq(s.owned_count, 2);
 	ck_assert_ptr_eq(s.owned[0], one);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(name_is_not_empty)
 {
-	struct scene s;
+	struct setup s;
 	char *field = NULL;
-	scene_make(&s);
+	setup_make(&s);
 
 	ck_assert_int_eq(set(&s, option_type_name, &field, ""), -EINVAL);
 	ck_assert_ptr_null(field);
 	ck_assert_int_eq(set(&s, option_type_name, &field, "x"), 0);
 	ck_assert_str_eq(field, "x");
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
@@ -150,8 +150,8 @@ static void
 check_amounts(option_type_set *setter, const struct amount_row *rows,
     size_t count)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 
 	for (size_t i = 0; i < count; i++) {
 		uint64_t field = 77;
@@ -161,7 +161,7 @@ check_amounts(option_type_set *setter, const struct amount_row *rows,
 		ck_assert_uint_eq(field, rows[i].amount);
 		ck_assert_int_eq(rc, rows[i].amount == 77 ? -EINVAL : 0);
 	}
-	scene_end(&s);
+	setup_end(&s);
 }
 
 START_TEST(size_is_read_within_its_range)
@@ -204,23 +204,23 @@ END_TEST
 
 START_TEST(refused_range_tells_the_range)
 {
-	struct scene s;
+	struct setup s;
 	uint64_t size = 0;
-	scene_make(&s);
+	setup_make(&s);
 	s.setting.max = 4096;
 
 	ck_assert_int_eq(set(&s, option_type_size, &size, "5K"), -EINVAL);
 
 	ck_assert(says(&s, "\"5K\" is out of range (10 to 4K)"));
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(number_writes_no_further_than_its_field)
 {
-	struct scene s;
+	struct setup s;
 	uint32_t fields[2] = { 77, 77 };
-	scene_make(&s);
+	setup_make(&s);
 	s.setting.max = UINT32_MAX;
 
 	ck_assert_int_eq(set(&s, option_type_number, &fields[0], "4294967295"),
@@ -234,7 +234,7 @@ START_TEST(number_writes_no_further_than_its_field)
 	    -EINVAL);
 	ck_assert_int_eq(set(&s, option_type_number, &fields[1], "x"), -EINVAL);
 	ck_assert_uint_eq(fields[1], 77);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
@@ -259,30 +259,30 @@ START_TEST(mode_is_octal)
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
-		struct scene s;
+		struct setup s;
 		unsigned field = 77;
-		scene_make(&s);
+		setup_make(&s);
 
 		int rc = set(&s, option_type_mode, &field, rows[i].value);
 
 		ck_assert_int_eq(rc, rows[i].rc);
 		ck_assert_uint_eq(field, rows[i].mode);
-		scene_end(&s);
+		setup_end(&s);
 	}
 }
 END_TEST
 
 START_TEST(level_that_is_none_is_refused)
 {
-	struct scene s;
+	struct setup s;
 	enum log_level level = LOG_AT_NOTICE;
-	scene_make(&s);
+	setup_make(&s);
 
 	ck_assert_int_eq(set(&s, option_type_level, &level, "debug"), 0);
 	ck_assert_int_eq(level, LOG_AT_DEBUG);
 	ck_assert_int_eq(set(&s, option_type_level, &level, "loud"), -EINVAL);
 	ck_assert_int_eq(level, LOG_AT_DEBUG);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
@@ -305,15 +305,15 @@ START_TEST(listening_place_is_a_path_or_an_address)
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
-		struct scene s;
+		struct setup s;
 		char *field = NULL;
-		scene_make(&s);
+		setup_make(&s);
 
 		int rc = set(&s, option_type_listen, &field, rows[i].value);
 
 		ck_assert_msg(rc == rows[i].rc, "\"%s\"", rows[i].value);
 		ck_assert_int_eq(field != NULL, rc == 0);
-		scene_end(&s);
+		setup_end(&s);
 	}
 }
 END_TEST
@@ -321,10 +321,10 @@ END_TEST
 START_TEST(path_of_a_socket_has_room_for_107_bytes)
 {
 	/* unix(7): sun_path has 108, with the terminator. */
-	struct scene s;
+	struct setup s;
 	char path[109];
 	char *field = NULL;
-	scene_make(&s);
+	setup_make(&s);
 	memset(path, 'x', sizeof(path));
 	path[0] = '/';
 	path[108] = '\0';
@@ -334,7 +334,7 @@ START_TEST(path_of_a_socket_has_room_for_107_bytes)
 	ck_assert_int_eq(set(&s, option_type_listen, &field, path), 0);
 
 	ck_assert_str_eq(field, path);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
@@ -349,9 +349,9 @@ START_TEST(flag_is_yes_or_no_or_alone)
 		{ "no", false },
 	};
 	static const char *const wrong[] = { "", "true", "1", "YES", "nope" };
-	struct scene s;
+	struct setup s;
 	bool field;
-	scene_make(&s);
+	setup_make(&s);
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
 		field = !rows[i].on;
@@ -366,7 +366,7 @@ START_TEST(flag_is_yes_or_no_or_alone)
 		    -EINVAL);
 		ck_assert(!field);
 	}
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 

@@ -11,16 +11,16 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
-#include "server/answer.h"
-#include "server/audience.h"
 #include "server/connection.h"
-#include "server/gallery.h"
-#include "server/gate.h"
+#include "server/fanout.h"
+#include "server/fcgi.h"
+#include "server/handler.h"
 #include "server/intake.h"
-#include "server/listener.h"
+#include "server/listen.h"
 #include "server/options.h"
 #include "server/publish.h"
-#include "server/pump.h"
+#include "server/status_feed.h"
+#include "server/streams.h"
 #include "wire/fcgi_record.h"
 #include "wire/message.h"
 #include "wire/reply.h"
@@ -78,9 +78,9 @@ static const struct body bodies[] = {
 };
 
 static void
-try_message(void *scene)
+try_message(void *setup)
 {
-	const struct body *b = scene;
+	const struct body *b = setup;
 	const struct message_limits limits = { .event_size = 1000 };
 	struct problem problem = { 0 };
 	struct message m;
@@ -127,9 +127,9 @@ look_nothing(const void *context, const char *name)
 }
 
 static void
-try_subscription(void *scene)
+try_subscription(void *setup)
 {
-	request_look *look = *(request_look **)scene;
+	request_look *look = *(request_look **)setup;
 	const struct request r = {
 		.query = SPAN("channel=a%20long%20name%20of%20a%20channel&"
 			      "channel=another%20one&lastEventId=earliest&"
@@ -184,11 +184,11 @@ put_reply(struct buf *out, int which)
 }
 
 static void
-try_reply(void *scene)
+try_reply(void *setup)
 {
 	struct buf out = { 0 };
 
-	SEAM_STARVE(put_reply(&out, *(int *)scene));
+	SEAM_STARVE(put_reply(&out, *(int *)setup));
 
 	ck_assert_int_eq(buf_error(&out), was_hit() ? -ENOMEM : 0);
 	buf_fini(&out);
@@ -258,13 +258,13 @@ read_options(struct options *o, const struct files *f, const char *more,
 }
 
 static void
-try_options(void *scene)
+try_options(void *setup)
 {
 	struct options o;
 	struct buf text = { 0 };
 	enum options_outcome outcome;
 
-	SEAM_STARVE(outcome = read_options(&o, scene, NULL, &text));
+	SEAM_STARVE(outcome = read_options(&o, setup, NULL, &text));
 
 	if (outcome == OPTIONS_RUN) {
 		ck_assert_uint_eq(o.workers, 3);
@@ -281,13 +281,13 @@ try_options(void *scene)
 }
 
 static void
-try_help(void *scene)
+try_help(void *setup)
 {
 	struct options o;
 	struct buf text = { 0 };
 	enum options_outcome outcome;
 
-	SEAM_STARVE(outcome = read_options(&o, scene, "--help", &text));
+	SEAM_STARVE(outcome = read_options(&o, setup, "--help", &text));
 
 	ck_assert_int_eq(outcome == OPTIONS_SAID, !was_hit());
 	if (was_hit())
@@ -297,12 +297,12 @@ try_help(void *scene)
 }
 
 static void
-try_reload(void *scene)
+try_reload(void *setup)
 {
 	struct options o;
 	struct buf text = { 0 };
 	int rc;
-	ck_assert_int_eq((int)read_options(&o, scene, NULL, &text),
+	ck_assert_int_eq((int)read_options(&o, setup, NULL, &text),
 	    OPTIONS_RUN);
 
 	SEAM_STARVE(rc = options_reload_keys(&o, &text));
@@ -336,19 +336,19 @@ START_TEST(old_keys_stay_when_new_ones_cannot_be_read)
 END_TEST
 
 static void
-try_listener(void *scene)
+try_listener(void *setup)
 {
-	const struct options *o = scene;
-	struct listener l;
+	const struct options *o = setup;
+	struct listen l;
 	struct buf why = { 0 };
 	int rc;
 
-	SEAM_STARVE(rc = listener_open(&l, o, &why));
+	SEAM_STARVE(rc = listen_open(&l, o, &why));
 
 	ck_assert_int_eq(rc, was_hit() ? -ENOMEM : 0);
 	if (was_hit())
 		assert_told(&why);
-	listener_close(&l);
+	listen_close(&l);
 	/* Left behind, it would stand in the way of the next. */
 	ck_assert_int_ne(access(o->listen, F_OK), 0);
 	buf_fini(&why);
@@ -367,7 +367,7 @@ END_TEST
 /* ---- The arena ---- */
 
 static void
-try_open(void *scene)
+try_open(void *setup)
 {
 	const struct store_limits limits = { FIXTURE_MAX_AGE_MS,
 		FIXTURE_MAX_EVENTS };
@@ -375,7 +375,7 @@ try_open(void *scene)
 	struct buf why = { 0 };
 	int rc;
 
-	SEAM_STARVE(rc = store_open(&s, scene, FIXTURE_SIZE, &limits,
+	SEAM_STARVE(rc = store_open(&s, setup, FIXTURE_SIZE, &limits,
 			FIXTURE_NOW, &why));
 
 	/* What is told of a file that is to be made is for nobody. */
@@ -389,10 +389,10 @@ try_open(void *scene)
 }
 
 static void
-try_make(void *scene)
+try_make(void *setup)
 {
-	(void)unlink(scene);
-	try_open(scene);
+	(void)unlink(setup);
+	try_open(setup);
 }
 
 START_TEST(arena_is_opened_and_made_or_refused)
@@ -406,9 +406,9 @@ START_TEST(arena_is_opened_and_made_or_refused)
 END_TEST
 
 static void
-try_sender(void *scene)
+try_sender(void *setup)
 {
-	struct fixture_worker *w = scene;
+	struct fixture_worker *w = setup;
 	struct wake wake;
 	int rc;
 
@@ -419,9 +419,9 @@ try_sender(void *scene)
 }
 
 static void
-try_status(void *scene)
+try_status(void *setup)
 {
-	struct fixture_worker *w = scene;
+	struct fixture_worker *w = setup;
 	struct status status;
 	int rc;
 
@@ -432,9 +432,9 @@ try_status(void *scene)
 }
 
 static void
-try_verify(void *scene)
+try_verify(void *setup)
 {
-	struct fixture_worker *w = scene;
+	struct fixture_worker *w = setup;
 	struct buf faults = { 0 };
 	size_t count;
 	int rc;
@@ -512,9 +512,9 @@ events_of(struct store *s)
 }
 
 static void
-try_publish(void *scene)
+try_publish(void *setup)
 {
-	struct posting *p = scene;
+	struct posting *p = setup;
 	const struct request r = { .content_type = span_of(p->body.type),
 		.query = span_of(p->body.query) };
 	const struct message_limits limits = { .event_size = 1000 };
@@ -629,62 +629,62 @@ take_answer(int fd, struct buf *out)
 }
 
 static void
-try_gate(void *scene)
+try_gate(void *setup)
 {
-	struct gate *g;
+	struct fcgi *g;
 
-	(void)scene;
-	SEAM_STARVE(g = gate_new());
+	(void)setup;
+	SEAM_STARVE(g = fcgi_new());
 
 	ck_assert_int_eq(g == NULL, was_hit());
-	gate_free(g);
+	fcgi_free(g);
 }
 
 static void
-try_body(void *scene)
+try_body(void *setup)
 {
-	struct gate *g = gate_new();
+	struct fcgi *g = fcgi_new();
 	struct buf body = { 0 };
 	int rc;
-	ck_assert_int_eq(gate_read(g, buf_span(scene), 4096), 0);
+	ck_assert_int_eq(fcgi_read(g, buf_span(setup), 4096), 0);
 
-	SEAM_STARVE(rc = gate_read_body(g, &body));
+	SEAM_STARVE(rc = fcgi_read_body(g, &body));
 
 	ck_assert_int_eq(rc, was_hit() ? -ENOMEM : 0);
 	if (!was_hit())
 		unit_assert_span(buf_span(&body), "a body");
-	gate_park(g, &(struct gate_peer){ .fd = -1 });
+	fcgi_park(g, &(struct fcgi_peer){ .fd = -1 });
 	buf_fini(&body);
-	gate_free(g);
+	fcgi_free(g);
 }
 
 static void
-try_read(void *scene)
+try_read(void *setup)
 {
-	struct gate *g = gate_new();
+	struct fcgi *g = fcgi_new();
 	int rc;
 
-	SEAM_STARVE(rc = gate_read(g, buf_span(scene), 4096));
+	SEAM_STARVE(rc = fcgi_read(g, buf_span(setup), 4096));
 
 	ck_assert_int_eq(rc, was_hit() ? -ENOMEM : 0);
-	gate_free(g);
+	fcgi_free(g);
 }
 
 /* A long answer is kept for later, or written at once; never neither, nor both. */
 static void
-try_long_reply(void *scene)
+try_long_reply(void *setup)
 {
 	static char body[30000];
-	struct gate *g = gate_new();
+	struct fcgi *g = fcgi_new();
 	struct buf later = { 0 };
 	struct buf reply = { 0 };
 	int pair[2];
 	int rc;
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	const struct gate_peer peer = { .fd = pair[0], .id = 1 };
-	ck_assert_int_eq(gate_read(g, buf_span(scene), 4096), 0);
+	const struct fcgi_peer peer = { .fd = pair[0], .id = 1 };
+	ck_assert_int_eq(fcgi_read(g, buf_span(setup), 4096), 0);
 
-	SEAM_STARVE(rc = gate_reply(g, &peer, SPAN("Status: 200\r\n\r\n"),
+	SEAM_STARVE(rc = fcgi_reply(g, &peer, SPAN("Status: 200\r\n\r\n"),
 			(struct span){ body, sizeof(body) }, &later));
 
 	ck_assert_int_eq(rc, 0);
@@ -696,7 +696,7 @@ try_long_reply(void *scene)
 	ck_assert(take_answer(pair[1], &reply));
 	ck_assert_uint_eq(reply.len,
 	    sizeof("Status: 200\r\n\r\n") - 1 + sizeof(body));
-	gate_free(g);
+	fcgi_free(g);
 	close(pair[0]);
 	close(pair[1]);
 	buf_fini(&later);
@@ -706,7 +706,7 @@ try_long_reply(void *scene)
 START_TEST(gate_and_body_are_there_or_not)
 {
 	struct buf records = { 0 };
-	gate_init_library();
+	fcgi_init_library();
 	put_request(&records, "POST", "/e", "channel=a", "a body");
 
 	seam_starve(try_gate, NULL);
@@ -763,22 +763,22 @@ check_reply(const struct asking *s, struct span reply, uint64_t last)
 
 /* A request is answered, becomes a stream, or is hung up on; no half things. */
 static void
-try_answer(void *scene)
+try_answer(void *setup)
 {
-	struct asking *s = scene;
+	struct asking *s = setup;
 	struct buf reply = { 0 };
-	struct answer answer;
-	struct gate *g = gate_new();
+	struct handler answer;
+	struct fcgi *g = fcgi_new();
 	uint64_t last = store_last_id(&s->w.store);
 	int pair[2];
 	bool good = false;
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	const struct gate_peer peer = { pair[0], 1, false, true };
-	struct pump_arrival *arrival;
-	answer_init(&answer, g, &s->options, &s->w.wake);
-	ck_assert_int_eq(gate_read(g, buf_span(&s->records), 4096), 0);
+	const struct fcgi_peer peer = { pair[0], 1, false, true };
+	struct subscriber *arrival;
+	handler_init(&answer, g, &s->options, &s->w.wake);
+	ck_assert_int_eq(fcgi_read(g, buf_span(&s->records), 4096), 0);
 
-	SEAM_STARVE(arrival = answer_request(&answer, &peer, false, &good));
+	SEAM_STARVE(arrival = handler_run(&answer, &peer, false, &good));
 
 	if (answer.later.len > 0)
 		ck_assert_int_eq(send(pair[0], answer.later.ptr,
@@ -797,9 +797,9 @@ try_answer(void *scene)
 		ck_assert_uint_eq(reply.len, 0);
 		ck_assert_uint_eq(store_last_id(&s->w.store), last);
 	}
-	pump_arrival_free(arrival);
-	answer_fini(&answer);
-	gate_free(g);
+	fanout_arrival_free(arrival);
+	handler_fini(&answer);
+	fcgi_free(g);
 	close(pair[0]);
 	close(pair[1]);
 	buf_fini(&reply);
@@ -812,7 +812,7 @@ START_TEST(request_is_answered_whole_or_hung_up_on)
 				.max_event_size = 1000,
 				.channel_param = param } };
 	char path[FIXTURE_PATH];
-	gate_init_library();
+	fcgi_init_library();
 	fixture_path(path);
 	fixture_join(&s.w, path);
 	s.options.cors.origins[0] = SPAN("*");
@@ -837,49 +837,48 @@ END_TEST
 /* ---- Streams ---- */
 
 /* A worker's streams and a subscriber, whose end of the line is ours. */
-struct hall {
+struct setup {
 	struct fixture_worker *w;
-	struct gate *gate;
-	struct audience audience;
-	struct pump pump;
+	struct fcgi *fcgi;
+	struct streams streams;
+	struct fanout fanout;
 	int ours;
 };
 
 static void
-hall_make(struct hall *h, struct fixture_worker *w)
+setup_make(struct setup *h, struct fixture_worker *w)
 {
-	const struct audience_settings settings = { .retry_ms = 3000,
+	const struct streams_settings settings = { .retry_ms = 3000,
 		.stall_ms = 30000,
 		.max_streams = 10 };
 
 	h->w = w;
-	h->gate = gate_new();
+	h->fcgi = fcgi_new();
 	h->ours = -1;
-	ck_assert_int_eq(audience_init(&h->audience, &w->store, h->gate,
+	ck_assert_int_eq(streams_init(&h->streams, &w->store, h->fcgi,
 			     &settings, epoll_create1(0)),
 	    0);
-	ck_assert_int_eq(pump_init(&h->pump, &h->audience), 0);
+	ck_assert_int_eq(fanout_init(&h->fanout, &h->streams), 0);
 }
 
 static void
-hall_end(struct hall *h)
+setup_end(struct setup *h)
 {
-	if (h->audience.streams != NULL)
-		audience_end(&h->audience, h->audience.streams,
-		    FIXTURE_NOW.boot_ms);
-	pump_pass(&h->pump, FIXTURE_NOW.boot_ms + 2000);
-	close(h->audience.epoll_fd);
-	pump_fini(&h->pump);
-	audience_fini(&h->audience);
-	gate_free(h->gate);
+	if (h->streams.first != NULL)
+		streams_end(&h->streams, h->streams.first, FIXTURE_NOW.boot_ms);
+	fanout_pass(&h->fanout, FIXTURE_NOW.boot_ms + 2000);
+	close(h->streams.epoll_fd);
+	fanout_fini(&h->fanout);
+	streams_fini(&h->streams);
+	fcgi_free(h->fcgi);
 	close(h->ours);
 }
 
-/* A subscriber as answer_request() makes it, to be told of the longest gap. */
-static struct pump_arrival *
-arrive(struct hall *h)
+/* A subscriber as handler_run() makes it, to be told of the longest gap. */
+static struct subscriber *
+arrive(struct setup *h)
 {
-	struct pump_arrival *arrival = calloc(1, sizeof(*arrival));
+	struct subscriber *arrival = calloc(1, sizeof(*arrival));
 	const struct reply_cors cors = { .count = 0 };
 	const struct request r = {
 		.query = SPAN("channel=a&channel=b&lastEventId="
@@ -895,27 +894,27 @@ arrive(struct hall *h)
 
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
 	h->ours = pair[1];
-	arrival->peer = (struct gate_peer){ .fd = pair[0], .id = 1 };
+	arrival->peer = (struct fcgi_peer){ .fd = pair[0], .id = 1 };
 	ck_assert_int_eq(subscription_read(&arrival->wanted, &r, "channel",
 			     look_nothing, NULL, &problem),
 	    0);
 	reply_stream(&arrival->head, &cors, SPAN(""));
-	ck_assert_ptr_nonnull(buf_room(&arrival->head, PUMP_WORDS_MAX));
+	ck_assert_ptr_nonnull(buf_room(&arrival->head, FANOUT_PREAMBLE_MAX));
 	return arrival;
 }
 
 static void
-try_admit(void *scene)
+try_admit(void *setup)
 {
-	struct hall h;
+	struct setup h;
 	struct buf got = { 0 };
-	hall_make(&h, scene);
-	struct pump_arrival *arrival = arrive(&h);
+	setup_make(&h, setup);
+	struct subscriber *arrival = arrive(&h);
 
-	SEAM_STARVE(pump_admit(&h.pump, arrival, FIXTURE_NOW, false));
+	SEAM_STARVE(fanout_admit(&h.fanout, arrival, FIXTURE_NOW, false));
 
 	bool ended = take_answer(h.ours, &got);
-	audience_bury(&h.audience);
+	streams_reap(&h.streams);
 	if (got.len > 0) {
 		ck_assert(
 		    has(buf_span(&got), "Content-Type: text/event-stream"));
@@ -925,9 +924,9 @@ try_admit(void *scene)
 	/* Not even libfcgi has what it takes for a refusal: it is hung up on. */
 	ended = ended || got.len == 0;
 	ck_assert(!ended || was_hit());
-	ck_assert_uint_eq(h.audience.count, ended ? 0 : 1);
+	ck_assert_uint_eq(h.streams.count, ended ? 0 : 1);
 	buf_fini(&got);
-	hall_end(&h);
+	setup_end(&h);
 	fixture_assert_sound(&h.w->store);
 }
 
@@ -935,7 +934,7 @@ START_TEST(stream_is_admitted_or_refused_politely)
 {
 	struct fixture_worker w;
 	char path[FIXTURE_PATH];
-	gate_init_library();
+	fcgi_init_library();
 	fixture_path(path);
 	fixture_join(&w, path);
 
@@ -946,36 +945,37 @@ START_TEST(stream_is_admitted_or_refused_politely)
 END_TEST
 
 static void
-try_look_on(void *scene)
+try_look_on(void *setup)
 {
-	struct hall h;
+	struct setup h;
 	struct buf got = { 0 };
-	hall_make(&h, scene);
-	struct gallery gallery = { .audience = &h.audience };
-	struct pump_arrival *arrival = arrive(&h);
-	arrival->looks_on = true;
+	setup_make(&h, setup);
+	struct status_feed status_feed = { .streams = &h.streams };
+	struct subscriber *arrival = arrive(&h);
+	arrival->is_status = true;
 
-	SEAM_STARVE(gallery_admit(&gallery, arrival, FIXTURE_NOW, false));
+	SEAM_STARVE(
+	    status_feed_admit(&status_feed, arrival, FIXTURE_NOW, false));
 
 	bool ended = take_answer(h.ours, &got);
-	audience_bury(&h.audience);
+	streams_reap(&h.streams);
 	if (got.len > 0) {
 		ck_assert(has(buf_span(&got), "\r\n\r\nretry: "));
 		ck_assert_int_eq(has(buf_span(&got), "event: status"), !ended);
 	}
 	ended = ended || got.len == 0;
 	ck_assert(!ended || was_hit());
-	ck_assert_uint_eq(h.audience.count, ended ? 0 : 1);
-	ck_assert_uint_eq(h.audience.onlookers, ended ? 0 : 1);
+	ck_assert_uint_eq(h.streams.count, ended ? 0 : 1);
+	ck_assert_uint_eq(h.streams.status_streams, ended ? 0 : 1);
 	buf_fini(&got);
-	hall_end(&h);
+	setup_end(&h);
 }
 
 START_TEST(onlooker_is_told_the_status_or_refused_politely)
 {
 	struct fixture_worker w;
 	char path[FIXTURE_PATH];
-	gate_init_library();
+	fcgi_init_library();
 	fixture_path(path);
 	fixture_join(&w, path);
 
@@ -988,43 +988,43 @@ END_TEST
 START_TEST(streams_are_told_to_come_back_without_memory)
 {
 	struct fixture_worker w;
-	struct hall h;
+	struct setup h;
 	struct buf got = { 0 };
 	char path[FIXTURE_PATH];
-	gate_init_library();
+	fcgi_init_library();
 	fixture_path(path);
 	fixture_join(&w, path);
-	hall_make(&h, &w);
-	pump_admit(&h.pump, arrive(&h), FIXTURE_NOW, false);
+	setup_make(&h, &w);
+	fanout_admit(&h.fanout, arrive(&h), FIXTURE_NOW, false);
 	(void)take_answer(h.ours, &got);
 	buf_clear(&got);
 	seam.nth = 1;
 	seam.lasting = true;
 
-	SEAM_STARVE(pump_end_all(&h.pump, FIXTURE_NOW.boot_ms));
+	SEAM_STARVE(fanout_end_all(&h.fanout, FIXTURE_NOW.boot_ms));
 
 	ck_assert(take_answer(h.ours, &got));
 	ck_assert(has(buf_span(&got), "retry: "));
 	buf_fini(&got);
-	hall_end(&h);
+	setup_end(&h);
 	fixture_leave(&w);
 }
 END_TEST
 
-/* An event larger than a page, which the pump must grow for it. */
+/* An event larger than a page, which the fanout must grow for it. */
 static void
-try_large(void *scene)
+try_large(void *setup)
 {
 	static char line[70000];
-	struct hall h;
+	struct setup h;
 	struct buf got = { 0 };
 	struct buf body = { 0 };
 	struct store_appended appended;
-	hall_make(&h, scene);
+	setup_make(&h, setup);
 	/* That of the trial before. */
 	(void)store_purge(&h.w->store, SPAN("a"));
-	pump_admit(&h.pump, arrive(&h), FIXTURE_NOW, false);
-	pump_pass(&h.pump, FIXTURE_NOW.boot_ms);
+	fanout_admit(&h.fanout, arrive(&h), FIXTURE_NOW, false);
+	fanout_pass(&h.fanout, FIXTURE_NOW.boot_ms);
 	(void)take_answer(h.ours, &got);
 	buf_clear(&got);
 	memset(line, 'x', sizeof(line));
@@ -1037,32 +1037,33 @@ try_large(void *scene)
 	wake_drain(&h.w->store, h.w->inbox);
 
 	SEAM_STARVE({
-		pump_take_news(&h.pump, FIXTURE_NOW.boot_ms);
-		pump_pass(&h.pump, FIXTURE_NOW.boot_ms);
+		fanout_take_news(&h.fanout, FIXTURE_NOW.boot_ms);
+		fanout_pass(&h.fanout, FIXTURE_NOW.boot_ms);
 	});
 
 	/* It waits, and not for ever, and does not spin meanwhile. */
 	(void)take_answer(h.ours, &got);
 	if (got.len == 0)
-		ck_assert_uint_gt(pump_deadline(&h.pump), FIXTURE_NOW.boot_ms);
+		ck_assert_uint_gt(fanout_deadline(&h.fanout),
+		    FIXTURE_NOW.boot_ms);
 	for (int i = 0; i < 4; i++) {
-		pump_pass(&h.pump, FIXTURE_NOW.boot_ms + 1000);
+		fanout_pass(&h.fanout, FIXTURE_NOW.boot_ms + 1000);
 		ck_assert(!take_answer(h.ours, &got));
-		pump_stream_event(&h.pump, h.audience.streams, EPOLLOUT,
+		fanout_stream_event(&h.fanout, h.streams.first, EPOLLOUT,
 		    FIXTURE_NOW.boot_ms + 1000);
 	}
 	ck_assert_uint_gt(got.len, sizeof(line));
 	ck_assert_uint_lt(got.len, sizeof(line) + 100);
 	buf_fini(&got);
 	buf_fini(&body);
-	hall_end(&h);
+	setup_end(&h);
 }
 
 START_TEST(event_that_does_not_fit_waits_and_comes_once)
 {
 	struct fixture_worker w;
 	char path[FIXTURE_PATH];
-	gate_init_library();
+	fcgi_init_library();
 	fixture_path(path);
 	fixture_join(&w, path);
 	/* It would keep a FIFO open, which were left behind. */
@@ -1075,46 +1076,46 @@ START_TEST(event_that_does_not_fit_waits_and_comes_once)
 END_TEST
 
 static void
-try_hall(void *scene)
+try_hall(void *setup)
 {
-	struct fixture_worker *w = scene;
-	const struct audience_settings settings = { .retry_ms = 3000 };
-	struct audience a;
-	struct pump p;
+	struct fixture_worker *w = setup;
+	const struct streams_settings settings = { .retry_ms = 3000 };
+	struct streams a;
+	struct fanout p;
 	int rc[2];
 
 	SEAM_STARVE({
-		rc[0] = audience_init(&a, &w->store, NULL, &settings, -1);
-		rc[1] = pump_init(&p, &a);
+		rc[0] = streams_init(&a, &w->store, NULL, &settings, -1);
+		rc[1] = fanout_init(&p, &a);
 	});
 
 	ck_assert_int_eq(rc[0] == -ENOMEM || rc[1] == -ENOMEM, was_hit());
-	pump_fini(&p);
-	audience_fini(&a);
+	fanout_fini(&p);
+	streams_fini(&a);
 }
 
 /* Make forty channels, or those there is memory for.  Returns their number. */
 static uint32_t
-make_channels(struct roster *r)
+make_channels(struct subscriptions *r)
 {
 	uint32_t made = 0;
 
 	for (uint32_t i = 0; i < 40; i++) {
 		const char name[2] = { 'c', (char)('0' + i) };
-		const struct roster_channel *c =
-		    roster_channel(r, (struct span){ name, 2 });
-		made += c != NULL && roster_by_cookie(r, c->cookie) == c;
+		const struct subscriptions_channel *c =
+		    subscriptions_channel(r, (struct span){ name, 2 });
+		made += c != NULL && subscriptions_by_cookie(r, c->cookie) == c;
 	}
 	return made;
 }
 
 static void
-try_roster(void *scene)
+try_roster(void *setup)
 {
-	struct roster r;
+	struct subscriptions r;
 	uint32_t made;
-	(void)scene;
-	ck_assert_int_eq(roster_init(&r), 0);
+	(void)setup;
+	ck_assert_int_eq(subscriptions_init(&r), 0);
 
 	SEAM_STARVE(made = make_channels(&r));
 
@@ -1122,7 +1123,7 @@ try_roster(void *scene)
 	ck_assert(made == 40 || was_hit());
 	ck_assert_uint_eq(make_channels(&r), 40);
 	ck_assert_uint_eq(r.count, 40);
-	roster_fini(&r);
+	subscriptions_fini(&r);
 }
 
 START_TEST(streams_have_their_lists_or_not)
@@ -1142,12 +1143,12 @@ END_TEST
 /* ---- The intake ---- */
 
 static void
-try_connection(void *scene)
+try_connection(void *setup)
 {
 	struct connections all = { .epoll_fd = -1 };
 	struct connection *c;
 
-	(void)scene;
+	(void)setup;
 	int fd = open("/dev/null", O_RDONLY);
 	SEAM_STARVE(c = connection_adopt(&all, fd, false));
 
@@ -1157,14 +1158,14 @@ try_connection(void *scene)
 		connection_drop(&all, c);
 }
 
-struct house {
+struct worker_setup {
 	struct fixture_worker w;
 	struct options options;
 	struct sockaddr_un address;
 };
 
 static int
-listen_at(struct house *h)
+listen_at(struct worker_setup *h)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
@@ -1177,9 +1178,9 @@ listen_at(struct house *h)
 }
 
 static void
-try_intake(void *scene)
+try_intake(void *setup)
 {
-	struct house *h = scene;
+	struct worker_setup *h = setup;
 	struct mailbox arrivals;
 	struct intake *in = NULL;
 	int rc;
@@ -1198,9 +1199,9 @@ try_intake(void *scene)
 
 /* A connection that is handed back is kept, or closed; never forgotten. */
 static void
-try_give(void *scene)
+try_give(void *setup)
 {
-	struct house *h = scene;
+	struct worker_setup *h = setup;
 	struct mailbox arrivals;
 	struct intake *in = NULL;
 	int pair[2];
@@ -1221,10 +1222,10 @@ try_give(void *scene)
 
 START_TEST(intake_starts_or_not)
 {
-	struct house h = { .options = { .max_body = 1000 },
+	struct worker_setup h = { .options = { .max_body = 1000 },
 		.address = { .sun_family = AF_UNIX } };
 	char path[FIXTURE_PATH];
-	gate_init_library();
+	fcgi_init_library();
 	fixture_path(path);
 	fixture_join(&h.w, path);
 	(void)snprintf(h.address.sun_path, sizeof(h.address.sun_path),

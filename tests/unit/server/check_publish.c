@@ -5,7 +5,7 @@
 #include "arena/follow.h"
 #include "server/publish.h"
 
-struct scene {
+struct setup {
 	struct fixture_worker w;
 	struct request request;
 	struct message_limits limits;
@@ -14,11 +14,11 @@ struct scene {
 };
 
 static void
-scene_make(struct scene *s, const char *type, const char *query)
+setup_make(struct setup *s, const char *type, const char *query)
 {
 	char path[FIXTURE_PATH];
 
-	*s = (struct scene){ .limits = { .event_size = 60000 } };
+	*s = (struct setup){ .limits = { .event_size = 60000 } };
 	s->request.content_type = span_of(type);
 	s->request.query = span_of(query);
 	fixture_path(path);
@@ -26,14 +26,14 @@ scene_make(struct scene *s, const char *type, const char *query)
 }
 
 static void
-scene_end(struct scene *s)
+setup_end(struct setup *s)
 {
 	buf_fini(&s->reply);
 	fixture_leave(&s->w);
 }
 
 static int
-publish(struct scene *s, struct span body)
+publish(struct setup *s, struct span body)
 {
 	return publish_body(&s->w.wake, FIXTURE_NOW, &s->request, body,
 	    &s->limits, &s->problem, &s->reply);
@@ -41,7 +41,7 @@ publish(struct scene *s, struct span body)
 
 /* The bytes a channel keeps; the caller frees them. */
 static struct buf
-bytes_of(struct scene *s, const char *channel)
+bytes_of(struct setup *s, const char *channel)
 {
 	struct follow_join join = { .name = span_of(channel) };
 	const struct event_resume all = { .kind = EVENT_RESUME_EARLIEST };
@@ -70,8 +70,8 @@ bytes_of(struct scene *s, const char *channel)
 
 START_TEST(event_is_stored_as_it_goes_on_the_wire_and_answered)
 {
-	struct scene s;
-	scene_make(&s, "application/json", "");
+	struct setup s;
+	setup_make(&s, "application/json", "");
 
 	int rc = publish(&s,
 	    SPAN("{\"channel\":\"a\",\"topic\":\"t\",\"data\":{\"n\": 1.0}}"));
@@ -84,14 +84,14 @@ START_TEST(event_is_stored_as_it_goes_on_the_wire_and_answered)
 	unit_assert_span(buf_span(&s.reply),
 	    "{\"id\":\"1700000000000-1\",\"subscribers\":0}");
 	buf_fini(&bytes);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(event_for_several_channels_is_one_for_each)
 {
-	struct scene s;
-	scene_make(&s, "application/json", "");
+	struct setup s;
+	setup_make(&s, "application/json", "");
 
 	int rc = publish(&s, SPAN("{\"channel\":[\"a\",\"b\"],\"data\":1}"));
 
@@ -106,7 +106,7 @@ START_TEST(event_for_several_channels_is_one_for_each)
 	    "\"1700000000000-2\",\"subscribers\":0}]}");
 	buf_fini(&a);
 	buf_fini(&b);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
@@ -118,8 +118,8 @@ START_TEST(batch_gives_each_event_its_own_bytes)
 	    "{\"channel\":\"a\",\"data\":1},"
 	    "{\"channel\":\"b\",\"topic\":\"t\",\"data\":1},"
 	    "{\"channel\":[\"a\",\"b\"],\"topic\":\"t\",\"data\":\"\"}]";
-	struct scene s;
-	scene_make(&s, "application/json", "");
+	struct setup s;
+	setup_make(&s, "application/json", "");
 
 	ck_assert_int_eq(publish(&s, span_of(body)), 0);
 
@@ -135,14 +135,14 @@ START_TEST(batch_gives_each_event_its_own_bytes)
 	    "id: 1700000000000-6\nevent: t\ndata: \"\"\n\n");
 	buf_fini(&a);
 	buf_fini(&b);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(raw_body_goes_where_the_query_says)
 {
-	struct scene s;
-	scene_make(&s, "text/plain", "channel=a&topic=t");
+	struct setup s;
+	setup_make(&s, "text/plain", "channel=a&topic=t");
 
 	ck_assert_int_eq(publish(&s, SPAN("two\nlines")), 0);
 
@@ -150,17 +150,17 @@ START_TEST(raw_body_goes_where_the_query_says)
 	unit_assert_span(buf_span(&bytes),
 	    "id: 1700000000000-1\nevent: t\ndata: two\ndata: lines\n\n");
 	buf_fini(&bytes);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(answer_counts_the_streams_that_listen)
 {
-	struct scene s;
+	struct setup s;
 	struct follow_join join = { .name = SPAN("a") };
 	const struct event_resume live = { .kind = EVENT_RESUME_NONE };
 	struct follow_joined joined;
-	scene_make(&s, "", "channel=a");
+	setup_make(&s, "", "channel=a");
 	for (int i = 0; i < 3; i++)
 		ck_assert_int_eq(follow_join(&s.w.store, FIXTURE_NOW, &join, 1,
 				     live, &joined),
@@ -170,14 +170,14 @@ START_TEST(answer_counts_the_streams_that_listen)
 
 	unit_assert_span(buf_span(&s.reply),
 	    "{\"id\":\"1700000000000-1\",\"subscribers\":3}");
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(batch_with_one_bad_event_stores_none)
 {
-	struct scene s;
-	scene_make(&s, "application/json", "");
+	struct setup s;
+	setup_make(&s, "application/json", "");
 
 	int rc = publish(&s,
 	    SPAN("[{\"channel\":\"a\",\"data\":1},{\"channel\":\"a\"}]"));
@@ -187,15 +187,15 @@ START_TEST(batch_with_one_bad_event_stores_none)
 	ck_assert_ptr_nonnull(strstr(s.problem.detail, "event 1"));
 	ck_assert_uint_eq(s.w.store.arena.header->events, 0);
 	ck_assert_uint_eq(s.reply.len, 0);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(batch_that_is_too_large_for_the_arena_is_413)
 {
-	struct scene s;
+	struct setup s;
 	struct buf body = { 0 };
-	scene_make(&s, "application/json", "");
+	setup_make(&s, "application/json", "");
 	buf_put(&body, SPAN("{\"data\":1,\"channel\":[\"c\""));
 	for (uint64_t i = 0; i < 400; i++) {
 		buf_put(&body, SPAN(",\"c"));
@@ -210,18 +210,18 @@ START_TEST(batch_that_is_too_large_for_the_arena_is_413)
 	ck_assert_uint_eq(s.w.store.arena.header->channels, 0);
 	fixture_assert_sound(&s.w.store);
 	buf_fini(&body);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(arena_full_of_listeners_is_503)
 {
-	struct scene s;
+	struct setup s;
 	const struct event_resume live = { .kind = EVENT_RESUME_NONE };
 	struct follow_joined joined;
 	char name[16];
 	int rc = 0;
-	scene_make(&s, "", "channel=new");
+	setup_make(&s, "", "channel=new");
 	for (unsigned i = 0; rc == 0; i++) {
 		(void)snprintf(name, sizeof(name), "c%u", i);
 		struct follow_join join = { .name = span_of(name) };
@@ -238,7 +238,7 @@ START_TEST(arena_full_of_listeners_is_503)
 	ck_assert_int_eq(s.problem.status, 503);
 	ck_assert_uint_eq(s.reply.len, 0);
 	fixture_assert_sound(&s.w.store);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 

@@ -10,7 +10,7 @@
 #define STORE_LEN 4096
 
 /* A builder with its message, as message_read() sets them up. */
-struct scene {
+struct setup {
 	struct message m;
 	struct message_limits limits;
 	struct problem problem;
@@ -18,9 +18,9 @@ struct scene {
 };
 
 static void
-scene_make(struct scene *s)
+setup_make(struct setup *s)
 {
-	*s = (struct scene){ .limits = { .event_size = 10 } };
+	*s = (struct setup){ .limits = { .event_size = 10 } };
 	s->b = (struct message_builder){ .m = &s->m,
 		.limits = &s->limits,
 		.problem = &s->problem };
@@ -28,14 +28,14 @@ scene_make(struct scene *s)
 }
 
 static void
-scene_end(struct scene *s)
+setup_end(struct setup *s)
 {
 	free(s->m.events);
 	buf_fini(&s->m.store);
 }
 
 static int
-add(struct scene *s, const char *channel)
+add(struct setup *s, const char *channel)
 {
 	return message_builder_add(&s->b,
 	    message_builder_keep(&s->b, span_of(channel)));
@@ -43,10 +43,10 @@ add(struct scene *s, const char *channel)
 
 START_TEST(what_is_kept_stays_where_it_is)
 {
-	struct scene s;
+	struct setup s;
 	struct span kept[100];
 	char text[16];
-	scene_make(&s);
+	setup_make(&s);
 
 	for (int i = 0; i < 100; i++) {
 		(void)snprintf(text, sizeof(text), "text %d", i);
@@ -57,15 +57,15 @@ START_TEST(what_is_kept_stays_where_it_is)
 		(void)snprintf(text, sizeof(text), "text %d", i);
 		unit_assert_span(kept[i], text);
 	}
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(channels_stay_in_the_order_they_came)
 {
-	struct scene s;
+	struct setup s;
 	static const char *const names[] = { "z", "a", "m", "aa", "b" };
-	scene_make(&s);
+	setup_make(&s);
 	for (size_t i = 0; i < UNIT_COUNT(names); i++)
 		ck_assert_int_eq(add(&s, names[i]), 0);
 
@@ -77,16 +77,16 @@ START_TEST(channels_stay_in_the_order_they_came)
 		unit_assert_span(s.m.events[i].topic, "topic");
 		unit_assert_span(s.m.events[i].data, "data");
 	}
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(channel_named_again_counts_once_where_it_came_first)
 {
-	struct scene s;
+	struct setup s;
 	static const char *const names[] = { "b", "a", "b", "ab", "a", "b" };
 	static const char *const kept[] = { "b", "a", "ab" };
-	scene_make(&s);
+	setup_make(&s);
 	for (size_t i = 0; i < UNIT_COUNT(names); i++)
 		ck_assert_int_eq(add(&s, names[i]), 0);
 
@@ -97,14 +97,14 @@ START_TEST(channel_named_again_counts_once_where_it_came_first)
 		unit_assert_span(s.m.events[i].channel, kept[i]);
 		unit_assert_span(s.m.events[i].data, "data");
 	}
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(events_of_a_batch_keep_what_they_were_given)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 	ck_assert_int_eq(add(&s, "a"), 0);
 	message_builder_finish(&s.b, 0, SPAN("t1"), SPAN("d1"));
 
@@ -119,15 +119,15 @@ START_TEST(events_of_a_batch_keep_what_they_were_given)
 	unit_assert_span(s.m.events[1].channel, "a");
 	unit_assert_span(s.m.events[1].data, "d2");
 	unit_assert_span(s.m.events[2].data, "d2");
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(many_channels_are_deduplicated_too)
 {
-	struct scene s;
+	struct setup s;
 	char name[16];
-	scene_make(&s);
+	setup_make(&s);
 
 	for (unsigned i = 0; i < 500; i++) {
 		(void)snprintf(name, sizeof(name), "c%u", i * 7 % 123);
@@ -140,7 +140,7 @@ START_TEST(many_channels_are_deduplicated_too)
 		(void)snprintf(name, sizeof(name), "c%u", i * 7 % 123);
 		unit_assert_span(s.m.events[i].channel, name);
 	}
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
@@ -149,8 +149,8 @@ START_TEST(name_that_cannot_be_is_refused)
 	static const char *const names[] = { "", "a\nb", "\xff" };
 
 	for (size_t i = 0; i < UNIT_COUNT(names); i++) {
-		struct scene s;
-		scene_make(&s);
+		struct setup s;
+		setup_make(&s);
 
 		ck_assert_int_eq(add(&s, names[i]), -EINVAL);
 
@@ -158,7 +158,7 @@ START_TEST(name_that_cannot_be_is_refused)
 		ck_assert_ptr_nonnull(
 		    strstr(s.problem.detail, "the channel name"));
 		ck_assert_uint_eq(s.m.count, 0);
-		scene_end(&s);
+		setup_end(&s);
 	}
 }
 END_TEST
@@ -179,8 +179,8 @@ START_TEST(refusal_names_the_event_in_a_batch_and_the_line)
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
-		struct scene s;
-		scene_make(&s);
+		struct setup s;
+		setup_make(&s);
 		s.b.batch = rows[i].batch;
 		s.b.index = rows[i].index;
 		s.b.line = rows[i].line;
@@ -190,27 +190,27 @@ START_TEST(refusal_names_the_event_in_a_batch_and_the_line)
 		ck_assert_int_eq(rc, -EINVAL);
 		ck_assert_int_eq(s.problem.status, 415);
 		ck_assert_str_eq(s.problem.detail, rows[i].detail);
-		scene_end(&s);
+		setup_end(&s);
 	}
 }
 END_TEST
 
 START_TEST(lack_of_memory_is_the_server_s_fault)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 
 	ck_assert_int_eq(message_builder_refuse_memory(&s.b), -EINVAL);
 
 	ck_assert_int_eq(s.problem.status, 503);
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
 START_TEST(data_may_be_as_long_as_the_limit)
 {
-	struct scene s;
-	scene_make(&s);
+	struct setup s;
+	setup_make(&s);
 
 	int just =
 	    message_builder_check_size(&s.b, "the data", SPAN("0123456789"));
@@ -222,7 +222,7 @@ START_TEST(data_may_be_as_long_as_the_limit)
 	ck_assert_int_eq(s.problem.status, 413);
 	ck_assert_str_eq(s.problem.detail,
 	    "the data is 11 bytes long; at most 10 are taken");
-	scene_end(&s);
+	setup_end(&s);
 }
 END_TEST
 
@@ -241,15 +241,15 @@ START_TEST(topic_is_checked)
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
-		struct scene s;
-		scene_make(&s);
+		struct setup s;
+		setup_make(&s);
 
 		int rc =
 		    message_builder_check_topic(&s.b, span_of(rows[i].topic));
 
 		ck_assert_int_eq(rc, rows[i].rc);
 		ck_assert_int_eq(s.problem.status, rc == 0 ? 0 : 400);
-		scene_end(&s);
+		setup_end(&s);
 	}
 }
 END_TEST

@@ -11,7 +11,7 @@
  * A client: WHATWG HTML, "Interpreting an event stream", written from its
  * text and not from sse.c.  It keeps the last event dispatched.
  */
-struct client {
+struct http_client {
 	struct buf data;
 	struct buf topic;
 	struct buf last_id;
@@ -23,7 +23,7 @@ struct client {
 };
 
 static void
-client_fini(struct client *c)
+http_client_fini(struct http_client *c)
 {
 	buf_fini(&c->data);
 	buf_fini(&c->topic);
@@ -40,7 +40,7 @@ replace(struct buf *b, struct span s)
 }
 
 static void
-client_dispatch(struct client *c)
+client_dispatch(struct http_client *c)
 {
 	if (c->data.len > 0) {
 		replace(&c->event_data,
@@ -53,7 +53,7 @@ client_dispatch(struct client *c)
 }
 
 static void
-client_field(struct client *c, struct span name, struct span value)
+client_field(struct http_client *c, struct span name, struct span value)
 {
 	if (span_equal(name, SPAN("event"))) {
 		replace(&c->topic, value);
@@ -70,7 +70,7 @@ client_field(struct client *c, struct span name, struct span value)
 }
 
 static void
-client_line(struct client *c, struct span line)
+client_line(struct http_client *c, struct span line)
 {
 	struct span name = line;
 	struct span value = { "", 0 };
@@ -96,7 +96,7 @@ client_line(struct client *c, struct span line)
 
 /* An unfinished last line is dropped, as at the end of a stream. */
 static void
-client_read(struct client *c, struct span stream)
+client_read(struct http_client *c, struct span stream)
 {
 	size_t start = 0;
 
@@ -128,7 +128,7 @@ assert_round_trip(struct span topic, struct span data)
 {
 	struct buf stream = { 0 };
 	struct buf want = { 0 };
-	struct client c = { 0 };
+	struct http_client c = { 0 };
 
 	sse_event(&stream, topic, data);
 	client_read(&c, buf_span(&stream));
@@ -137,7 +137,7 @@ assert_round_trip(struct span topic, struct span data)
 	ck_assert_uint_eq(c.dispatched, 1);
 	ck_assert(span_equal(buf_span(&c.event_data), buf_span(&want)));
 	ck_assert(span_equal(buf_span(&c.event_topic), topic));
-	client_fini(&c);
+	http_client_fini(&c);
 	buf_fini(&want);
 	buf_fini(&stream);
 }
@@ -340,7 +340,7 @@ END_TEST
 START_TEST(hello_sets_retry_and_cursor_and_dispatches_nothing)
 {
 	struct buf out = { 0 };
-	struct client c = { 0 };
+	struct http_client c = { 0 };
 
 	sse_hello(&out, 3000, event_id_make(1779525621000, 0));
 	client_read(&c, buf_span(&out));
@@ -350,7 +350,7 @@ START_TEST(hello_sets_retry_and_cursor_and_dispatches_nothing)
 	ck_assert_uint_eq(c.dispatched, 0);
 	ck_assert_uint_eq(c.retry_ms, 3000);
 	unit_assert_span(buf_span(&c.last_id), "1779525621000-0");
-	client_fini(&c);
+	http_client_fini(&c);
 	buf_fini(&out);
 }
 END_TEST
@@ -371,7 +371,7 @@ END_TEST
 START_TEST(gap_repeats_hostile_bytes_only_escaped)
 {
 	struct buf out = { 0 };
-	struct client c = { 0 };
+	struct http_client c = { 0 };
 
 	sse_gap(&out, 0, SPAN("\"\n\r\ndata: x\xff\0"), 0);
 	client_read(&c, buf_span(&out));
@@ -381,7 +381,7 @@ START_TEST(gap_repeats_hostile_bytes_only_escaped)
 	unit_assert_span(buf_span(&c.event_data),
 	    "{\"after\":\"\\\"\\n\\r\\ndata: x\xef\xbf\xbd\\u0000\","
 	    "\"from\":\"0-0\"}");
-	client_fini(&c);
+	http_client_fini(&c);
 	buf_fini(&out);
 }
 END_TEST
@@ -471,13 +471,13 @@ END_TEST
 
 START_TEST(heartbeat_is_a_comment)
 {
-	struct client c = { 0 };
+	struct http_client c = { 0 };
 
 	client_read(&c, SSE_HEARTBEAT);
 
 	unit_assert_span(SSE_HEARTBEAT, ":\n\n");
 	ck_assert_uint_eq(c.dispatched, 0);
-	client_fini(&c);
+	http_client_fini(&c);
 }
 END_TEST
 

@@ -1,0 +1,58 @@
+/*
+ * What pealctl doctor has found: told in words at the end, with progress on a
+ * terminal meanwhile.
+ */
+#ifndef PEAL_FINDINGS_H
+#define PEAL_FINDINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "base/span.h"
+#include "ctl/advice.h"
+#include "ctl/exchange.h"
+
+struct findings {
+	enum advice_server server;
+	struct buf server_name; /* as its Server field has it */
+	struct buf findings;
+	struct buf notes;
+	unsigned count;
+	bool progress; /* standard error is a terminal */
+};
+
+void findings_init(struct findings *d);
+void findings_fini(struct findings *d);
+
+/* Say what is looked at next; and how long it takes at most, where that is long. */
+void findings_step(const struct findings *d, const char *what);
+void findings_wait(const struct findings *d, const char *what,
+    uint64_t left_ms);
+
+/* Add a finding: what was seen, as printf() would, on one line. */
+void findings_find(struct findings *d, enum advice_fault fault,
+    const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Add what is worth knowing and not wrong. */
+void findings_note(struct findings *d, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Whether peal itself has answered with an error. */
+bool findings_is_problem(const struct exchange *v);
+
+/* A string or number of a JSON object that peal has written; or empty. */
+struct span findings_member(const struct exchange *v, const char *name);
+
+/*
+ * A request, "GET /events", was not answered as it should be: find out from the
+ * status what that means.
+ */
+void findings_refused(struct findings *d, const struct exchange *v,
+    const char *request);
+
+/* Print it all.  Returns 0 when all is well, 1 where it is not, or -ENOMEM. */
+int findings_print(struct findings *d, FILE *out);
+
+#endif
