@@ -16,7 +16,7 @@
 
 #define ALIVE_BYTE 1
 #define SLOT_BYTE 64
-#define LOCK_SECONDS 2
+#define LOCK_WAIT_US 2000000
 
 struct geometry {
 	uint64_t file_size;
@@ -412,24 +412,15 @@ arena_lock(struct arena *a)
 	int rc = pthread_mutex_trylock(&a->header->mutex);
 
 	if (rc == EBUSY) {
-#ifdef __SANITIZE_THREAD__
-		/* It knows no clocklock (gcc 12), would take all that happens
-		 * under the lock for a race, and does not expect a dead owner of
-		 * timedlock: but the limit must hold here, too. */
-		for (int ms = 0; rc == EBUSY && ms < LOCK_SECONDS * 1000;
-		     ms++) {
-			(void)usleep(1000);
-			rc = pthread_mutex_trylock(&a->header->mutex);
-		}
-		if (rc == EBUSY)
-			rc = ETIMEDOUT;
-#else
+		const uint64_t wait_us =
+		    a->lock_wait_us != 0 ? a->lock_wait_us : LOCK_WAIT_US;
 		struct timespec until;
 		(void)clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += LOCK_SECONDS;
+		uint64_t ns = (uint64_t)until.tv_nsec + wait_us * 1000;
+		until.tv_sec += (time_t)(ns / 1000000000);
+		until.tv_nsec = (long)(ns % 1000000000);
 		rc = pthread_mutex_clocklock(&a->header->mutex, CLOCK_MONOTONIC,
 		    &until);
-#endif
 	}
 	return -rc;
 }

@@ -39,6 +39,7 @@ struct arena {
 	uint32_t block_count;
 	uint32_t bucket_count;
 	uint32_t worker_count;
+	uint32_t lock_wait_us; /* how long arena_lock() waits; 0: two seconds */
 };
 
 enum arena_state {
@@ -84,7 +85,7 @@ void arena_close(struct arena *a);
  * Returns 0, or
  *   -EOWNERDEAD  locked, and the last owner died inside: repair it, then
  *                call arena_consistent()
- *   -ETIMEDOUT   not within two seconds
+ *   -ETIMEDOUT   not within lock_wait_us
  *   -ENOTRECOVERABLE, -EINVAL  the lock itself is lost
  */
 int arena_lock(struct arena *a);

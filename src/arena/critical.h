@@ -18,7 +18,7 @@ typedef int critical_work(struct arena *a, void *argument);
  * broken, the arena is repaired first; work then gets a second try.
  *
  * Returns what work returned, or
- *   -ETIMEDOUT        the lock was not to be had within two seconds
+ *   -ETIMEDOUT        the lock was not to be had in time; nothing was done
  *   -ENOTRECOVERABLE  the lock is lost
  *   -EUCLEAN          broken, and a repair did not help
  */

@@ -1,12 +1,11 @@
 /*
  * The store: whole operations on the arena, each one critical section.
  *
- * A handle may be used by several threads of one process at once; it has no
- * state that changes after store_attach().  Do not share it over fork().
+ * Do not share a handle over fork().
  *
  * Any operation that finds the last owner of the lock dead, or an index broken,
  * repairs the arena first and goes on.  So all of them may also return
- *   -ETIMEDOUT        the lock was not to be had within two seconds
+ *   -ETIMEDOUT        the lock was not to be had in time; nothing was done
  *   -ENOTRECOVERABLE  the lock is lost
  *   -EUCLEAN          broken, and a repair did not help
  */

@@ -266,6 +266,10 @@ wake_one(struct wake *w, uint32_t slot, struct clock_now now)
 	uint32_t session = worker->session;
 	uint32_t drained = atomic_load(&worker->drained);
 
+	if (w->store->attached && slot == w->store->slot) {
+		w->own_news = true;
+		return false;
+	}
 	if (atomic_load(&worker->woken) == drained &&
 	    now.boot_ms - atomic_load(&worker->woken_ms) < DOUBT_MS)
 		return false;

@@ -43,13 +43,15 @@ void wake_detach(struct store *s, int inbox);
  */
 void wake_drain(struct store *s, int inbox);
 
-/* Sends to other workers, keeping some of their FIFOs open.  One thread's. */
+/* Sends to other workers, keeping some of their FIFOs open. */
 struct wake {
 	struct store *store;
 	struct registry_wakes due; /* hand it to store_append() */
 	int *fds;		   /* per slot; -1: not open */
 	uint32_t open;
 	uint32_t open_max;
+	bool
+	    own_news; /* this worker has some itself; whoever takes them resets it */
 	int spare; /* to be closed for a FIFO when descriptors ran out; or -1 */
 };
 
@@ -64,7 +66,7 @@ void wake_fini(struct wake *w);
 
 /*
  * Append events and wake who listens, leaving out workers found gone from the
- * counts.  Errors as store_append().
+ * counts.  The store's own worker is not woken: own_news tells it.  Errors as store_append().
  */
 int wake_append(struct wake *w, struct clock_now now,
     const struct store_event *events, size_t count,

@@ -160,10 +160,26 @@ character_len(const unsigned char *s, size_t left)
 	return len;
 }
 
+/* How many bytes from the front are ASCII, by eights. */
+static size_t
+ascii_prefix(const char *s, size_t len)
+{
+	size_t i = 0;
+	uint64_t eight;
+
+	while (len - i >= sizeof(eight)) {
+		memcpy(&eight, s + i, sizeof(eight));
+		if ((eight & UINT64_C(0x8080808080808080)) != 0)
+			break;
+		i += sizeof(eight);
+	}
+	return i;
+}
+
 size_t
 span_utf8_prefix(struct span s)
 {
-	size_t i = 0;
+	size_t i = ascii_prefix(s.ptr, s.len);
 
 	while (i < s.len) {
 		size_t len =

@@ -1,14 +1,41 @@
+/*
+ * The order in which a connection's memory goes: its request when the answer is
+ * written or a stream begins, its descriptor when it is closed, and the rest at
+ * the end of the turn, because a later event of the same epoll_wait() may point
+ * to it.
+ */
 #include "server/connection.h"
 
+#include <assert.h>
 #include <errno.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#define READ_ROOM 16384
+#define READ_ROOM_MAX 65536
+
+/*
+ * POLLOUT on a unix socket means that three quarters of its buffer are free
+ * (about 150 KB), on TCP a third.  So after one poll a whole part never blocks,
+ * nor do small writes of this many bytes in all, each counted with what the
+ * kernel adds to it; and an empty socket takes as much.  It saves nearly all polls.
+ */
+#define CREDIT 32768
+#define WRITE_COST 1024
+
+/* Longest wait in a write to a stream, though none is written without POLLOUT. */
+#define WRITE_TIMEOUT_MS 300
+
+/* What of a reply is left to be written. */
+struct connection_rest {
+	struct buf bytes;
+	size_t done;
+};
 
 void
 connection_set_up(int fd, sa_family_t family)
@@ -21,61 +48,74 @@ connection_set_up(int fd, sa_family_t family)
 		    sizeof(one));
 }
 
-/*
- * So much may lie unread in a socket, each write counted with what the kernel
- * adds to it, before it is asked: far less than its buffer holds.
- */
-#define UNREAD_MAX 32768
-#define WRITE_COST 1024
-
-bool
-connection_is_read(struct connection *c)
+void
+connections_init(struct connections *all, struct fcgi *fcgi, int epoll_fd,
+    size_t body_max)
 {
-	int unread = 0;
+	*all = (struct connections){
+		.fcgi = fcgi,
+		.epoll_fd = epoll_fd,
+		.body_max = body_max,
+	};
+}
 
-	if (c->unread < UNREAD_MAX)
-		return true;
-	if (ioctl(c->fd, SIOCOUTQ, &unread) != 0 || unread > 0)
-		return false;
-	c->unread = 0;
-	return true;
+static struct connection_list *
+list_of(struct connections *all, enum connection_state state)
+{
+	switch (state) {
+	case CONNECTION_READING:
+	case CONNECTION_REPLYING:
+		return &all->busy;
+	case CONNECTION_WAITING:
+		return &all->waiting;
+	case CONNECTION_IDLE:
+		return &all->idle;
+	case CONNECTION_CLOSED:
+		return &all->closed;
+	case CONNECTION_HANDLING:
+	case CONNECTION_STREAMING:
+	case CONNECTION_BLOCKED:
+		return NULL;
+	}
+	return NULL;
+}
+
+static void
+list_add(struct connection_list *list, struct connection *c)
+{
+	if (list == NULL)
+		return;
+	c->next = NULL;
+	c->previous = list->last;
+	*(list->last != NULL ? &list->last->next : &list->first) = c;
+	list->last = c;
+	list->count++;
+}
+
+static void
+list_remove(struct connection_list *list, struct connection *c)
+{
+	if (list == NULL)
+		return;
+	*(c->previous != NULL ? &c->previous->next : &list->first) = c->next;
+	*(c->next != NULL ? &c->next->previous : &list->last) = c->previous;
+	list->count--;
 }
 
 void
-connection_wrote(struct connection *c, size_t len)
+connection_move(struct connections *all, struct connection *c,
+    enum connection_state state, uint64_t deadline_ms)
 {
-	c->unread += WRITE_COST;
-	c->unread += len < UNREAD_MAX ? (uint32_t)len : UNREAD_MAX;
-	if (c->unread > UNREAD_MAX)
-		c->unread = UNREAD_MAX;
-}
-
-static void
-queue_add(struct queue *q, struct connection *c)
-{
-	c->next = NULL;
-	c->previous = q->last;
-	*(q->last != NULL ? &q->last->next : &q->first) = c;
-	q->last = c;
-	q->count++;
-}
-
-static void
-queue_remove(struct queue *q, struct connection *c)
-{
-	*(c->previous != NULL ? &c->previous->next : &q->first) = c->next;
-	*(c->next != NULL ? &c->next->previous : &q->last) = c->previous;
-	q->count--;
-}
-
-static struct queue *
-queue_of(struct connections *all, const struct connection *c)
-{
-	return c->waiting ? &all->waiting : &all->idle;
+	if (c->state == CONNECTION_CLOSED)
+		return;
+	list_remove(list_of(all, c->state), c);
+	c->state = state;
+	c->deadline_ms = deadline_ms;
+	list_add(list_of(all, state), c);
 }
 
 struct connection *
-connection_adopt(struct connections *all, int fd, bool used)
+connection_adopt(struct connections *all, int fd, uint64_t deadline_ms)
 {
 	struct connection *c = calloc(1, sizeof(*c));
 
@@ -84,94 +124,334 @@ connection_adopt(struct connections *all, int fd, bool used)
 		return NULL;
 	}
 	c->fd = fd;
-	c->unread = used ? UNREAD_MAX : 0;
-	fcgi_record_init(&c->request, all->body_max);
-	queue_add(&all->idle, c);
+	c->credit = CREDIT;
+	c->state = CONNECTION_READING;
+	c->deadline_ms = deadline_ms;
+	list_add(&all->busy, c);
 	return c;
 }
 
-void
-connection_begin(struct connections *all, struct connection *c,
-    uint64_t deadline_ms)
+static void
+free_request(struct fcgi_record_request *request)
 {
-	queue_remove(queue_of(all, c), c);
-	c->waiting = true;
-	c->deadline_ms = deadline_ms;
-	queue_add(&all->waiting, c);
+	if (request == NULL)
+		return;
+	fcgi_record_fini(request);
+	free(request);
 }
 
-void
-connection_rest(struct connections *all, struct connection *c)
-{
-	queue_remove(queue_of(all, c), c);
-	c->waiting = false;
-	queue_add(&all->idle, c);
-}
-
+/* Take the spare request, or make one. */
 static bool
-watch_for(const struct connections *all, struct connection *c, uint32_t events)
+need_request(struct connections *all, struct connection *c)
 {
-	struct epoll_event event = { .events = events, .data.ptr = c };
-	int how = c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
-
-	if (epoll_ctl(all->epoll_fd, how, c->fd, &event) != 0)
+	if (c->request != NULL)
+		return true;
+	c->request = all->spare;
+	all->spare = NULL;
+	if (c->request != NULL)
+		return true;
+	c->request = malloc(sizeof(*c->request));
+	if (c->request == NULL)
 		return false;
-	c->watched = true;
+	fcgi_record_init(c->request, all->body_max);
 	return true;
 }
 
-bool
-connection_watch(const struct connections *all, struct connection *c)
+static void
+give_request_back(struct connections *all, struct connection *c)
 {
-	return c->watched || watch_for(all, c, EPOLLIN);
-}
+	struct fcgi_record_request *request = c->request;
 
-int
-connection_send(const struct connections *all, struct connection *c)
-{
-	while (c->sent < c->answer.len) {
-		ssize_t len = send(c->fd, c->answer.ptr + c->sent,
-		    c->answer.len - c->sent, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (len < 0 && errno == EINTR)
-			continue;
-		if (len < 0)
-			return errno == EAGAIN && watch_for(all, c, EPOLLOUT)
-			    ? -EAGAIN
-			    : -EPIPE;
-		c->sent += (size_t)len;
+	c->request = NULL;
+	if (request == NULL)
+		return;
+	if (all->spare != NULL) {
+		free_request(request);
+		return;
 	}
-	buf_fini(&c->answer);
-	c->sent = 0;
-	return !c->watched || watch_for(all, c, EPOLLIN) ? 0 : -EPIPE;
+	buf_clear(&request->bytes);
+	fcgi_record_next(request);
+	all->spare = request;
+}
+
+static void
+free_rest(struct connection *c)
+{
+	if (c->rest == NULL)
+		return;
+	buf_fini(&c->rest->bytes);
+	free(c->rest);
+	c->rest = NULL;
 }
 
 int
-connection_release(struct connections *all, struct connection *c)
+connection_receive(struct connections *all, struct connection *c)
 {
-	int fd = c->fd;
+	if (!need_request(all, c))
+		return -ENOMEM;
+	/* A body that comes in many records is read in large pieces. */
+	size_t room = c->request->body.len > 0 ? READ_ROOM_MAX : READ_ROOM;
+	char *to = buf_room(&c->request->bytes, room);
+	if (to == NULL)
+		return -ENOMEM;
+	ssize_t len;
+	do {
+		len = recv(c->fd, to, room, MSG_DONTWAIT);
+	} while (len < 0 && errno == EINTR);
+	if (len < 0)
+		return errno == EAGAIN ? -EAGAIN : -EPIPE;
+	if (len == 0)
+		return -EPIPE;
+	c->request->bytes.len += (size_t)len;
+	return (size_t)len == room;
+}
 
-	queue_remove(queue_of(all, c), c);
-	if (c->watched)
-		(void)epoll_ctl(all->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-	fcgi_record_fini(&c->request);
-	buf_fini(&c->answer);
-	free(c);
-	return fd;
+bool
+connection_watch(struct connections *all, struct connection *c, uint32_t events)
+{
+	struct epoll_event event = { .events = events, .data.ptr = c };
+	int how = c->watched != 0 ? EPOLL_CTL_MOD : EPOLL_CTL_ADD;
+
+	if (c->watched == events)
+		return true;
+	if (epoll_ctl(all->epoll_fd, how, c->fd, &event) != 0) {
+		connection_close(all, c);
+		return false;
+	}
+	c->watched = events;
+	return true;
+}
+
+/* Whether so many bytes go out without waiting.  May find the peer gone. */
+static bool
+may_write(struct connections *all, struct connection *c, size_t len)
+{
+	struct pollfd pollfd = { .fd = c->fd, .events = POLLOUT };
+	size_t cost = len + WRITE_COST;
+
+	if (cost <= c->credit) {
+		c->credit -= (uint32_t)cost;
+		return true;
+	}
+	if (poll(&pollfd, 1, 0) < 0 || (pollfd.revents & (POLLERR | POLLHUP))) {
+		connection_close(all, c);
+		return false;
+	}
+	if ((pollfd.revents & POLLOUT) == 0) {
+		c->credit = 0;
+		return false;
+	}
+	c->credit = cost < CREDIT ? CREDIT - (uint32_t)cost : 0;
+	return true;
+}
+
+size_t
+connection_write(struct connections *all, struct connection *c,
+    struct span bytes, bool end, bool *whole)
+{
+	size_t done = 0;
+
+	*whole = false;
+	while (!*whole && c->state != CONNECTION_CLOSED) {
+		size_t len = bytes.len - done;
+		if (len > FCGI_WRITE_MAX)
+			len = FCGI_WRITE_MAX;
+		bool last = done + len == bytes.len;
+		const struct fcgi_part part = {
+			.id = c->id,
+			.end = end && last,
+			.body = { bytes.ptr + done, len },
+		};
+		if (!may_write(all, c, len + FCGI_WRITE_ADDS))
+			break;
+		if (fcgi_write(all->fcgi, c->fd, &part) != 0) {
+			connection_close(all, c);
+			break;
+		}
+		/* libfcgi writes this much at once. */
+		all->writes += 1 + (uint32_t)(len / 8192);
+		done += len;
+		*whole = last;
+	}
+	return done;
+}
+
+static void
+bound_writes(const struct connection *c)
+{
+	const struct timeval timeout = { .tv_usec = WRITE_TIMEOUT_MS * 1000 };
+
+	(void)setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
+	    sizeof(timeout));
+}
+
+/* Memory ran out for the copy.  What was stored must be answered all the same, even
+ * if others have to wait for this peer a moment. */
+static bool
+reply_waiting(struct connections *all, struct connection *c, struct span head,
+    struct span body)
+{
+	const struct fcgi_part first = { .id = c->id, .body = head };
+	bool whole;
+
+	bound_writes(c);
+	bool good = fcgi_write(all->fcgi, c->fd, &first) == 0;
+	do {
+		struct fcgi_part part = { .id = c->id, .body = body };
+		if (part.body.len > FCGI_WRITE_MAX)
+			part.body.len = FCGI_WRITE_MAX;
+		whole = part.body.len == body.len;
+		part.end = whole;
+		good = good && fcgi_write(all->fcgi, c->fd, &part) == 0;
+		body.ptr += part.body.len;
+		body.len -= part.body.len;
+	} while (good && !whole);
+	if (!good)
+		connection_close(all, c);
+	return good;
+}
+
+bool
+connection_reply(struct connections *all, struct connection *c,
+    struct span head, struct span body, uint64_t deadline_ms)
+{
+	size_t len = head.len + body.len;
+	const struct fcgi_part part = {
+		.id = c->id,
+		.end = true,
+		.head = head,
+		.body = body,
+	};
+
+	if (len <= FCGI_WRITE_MAX && may_write(all, c, len + FCGI_WRITE_ADDS)) {
+		if (fcgi_write(all->fcgi, c->fd, &part) == 0)
+			return true;
+		connection_close(all, c);
+	}
+	if (c->state == CONNECTION_CLOSED)
+		return false;
+	c->rest = calloc(1, sizeof(*c->rest));
+	if (c->rest == NULL)
+		return reply_waiting(all, c, head, body);
+	buf_put(&c->rest->bytes, head);
+	buf_put(&c->rest->bytes, body);
+	if (buf_error(&c->rest->bytes) != 0) {
+		free_rest(c);
+		return reply_waiting(all, c, head, body);
+	}
+	connection_move(all, c, CONNECTION_REPLYING, deadline_ms);
+	return connection_reply_more(all, c);
+}
+
+bool
+connection_reply_more(struct connections *all, struct connection *c)
+{
+	struct connection_rest *rest = c->rest;
+	struct span left = { rest->bytes.ptr + rest->done,
+		rest->bytes.len - rest->done };
+	bool whole;
+
+	rest->done += connection_write(all, c, left, true, &whole);
+	if (whole) {
+		free_rest(c);
+		return true;
+	}
+	if (c->state != CONNECTION_CLOSED)
+		(void)connection_watch(all, c, EPOLLOUT);
+	return false;
+}
+
+bool
+connection_finish(struct connections *all, struct connection *c)
+{
+	if (c->state == CONNECTION_CLOSED)
+		return false;
+	if (!c->keep) {
+		connection_close(all, c);
+		return false;
+	}
+	c->is_answered = false;
+	c->stream = NULL;
+	connection_move(all, c, CONNECTION_IDLE, 0);
+	if (c->request != NULL && c->request->bytes.len > 0) {
+		fcgi_record_next(c->request);
+		return true;
+	}
+	give_request_back(all, c);
+	(void)connection_watch(all, c, EPOLLIN);
+	return false;
 }
 
 void
-connection_drop(struct connections *all, struct connection *c)
+connection_begin_stream(struct connections *all, struct connection *c,
+    struct stream *stream)
 {
-	close(connection_release(all, c));
+	connection_move(all, c, CONNECTION_STREAMING, 0);
+	c->stream = stream;
+	give_request_back(all, c);
+	bound_writes(c);
+}
+
+void
+connection_close(struct connections *all, struct connection *c)
+{
+	if (c->state == CONNECTION_CLOSED)
+		return;
+	connection_move(all, c, CONNECTION_CLOSED, 0);
+	give_request_back(all, c);
+	free_rest(c);
+	c->stream = NULL;
+}
+
+static void
+close_descriptor(struct connection *c)
+{
+	if (c->fd < 0)
+		return;
+	/* epoll_ctl(2), EPOLL_CTL_DEL: closing the last descriptor of an open file
+	 * takes it out of epoll, and no other process has this one. */
+	close(c->fd);
+	c->fd = -1;
+}
+
+void
+connections_reap(struct connections *all)
+{
+	struct connection *c = all->closed.first;
+
+	all->closed = (struct connection_list){ 0 };
+	while (c != NULL) {
+		struct connection *next = c->next;
+		close_descriptor(c);
+		free(c);
+		c = next;
+	}
+}
+
+void
+connections_fini(struct connections *all)
+{
+	struct connection_list *const lists[] = { &all->busy, &all->waiting,
+		&all->idle };
+
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		while (lists[i]->first != NULL)
+			connection_close(all, lists[i]->first);
+	}
+	connections_reap(all);
+	free_request(all->spare);
+	all->spare = NULL;
 }
 
 bool
-connection_make_room(struct connections *all)
+connections_make_room(struct connections *all)
 {
 	struct connection *c =
-	    all->idle.first != NULL ? all->idle.first : all->waiting.first;
+	    all->idle.first != NULL ? all->idle.first : all->busy.first;
 
-	if (c != NULL)
-		connection_drop(all, c);
-	return c != NULL;
+	if (c == NULL)
+		return false;
+	connection_close(all, c);
+	close_descriptor(c);
+	return true;
 }

@@ -1,5 +1,32 @@
 /*
- * Connections of which a request is read, or which are kept for their next.
+ * Connections from the web server: their states, what is read from them and what
+ * is written to them.
+ *
+ *	           bytes            whole              all of the reply is written,
+ *	   IDLE ---------> READING -------> HANDLING ---------------------------------+
+ *	    ^                |               |  |  ^                                  |
+ *	    |                |     lock busy |  |  | again                            |
+ *	    |                |               v  |  |                                  |
+ *	    |                |            WAITING -+                                  |
+ *	    |                |                  |                                     |
+ *	    |                |                  +--> REPLYING --- all is written ---->+
+ *	    |                |                  |                                     |
+ *	    |                |                  +--> STREAMING <---> BLOCKED          |
+ *	    |                |                          |               |             |
+ *	    |                |                          +--- ended -----+------------>+
+ *	    |                |                                          |             |
+ *	    +----------------|---- the web server keeps it -------------|-------------+
+ *	                     v                                          v             |
+ *	                   CLOSED <---- an error, gone, too late, stalled             |
+ *	                     ^                                                        |
+ *	                     +------------- the web server does not keep it ----------+
+ *
+ * READING has a deadline for the whole request, however slowly it comes; so has
+ * REPLYING.  WAITING holds a whole request whose answer depends on something that is
+ * not to be had now; it keeps its place in the list while it is handled again.  HANDLING is left within the same turn.  CLOSED connections
+ * are freed at the end of the turn, since events of it may still name them.
+ *
+ * Descriptors are blocking, as FCGX streams demand; what is written is known to fit.
  */
 #ifndef PEAL_CONNECTION_H
 #define PEAL_CONNECTION_H
@@ -10,82 +37,142 @@
 #include <sys/socket.h>
 
 #include "base/buf.h"
+#include "base/span.h"
+#include "server/fcgi.h"
 #include "wire/fcgi_record.h"
+
+struct stream;
+
+enum connection_state {
+	CONNECTION_READING,
+	CONNECTION_HANDLING,
+	CONNECTION_WAITING,
+	CONNECTION_REPLYING,
+	CONNECTION_STREAMING,
+	CONNECTION_BLOCKED, /* a stream that wants EPOLLOUT */
+	CONNECTION_IDLE,
+	CONNECTION_CLOSED,
+};
 
 struct connection {
 	int fd;
-	bool watched; /* by epoll */
-	bool waiting; /* for the rest of a request, with a deadline */
-	uint64_t deadline_ms;
-	uint32_t unread; /* at most so much of what was written to it */
-	struct connection *next;
+	uint16_t id;	      /* of the request; valid from HANDLING on */
+	bool keep;	      /* FCGI_KEEP_CONN */
+	bool is_admitted;     /* its body is wanted */
+	bool is_answered;     /* READING the rest of a body that nobody wants */
+	uint8_t state;	      /* enum connection_state */
+	uint32_t watched;     /* epoll's events; 0: not in it */
+	uint32_t credit;      /* bytes that can be written without asking */
+	uint64_t deadline_ms; /* BLOCKED: since when; boot clock */
+	struct connection *next; /* in the list of its state */
 	struct connection *previous;
-	struct fcgi_record_request request;
-	struct buf answer; /* what of it did not fit into the socket yet */
-	size_t sent;
+	struct fcgi_record_request *request; /* READING to WAITING; or NULL */
+	struct connection_rest *rest;	     /* REPLYING */
+	struct stream *stream;		     /* STREAMING, BLOCKED */
 };
 
-/* Connections in the order they came, which is that of their deadlines. */
-struct queue {
+/* Connections in the order they came to a state. */
+struct connection_list {
 	struct connection *first;
 	struct connection *last;
 	uint32_t count;
 };
 
 struct connections {
-	int epoll_fd;
+	struct fcgi *fcgi;
+	int epoll_fd;	 /* has each with its pointer as data */
 	size_t body_max; /* of a request */
-	struct queue waiting;
-	struct queue idle; /* between requests */
+	struct connection_list
+	    busy; /* READING, REPLYING: oldest deadline first */
+	struct connection_list waiting;	   /* WAITING: oldest first */
+	struct connection_list idle;	   /* IDLE */
+	struct connection_list closed;	   /* CLOSED, to be freed */
+	struct fcgi_record_request *spare; /* for who reads next */
+	uint32_t writes; /* counted up; whoever bounds their number resets it */
 };
 
 /* Once, after accept(2): how its socket writes. */
 void connection_set_up(int fd, sa_family_t family);
 
-/*
- * Take a descriptor in, idle.  used: it has been written to.  It is closed if
- * memory ran out, and NULL returned.
- */
-struct connection *connection_adopt(struct connections *all, int fd, bool used);
+void connections_init(struct connections *all, struct fcgi *fcgi, int epoll_fd,
+    size_t body_max);
+
+/* Close and free all connections; streams must have ended. */
+void connections_fini(struct connections *all);
 
 /*
- * Whether the peer has read what was written to it, or all but little: its
- * socket then takes a short answer without waiting.
+ * Take a descriptor in, READING.  It is closed if memory ran out, and NULL
+ * returned.
  */
-bool connection_is_read(struct connection *c);
-
-/* So many bytes were written to it. */
-void connection_wrote(struct connection *c, size_t len);
-
-/* Its request has begun; deadlines must not fall from one call to the next. */
-void connection_begin(struct connections *all, struct connection *c,
+struct connection *connection_adopt(struct connections *all, int fd,
     uint64_t deadline_ms);
 
-/* Its request is answered: it is idle. */
-void connection_rest(struct connections *all, struct connection *c);
-
-/* Have epoll tell when it is readable.  Returns false if epoll will not. */
-bool connection_watch(const struct connections *all, struct connection *c);
-
 /*
- * Send what is left of c's answer, as far as it goes without waiting.
+ * Receive what is there, at most once, into its request.
  *
- * Returns 0 when all is sent, -EAGAIN when epoll will tell that more can be, or
- * -EPIPE.
+ * Returns 1 when there may be more at once, 0 when there is not, -EAGAIN when
+ * there was nothing, -ENOMEM, or -EPIPE at its end or at an error.
  */
-int connection_send(const struct connections *all, struct connection *c);
-
-/* Free c.  Its descriptor stays open and is returned. */
-int connection_release(struct connections *all, struct connection *c);
-
-/* Free c and close its descriptor. */
-void connection_drop(struct connections *all, struct connection *c);
+int connection_receive(struct connections *all, struct connection *c);
 
 /*
- * Descriptors ran out: drop a connection that has nothing to say, the oldest of
- * those kept for a next request or else of those whose request does not come.
- * Whoever knocks has something to say.  Returns false when there is none.
+ * Move to a state that a list stands for, or out of all lists.  deadline_ms counts
+ * for READING, WAITING and REPLYING, where it must not fall from one call to the
+ * next, and for BLOCKED is the time it began.  Nothing moves from CLOSED.
  */
-bool connection_make_room(struct connections *all);
+void connection_move(struct connections *all, struct connection *c,
+    enum connection_state state, uint64_t deadline_ms);
+
+/* Have epoll report events.  Returns false, and CLOSED, if epoll will not. */
+bool connection_watch(struct connections *all, struct connection *c,
+    uint32_t events);
+
+/*
+ * Write a part of the response, as far as the descriptor takes it without
+ * blocking; end: the end of the request stands behind it, and goes with its last
+ * byte.  One write for up to FCGI_WRITE_MAX bytes.
+ *
+ * Returns how many bytes were written.  *whole tells whether all was, the end
+ * too; where it was not, the connection is CLOSED or must wait for EPOLLOUT.
+ */
+size_t connection_write(struct connections *all, struct connection *c,
+    struct span bytes, bool end, bool *whole);
+
+/*
+ * Answer the request and end it.  A peer that does not read must not hold up the
+ * loop: what it does not take now is copied, and REPLYING sends it.
+ *
+ * Returns true when all is written.  The connection is CLOSED where it failed.
+ */
+bool connection_reply(struct connections *all, struct connection *c,
+    struct span head, struct span body, uint64_t deadline_ms);
+
+/* Go on with a reply.  Returns as connection_reply(). */
+bool connection_reply_more(struct connections *all, struct connection *c);
+
+/*
+ * The request is answered to its end: IDLE where the web server keeps the
+ * connection, else CLOSED.  It gives its request back, unless more bytes came
+ * behind that; returns true then, where they wait to be looked at.
+ */
+bool connection_finish(struct connections *all, struct connection *c);
+
+/* It becomes a stream: its request is given back, and writes are bounded. */
+void connection_begin_stream(struct connections *all, struct connection *c,
+    struct stream *stream);
+
+/* Close at the end of the turn. */
+void connection_close(struct connections *all, struct connection *c);
+
+/* Close and free what is CLOSED. */
+void connections_reap(struct connections *all);
+
+/*
+ * Descriptors ran out: close a connection that has nothing to say, the oldest of
+ * those kept for a next request or else of those whose request does not come.
+ * Whoever knocks has something to say.  Its descriptor is free at once.  Returns
+ * false when there is none.
+ */
+bool connections_make_room(struct connections *all);
 
 #endif

@@ -12,18 +12,11 @@
 #define NEWS_AT_ONCE 256
 /* Streams that are behind, of which each is served a segment in one pass. */
 #define BEHIND_AT_ONCE 64
-/* How long to leave an arena alone that could not be locked. */
+/* How long to leave an arena alone that is lost, and one whose lock is busy; after
+ * how long that is reported. */
 #define ARENA_PAUSE_MS 200
-
-void
-fanout_arrival_free(struct subscriber *arrival)
-{
-	if (arrival == NULL)
-		return;
-	buf_fini(&arrival->head);
-	subscription_fini(&arrival->wanted);
-	free(arrival);
-}
+#define BUSY_PAUSE_MS 5
+#define BUSY_REPORT_MS 2000
 
 int
 fanout_init(struct fanout *p, struct streams *streams)
@@ -62,10 +55,10 @@ feed(struct fanout *p, struct stream *s, uint64_t boot_ms)
 {
 	struct streams *a = p->streams;
 	uint32_t partial = s->partial;
-	size_t events = stream_feed(s, a->fcgi, &p->segment, boot_ms);
+	size_t events = stream_feed(s, a->connections, &p->segment, boot_ms);
 
 	/* A segment without news for it: its silence goes on, and is counted. */
-	if (events == 0 && s->partial == partial && s->state == STREAM_READY)
+	if (events == 0 && s->partial == partial && stream_is_ready(s))
 		return;
 	streams_wrote(a, s, events);
 }
@@ -108,13 +101,21 @@ shrink_segment(struct fanout *p)
 
 /*
  * The arena cannot be read now; all that was to be done waits, the rest of this
- * pass too: each further try might wait for the lock as long again.
+ * pass too.  That its lock is busy for a moment is nothing to report.
  */
 static void
 pause_reading(struct fanout *p, int rc, uint64_t boot_ms)
 {
-	log_at(LOG_AT_ERROR, "the arena cannot be read: %s", strerror(-rc));
-	p->pause_ms = boot_ms + ARENA_PAUSE_MS;
+	bool busy = rc == -ETIMEDOUT;
+
+	if (busy && p->busy_ms == 0)
+		p->busy_ms = boot_ms;
+	if (!busy || boot_ms - p->busy_ms >= BUSY_REPORT_MS) {
+		log_at(LOG_AT_ERROR, "the arena cannot be read: %s",
+		    strerror(-rc));
+		p->busy_ms = boot_ms;
+	}
+	p->pause_ms = boot_ms + (busy ? BUSY_PAUSE_MS : ARENA_PAUSE_MS);
 }
 
 /* Give a segment of a channel's news to its streams; from is where it begins. */
@@ -126,12 +127,13 @@ fan_out_segment(struct fanout *p, struct subscriptions_channel *channel,
 
 	for (; link != NULL; link = link->next) {
 		struct stream *s = link->stream;
-		if (s->state != STREAM_READY || s->is_behind)
+		if (!stream_is_ready(s) || s->is_behind)
 			continue;
 		if (s->link_count > 1 || s->cursor < from)
 			add_behind(p, s);
 		else
 			feed(p, s, boot_ms);
+		streams_pause(p->streams);
 	}
 }
 
@@ -232,11 +234,11 @@ serve(struct fanout *p, struct stream *s, uint64_t boot_ms)
 	if (rc == 0) {
 		feed(p, s, boot_ms);
 		s->hint = s->cursor == reader.cursor ? reader.hint : 0;
-		if (p->segment.more && s->state == STREAM_READY)
+		if (p->segment.more && stream_is_ready(s))
 			add_behind(p, s);
 	} else if (rc == -ENODATA || rc == -ESTALE) {
 		/* What it needs is gone: it comes back and is told so. */
-		streams_end(p->streams, s, boot_ms);
+		streams_end(p->streams, s);
 	} else {
 		pause_reading(p, rc, boot_ms);
 		add_behind(p, s);
@@ -258,10 +260,11 @@ serve_behind(struct fanout *p, uint64_t boot_ms)
 	for (int i = 0; i < BEHIND_AT_ONCE && s != NULL; i++) {
 		struct stream *next = s->next_behind;
 		s->is_behind = false;
-		if (s->state == STREAM_READY && p->pause_ms > boot_ms)
+		if (stream_is_ready(s) && p->pause_ms > boot_ms)
 			add_behind(p, s);
-		else if (s->state == STREAM_READY)
+		else if (stream_is_ready(s))
 			serve(p, s, boot_ms);
+		streams_pause(p->streams);
 		s = next;
 	}
 	/* The rest stands before those who want another segment. */
@@ -323,6 +326,8 @@ fanout_take_news(struct fanout *p, uint64_t boot_ms)
 	if (count < 0) {
 		p->news = true;
 		pause_reading(p, count, boot_ms);
+	} else {
+		p->busy_ms = 0;
 	}
 }
 
@@ -337,40 +342,40 @@ fanout_pass(struct fanout *p, uint64_t boot_ms)
 		if (p->behind != NULL)
 			serve_behind(p, boot_ms);
 	}
-	streams_reap(p->streams);
 }
 
-/* The header, the first block, and the gap event where there is a gap. */
+/* The first block, and the gap event where there is a gap. */
 static void
 put_preamble(const struct streams *a, const struct follow_joined *joined,
-    struct subscriber *arrival)
+    const struct subscription *wanted, struct buf *head)
 {
-	sse_hello(&arrival->head, a->settings.retry_ms, joined->start_id);
+	sse_hello(head, a->settings.retry_ms, joined->start_id);
 	if (!joined->gap)
 		return;
-	sse_gap(&arrival->head, joined->gap_id, arrival->wanted.asked,
-	    joined->gap_from);
+	sse_gap(head, joined->gap_id, wanted->asked, joined->gap_from);
 	store_count(a->store, LAYOUT_GAPS, 1);
 }
 
 static void
-begin_stream(struct fanout *p, struct stream *s, struct subscriber *arrival,
-    const struct follow_joined *joined, uint64_t boot_ms)
+begin_stream(struct fanout *p, struct stream *s,
+    const struct follow_joined *joined, struct buf *head, uint64_t boot_ms)
 {
 	struct streams *a = p->streams;
 
-	put_preamble(a, joined, arrival);
-	if (buf_error(&arrival->head) != 0 ||
-	    stream_write(s, a->fcgi, buf_span(&arrival->head), boot_ms) <
-		arrival->head.len)
-		s->state = STREAM_GONE;
+	if (buf_error(head) != 0 ||
+	    stream_write(s, a->connections, buf_span(head), boot_ms) <
+		head->len) {
+		if (s->connection != NULL)
+			connection_close(a->connections, s->connection);
+	}
 	streams_wrote(a, s, 0);
 	if (joined->backlog)
 		add_behind(p, s);
 }
 
-void
-fanout_admit(struct fanout *p, struct subscriber *arrival, struct clock_now now,
+enum fanout_outcome
+fanout_join(struct fanout *p, struct connection *c,
+    const struct subscription *wanted, struct buf *head, struct clock_now now,
     bool stopping)
 {
 	struct streams *a = p->streams;
@@ -379,15 +384,18 @@ fanout_admit(struct fanout *p, struct subscriber *arrival, struct clock_now now,
 	int rc = 0;
 
 	if (!stopping && a->count < a->settings.max_streams)
-		s = streams_join(a, &arrival->peer, &arrival->wanted, now,
-		    &joined, &rc);
+		s = streams_join(a, c, wanted, now, &joined, &rc);
+	if (rc == -ETIMEDOUT)
+		return FANOUT_BUSY;
 	if (rc != 0)
 		log_at(LOG_AT_ERROR, "a stream cannot join: %s", strerror(-rc));
-	if (s == NULL)
-		streams_refuse(a, &arrival->peer, &arrival->head);
-	else
-		begin_stream(p, s, arrival, &joined, now.boot_ms);
-	fanout_arrival_free(arrival);
+	if (s == NULL) {
+		streams_refuse(a, head);
+		return FANOUT_REFUSED;
+	}
+	put_preamble(a, &joined, wanted, head);
+	begin_stream(p, s, &joined, head, now.boot_ms);
+	return FANOUT_JOINED;
 }
 
 void
@@ -415,15 +423,19 @@ fanout_deadline(const struct fanout *p)
 void
 fanout_end_all(struct fanout *p, uint64_t boot_ms)
 {
-	struct stream *s = p->streams->first;
+	struct streams *a = p->streams;
 
-	p->streams->closing = true;
+	a->closing = true;
 	p->behind = NULL;
 	p->behind_end = &p->behind;
-	for (; s != NULL; s = s->next) {
+	for (struct stream *s = a->first; s != NULL; s = s->next) {
 		s->is_behind = false;
-		if (s->state != STREAM_GONE)
-			streams_end(p->streams, s, boot_ms);
+		if (s->connection != NULL)
+			streams_end(a, s);
 	}
-	streams_reap(p->streams);
+	while (a->dead != NULL) {
+		a->next_reap_ms = boot_ms;
+		streams_reap(a, boot_ms);
+	}
+	connections_reap(a->connections);
 }

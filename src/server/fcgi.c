@@ -4,32 +4,20 @@
 #include <fcgiapp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-/* Longest wait in a write to a stream, though none is written without POLLOUT. */
-#define WRITE_TIMEOUT_MS 300
+#include "wire/fcgi_record.h"
 
 struct fcgi {
 	FCGX_Request request;
-	bool open;     /* request holds libfcgi's streams */
-	int file;      /* where libfcgi reads requests from */
-	size_t filled; /* the most that was in it since it was made small */
-	bool carrier;  /* request is the one that carries writes */
+	unsigned char *begin; /* of its stream's buffer */
+	unsigned char *end;
 };
 
-/* Memory kept for the file between requests. */
-#define FILE_KEPT 65536
-
-/* What an idle socket takes in any case: less than libfcgi's one write. */
-#define SHORT_REPLY 8192
-/* Of libfcgi's records, which hold more than this much each, and the end. */
-#define RECORD_PART 4096
-#define RECORD_ROOM 64
-
 /* What libfcgi allocates for a request, most of it the buffers of three streams. */
-#define REQUEST_NEEDS 32768
+#define REQUEST_NEEDS 65536
 
 /* The least request there is: BEGIN, no variables, no body. */
 static const char least_request[] = {
@@ -50,265 +38,153 @@ fcgi_init_library(void)
 	(void)signal(SIGTERM, SIG_DFL);
 }
 
-struct fcgi *
-fcgi_new(void)
-{
-	struct fcgi *g = calloc(1, sizeof(*g));
-
-	if (g == NULL)
-		return NULL;
-	g->file = memfd_create("peal-request", MFD_CLOEXEC);
-	if (g->file < 0) {
-		free(g);
-		return NULL;
-	}
-	return g;
-}
-
-/* Free libfcgi's part of the request.  Closes nothing. */
-static void
-close_request(struct fcgi *g)
-{
-	if (!g->open)
-		return;
-	g->request.ipcFd = -1;
-	FCGX_Free(&g->request, 0);
-	g->open = false;
-	g->carrier = false;
-}
-
-void
-fcgi_free(struct fcgi *g)
-{
-	if (g == NULL)
-		return;
-	close_request(g);
-	if (g->file >= 0)
-		close(g->file);
-	free(g);
-}
-
-static int
-fill_file(struct fcgi *g, struct span records)
-{
-	size_t done = 0;
-
-	if (g->filled < records.len)
-		g->filled = records.len;
-	/* It was lost with a request that libfcgi refused. */
-	if (g->file < 0)
-		g->file = memfd_create("peal-request", MFD_CLOEXEC);
-	while (done < records.len) {
-		ssize_t len = pwrite(g->file, records.ptr + done,
-		    records.len - done, (off_t)done);
-		if (len < 0)
-			return -errno;
-		done += (size_t)len;
-	}
-	return lseek(g->file, 0, SEEK_SET) == 0 ? 0 : -errno;
-}
-
 /*
- * libfcgi aborts the process where its malloc() fails, and all streams with it:
- * see first whether there is what it takes.  The other thread may still be faster.
+ * libfcgi aborts the process where its malloc() fails: see first whether there is
+ * what it takes.
  */
-static int
-check_memory(size_t variables)
+static bool
+has_memory(void)
 {
 	/* Or the compiler would take it for granted. */
-	void *volatile room = malloc(REQUEST_NEEDS + 4 * variables);
+	void *volatile room = malloc(REQUEST_NEEDS);
 	bool there = room != NULL;
 
 	free(room);
-	return there ? 0 : -ENOMEM;
+	return there;
 }
 
-int
-fcgi_read(struct fcgi *g, struct span records, size_t variables)
+/* Have libfcgi read the least request from a file. */
+static bool
+accept_request(FCGX_Request *request, int file)
 {
-	close_request(g);
-	int rc = check_memory(variables);
-	if (rc == 0)
-		rc = fill_file(g, records);
-	if (rc != 0)
-		return rc;
-	if (FCGX_InitRequest(&g->request, -1, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
-		return -EPROTO;
+	const ssize_t len = (ssize_t)sizeof(least_request);
+
+	if (write(file, least_request, sizeof(least_request)) != len ||
+	    lseek(file, 0, SEEK_SET) != 0 ||
+	    FCGX_InitRequest(request, -1, FCGI_FAIL_ACCEPT_ON_INTR) != 0)
+		return false;
 	/* A preset descriptor is taken as a connection that is open already, but
 	 * only a kept one is not closed first; detached, nobody lingers on it. */
-	g->request.ipcFd = g->file;
-	g->request.keepConnection = 1;
-	g->request.detached = 1;
-	rc = FCGX_Accept_r(&g->request);
-	if (rc != 0) {
-		/* It has closed the file, as it would a connection. */
-		g->file = memfd_create("peal-request", MFD_CLOEXEC);
-		return g->file < 0 ? -errno : -EPROTO;
-	}
-	g->open = true;
-	if (FCGX_GetError(g->request.in) != 0) {
-		close_request(g);
-		return -EPROTO;
-	}
-	return 0;
+	request->ipcFd = file;
+	request->keepConnection = 1;
+	request->detached = 1;
+	return FCGX_Accept_r(request) == 0;
 }
 
-const char *
-fcgi_look(const void *fcgi, const char *name)
-{
-	const struct fcgi *g = fcgi;
-
-	return FCGX_GetParam(name, g->request.envp);
-}
-
-int
-fcgi_read_body(struct fcgi *g, struct buf *out)
-{
-	for (;;) {
-		char *to = buf_room(out, 8192);
-		if (to == NULL)
-			return -ENOMEM;
-		int len = FCGX_GetStr(to, 8192, g->request.in);
-		if (len > 0)
-			out->len += (size_t)len;
-		if (len < 8192)
-			break;
-	}
-	return FCGX_GetError(g->request.in) == 0 ? 0 : -EPROTO;
-}
-
-/* Give back the memory of a large request. */
+/* Make the stream as it was after the end of a request, and ready for more. */
 static void
-shrink_file(struct fcgi *g)
+open_stream(struct fcgi *f)
 {
-	if (g->filled <= FILE_KEPT)
+	FCGX_Stream *out = f->request.out;
+
+	out->isClosed = 0;
+	out->wasFCloseCalled = 0;
+	out->FCGI_errno = 0;
+	out->wrNext = f->begin;
+	out->rdNext = f->end;
+	out->stop = f->end;
+}
+
+/* Write some bytes and see that no others arrive. */
+static bool
+passes_bytes_on(struct fcgi *f, int file)
+{
+	static const char sent[] = "bytes";
+	char got[sizeof(sent) + 1];
+	FCGX_Stream *out = f->request.out;
+
+	if (ftruncate(file, 0) != 0 || lseek(file, 0, SEEK_SET) != 0 ||
+	    FCGX_PutStr(sent, sizeof(sent), out) != sizeof(sent) ||
+	    FCGX_FFlush(out) != 0)
+		return false;
+	return pread(file, got, sizeof(got), 0) == sizeof(sent) &&
+	    memcmp(got, sent, sizeof(sent)) == 0;
+}
+
+static bool
+set_up(struct fcgi *f, int file)
+{
+	FCGX_Stream *out = f->request.out;
+
+	f->end = out->stop;
+	f->request.nWriters = 1;
+	if (FCGX_FClose(out) != 0)
+		return false;
+	f->begin = out->wrNext;
+	open_stream(f);
+	return passes_bytes_on(f, file);
+}
+
+struct fcgi *
+fcgi_new(void)
+{
+	struct fcgi *f = calloc(1, sizeof(*f));
+	int file = memfd_create("peal-request", MFD_CLOEXEC);
+
+	if (f == NULL || file < 0 || !has_memory()) {
+		free(f);
+		if (file >= 0)
+			close(file);
+		return NULL;
+	}
+	bool accepted = accept_request(&f->request, file);
+	bool good = accepted && set_up(f, file);
+	/* libfcgi closes a file that it refuses. */
+	if (accepted)
+		close(file);
+	f->request.ipcFd = -1;
+	if (!good) {
+		fcgi_free(f);
+		return NULL;
+	}
+	return f;
+}
+
+void
+fcgi_free(struct fcgi *f)
+{
+	if (f == NULL)
 		return;
-	/* Kept, it does no harm. */
-	int rc = ftruncate(g->file, 0);
-	(void)rc;
-	g->filled = 0;
+	f->request.ipcFd = -1;
+	FCGX_Free(&f->request, 0);
+	free(f);
 }
 
 static bool
 put(FCGX_Stream *out, struct span bytes)
 {
+	return bytes.len == 0 ||
+	    FCGX_PutStr(bytes.ptr, (int)bytes.len, out) == (int)bytes.len;
+}
+
+int
+fcgi_write(struct fcgi *f, int fd, const struct fcgi_part *part)
+{
+	unsigned char header[FCGI_RECORD_HEADER];
+	unsigned char ends[FCGI_RECORD_HEADER + FCGI_RECORD_END_LEN];
+	size_t len = part->head.len + part->body.len;
+	FCGX_Stream *out = f->request.out;
 	bool good = true;
 
-	while (good && bytes.len > 0) {
-		int part = bytes.len > INT32_MAX ? INT32_MAX : (int)bytes.len;
-		good = FCGX_PutStr(bytes.ptr, part, out) == part;
-		bytes.ptr += part;
-		bytes.len -= (size_t)part;
+	f->request.ipcFd = fd;
+	/* A record without content would be the end of STDOUT. */
+	if (len > 0) {
+		fcgi_record_stdout(header, part->id, len);
+		good =
+		    put(out, (struct span){ (char *)header, sizeof(header) }) &&
+		    put(out, part->head) && put(out, part->body);
 	}
-	return good;
-}
-
-/*
- * Put bytes and close: libfcgi adds the end of STDOUT, and FCGI_END_REQUEST once
- * this is the last writer.  The request is used up.
- */
-static int
-put_and_close(struct fcgi *g, const struct fcgi_peer *peer, struct span head,
-    struct span body)
-{
-	FCGX_Stream *out = g->request.out;
-
-	g->request.ipcFd = peer->fd;
-	g->request.requestId = peer->id;
-	g->request.nWriters = 1;
-	bool good = put(out, head) && put(out, body);
-	good = FCGX_FClose(out) == 0 && good;
-	close_request(g);
-	return good ? 0 : -EPIPE;
-}
-
-static void
-bound_writes(const struct fcgi_peer *peer)
-{
-	const struct timeval timeout = { .tv_usec = WRITE_TIMEOUT_MS * 1000 };
-
-	(void)setsockopt(peer->fd, SOL_SOCKET, SO_SNDTIMEO, &timeout,
-	    sizeof(timeout));
-}
-
-/* Have libfcgi write the answer to a file, and take it from there. */
-static int
-reply_later(struct fcgi *g, const struct fcgi_peer *peer, struct span head,
-    struct span body, struct buf *later)
-{
-	struct fcgi_peer file = *peer;
-	size_t len = head.len + body.len;
-	size_t room = len + (len / RECORD_PART + 4) * RECORD_ROOM;
-	char *to = buf_room(later, room);
-
-	file.fd = to != NULL ? memfd_create("peal-reply", MFD_CLOEXEC) : -1;
-	/* What was stored must be answered, even if others have to wait. */
-	if (file.fd < 0) {
-		bound_writes(peer);
-		return put_and_close(g, peer, head, body);
+	if (good && part->end) {
+		fcgi_record_stdout(ends, part->id, 0);
+		fcgi_record_end(ends + FCGI_RECORD_HEADER, part->id,
+		    FCGI_RECORD_STATUS_COMPLETE);
+		good = put(out, (struct span){ (char *)ends, sizeof(ends) });
 	}
-	int rc = put_and_close(g, &file, head, body);
-	ssize_t done = rc == 0 ? pread(file.fd, to, room, 0) : -1;
-	close(file.fd);
-	if (done < 0)
-		return -EPIPE;
-	later->len += (size_t)done;
-	return 0;
-}
-
-int
-fcgi_reply(struct fcgi *g, const struct fcgi_peer *peer, struct span head,
-    struct span body, struct buf *later)
-{
-	int rc = peer->is_read && head.len + body.len <= SHORT_REPLY
-	    ? put_and_close(g, peer, head, body)
-	    : reply_later(g, peer, head, body, later);
-
-	shrink_file(g);
-	return rc;
-}
-
-void
-fcgi_park(struct fcgi *g, const struct fcgi_peer *peer)
-{
-	bound_writes(peer);
-	close_request(g);
-}
-
-/* See that the request that carries writes is there. */
-static int
-need_carrier(struct fcgi *g)
-{
-	if (g->open && g->carrier)
-		return 0;
-	int rc = fcgi_read(g,
-	    (struct span){ least_request, sizeof(least_request) }, 0);
-	g->carrier = rc == 0;
-	return rc;
-}
-
-int
-fcgi_write(struct fcgi *g, const struct fcgi_peer *peer, struct span bytes)
-{
-	if (need_carrier(g) != 0)
-		return -EPIPE;
-	FCGX_Stream *out = g->request.out;
-	int len = (int)bytes.len;
-	g->request.ipcFd = peer->fd;
-	g->request.requestId = peer->id;
 	/* Both: a put may flush by itself, and a flush fails only once. */
-	bool good = FCGX_PutStr(bytes.ptr, len, out) == len;
 	good = FCGX_FFlush(out) == 0 && good;
-	g->request.ipcFd = -1;
-	if (!good)
-		close_request(g);
-	return good ? 0 : -EPIPE;
-}
-
-int
-fcgi_end(struct fcgi *g, const struct fcgi_peer *peer, struct span bytes)
-{
-	if (need_carrier(g) != 0)
-		return -EPIPE;
-	return put_and_close(g, peer, bytes, (struct span){ NULL, 0 });
+	f->request.ipcFd = -1;
+	if (good)
+		return 0;
+	open_stream(f);
+	return -EPIPE;
 }

@@ -1,14 +1,12 @@
 #include "server/handler.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "arena/arena.h"
 #include "arena/status.h"
-#include "base/clock.h"
 #include "base/log.h"
+#include "server/fanout.h"
 #include "server/publish.h"
 #include "server/status_page.h"
 #include "wire/access.h"
@@ -18,7 +16,6 @@
 #include "wire/request.h"
 #include "wire/status_json.h"
 #include "wire/status_metrics.h"
-#include "wire/subscription.h"
 
 /* Buffers that one large request grew are not kept. */
 #define KEPT_MAX 65536
@@ -28,23 +25,29 @@
 #define PLACE_CHECK_MS 1000
 
 void
-handler_init(struct handler *a, struct fcgi *fcgi,
-    const struct options *options, struct wake *wake)
+handler_init(struct handler *a, const struct options *options,
+    struct wake *wake, int inbox)
 {
 	*a = (struct handler){
-		.fcgi = fcgi,
 		.options = options,
 		.wake = wake,
+		.inbox = inbox,
 	};
 }
 
 void
 handler_fini(struct handler *a)
 {
-	buf_fini(&a->body);
+	handler_done(a);
 	buf_fini(&a->json);
 	buf_fini(&a->reply);
-	buf_fini(&a->later);
+}
+
+void
+handler_done(struct handler *a)
+{
+	if (a->wanted.store.cap > 0)
+		subscription_fini(&a->wanted);
 }
 
 static void
@@ -89,10 +92,8 @@ put_trouble(struct handler *a, const struct request *r, int rc)
 static int
 want_role(struct handler *a, const struct request *r, enum access_role role)
 {
-	const struct options *o = a->options;
 	struct problem problem;
-	int rc = access_check(r, role, o->roles,
-	    o->publish_key_file != NULL ? &o->keys : NULL, &problem);
+	int rc = access_check(&a->access, role, &problem);
 
 	if (rc != 0)
 		put_problem(a, r, &problem);
@@ -137,33 +138,37 @@ check_place(struct handler *a, struct clock_now now, struct problem *problem)
 	log_at(LOG_AT_ERROR, "%s was removed; this worker ends",
 	    a->options->arena);
 	problem_set(problem, 503, "the arena was removed");
-	(void)kill(getpid(), SIGTERM);
+	a->arena_gone = true;
 	return -ENOENT;
 }
 
-static void
-publish(struct handler *a, const struct request *r, bool too_large)
+/* The body must be as long as it was said to be, and not too long. */
+static int
+check_body(const struct handler *a, const struct request *r,
+    const struct fcgi_record_request *record, struct problem *problem)
 {
-	struct message_limits limits = {
+	if (check_length(a, r, record->too_large, problem) != 0)
+		return -EINVAL;
+	if (r->content_length <= 0 ||
+	    record->body.len >= (uint64_t)r->content_length)
+		return 0;
+	problem_set(problem, 400, "the body ends before its Content-Length");
+	return -EINVAL;
+}
+
+static enum handler_outcome
+publish(struct handler *a, const struct request *r,
+    const struct fcgi_record_request *record, struct clock_now now)
+{
+	struct message_rules rules = {
 		.event_size = (size_t)a->options->max_event_size,
+		.access = &a->access,
 	};
-	struct clock_now now = clock_read();
 	struct problem problem = { 0 };
 
 	if (want_role(a, r, ACCESS_PUBLISH) != 0)
-		return;
-	int rc = check_length(a, r, too_large, &problem);
-	if (rc == 0) {
-		rc = fcgi_read_body(a->fcgi, &a->body);
-		if (rc == 0 && r->content_length > 0 &&
-		    a->body.len < (uint64_t)r->content_length)
-			rc = -EPROTO;
-		if (rc == -ENOMEM)
-			problem_set(&problem, 503, "out of memory");
-		else if (rc != 0)
-			problem_set(&problem, 400,
-			    "the body ends before its Content-Length");
-	}
+		return HANDLER_REPLY;
+	int rc = check_body(a, r, record, &problem);
 	if (rc == 0)
 		rc = check_place(a, now, &problem);
 	/* What is stored must not be answered by a hang-up. */
@@ -173,19 +178,22 @@ publish(struct handler *a, const struct request *r, bool too_large)
 		rc = -ENOMEM;
 	}
 	if (rc == 0)
-		rc = publish_body(a->wake, now, r, buf_span(&a->body), &limits,
-		    &problem, &a->json);
+		rc = publish_body(a->wake, now, r, buf_span(&record->body),
+		    &rules, &problem, &a->json);
+	if (rc == -ETIMEDOUT)
+		return HANDLER_BUSY;
+	a->had_lock = rc == 0;
 	if (rc == 0)
 		put_json(a, r, "application/json");
 	else
 		put_problem(a, r, &problem);
+	return HANDLER_REPLY;
 }
 
 /* Put the status as JSON or metrics.  Returns 0, or as status_take(). */
 static int
-put_report(struct handler *a, const struct request *r)
+put_report(struct handler *a, const struct request *r, struct clock_now now)
 {
-	struct clock_now now = clock_read();
 	struct status status;
 	bool metrics = r->path == REQUEST_METRICS;
 	int rc = status_take(a->wake->store, now, &status);
@@ -220,95 +228,93 @@ put_page(struct handler *a, const struct request *r)
 		a->tail = status_page_span();
 }
 
-/* Returns the arrival, or NULL with a refusal or the headers alone put. */
-static struct subscriber *
-watch_status(struct handler *a, const struct request *r,
-    const struct fcgi_peer *peer)
+/* See that a stream's header block is there, with room for what comes behind it. */
+static enum handler_outcome
+begin_stream(struct handler *a, const struct request *r,
+    enum handler_outcome outcome)
 {
-	struct subscriber *arrival = calloc(1, sizeof(*arrival));
-	int rc = -ENOMEM;
+	/* There is no refusing it later. */
+	(void)buf_room(&a->reply, FANOUT_PREAMBLE_MAX);
+	int rc = buf_error(&a->reply);
 
-	if (arrival != NULL) {
-		arrival->is_status = true;
-		arrival->peer = *peer;
-		reply_negotiated_stream(&arrival->head, &a->options->cors,
-		    r->origin);
-		/* There is no refusing it once it is sent away. */
-		(void)buf_room(&arrival->head, FANOUT_PREAMBLE_MAX);
-		rc = buf_error(&arrival->head);
-	}
 	if (rc == 0 && r->method == REQUEST_GET)
-		return arrival;
-	if (rc == 0)
-		buf_put(&a->reply, buf_span(&arrival->head));
-	else
+		return outcome;
+	if (rc != 0)
 		put_trouble(a, r, rc);
-	fanout_arrival_free(arrival);
-	return NULL;
+	return HANDLER_REPLY;
 }
 
-/* Returns the arrival where it is a stream that is wanted, else NULL. */
-static struct subscriber *
-report(struct handler *a, const struct request *r, const struct fcgi_peer *peer)
+static enum handler_outcome
+report(struct handler *a, const struct request *r, struct clock_now now)
 {
 	static const char *const types[] = { "application/json", "text/html",
 		"text/event-stream" };
 	size_t chosen = 0;
 
 	if (want_role(a, r, ACCESS_STATUS) != 0)
-		return NULL;
+		return HANDLER_REPLY;
 	if (r->path == REQUEST_STATUS)
 		chosen = negotiate_choose(r->accept, types, 3);
-	if (chosen == 2)
-		return watch_status(a, r, peer);
+	if (chosen == 2) {
+		reply_negotiated_stream(&a->reply, &a->options->cors,
+		    r->origin);
+		return begin_stream(a, r, HANDLER_STATUS_STREAM);
+	}
 	if (chosen == 1) {
 		put_page(a, r);
-		return NULL;
+		return HANDLER_REPLY;
 	}
-	int rc = put_report(a, r);
+	int rc = put_report(a, r, now);
+	if (rc == -ETIMEDOUT)
+		return HANDLER_BUSY;
+	a->had_lock = rc == 0;
 	if (rc != 0)
 		put_trouble(a, r, rc);
-	return NULL;
+	return HANDLER_REPLY;
 }
 
-/* Returns the arrival, or NULL with a refusal or the headers alone put. */
-static struct subscriber *
-subscribe(struct handler *a, const struct request *r,
-    const struct fcgi_peer *peer)
+/*
+ * A stream of an arena that others have left would hear nothing: it is refused politely,
+ * and comes back to this worker's successor.
+ */
+static void
+check_inbox(struct handler *a, struct clock_now now)
 {
-	struct subscriber *arrival = calloc(1, sizeof(*arrival));
-	struct problem problem = { 0 };
-	int rc = -ENOMEM;
-
-	if (want_role(a, r, ACCESS_SUBSCRIBE) != 0) {
-		free(arrival);
-		return NULL;
-	}
-	problem_set(&problem, 503, "out of memory");
-	if (arrival != NULL) {
-		rc = subscription_read(&arrival->wanted, r,
-		    a->options->channel_param, fcgi_look, a->fcgi, &problem);
-		arrival->peer = *peer;
-	}
-	if (rc == 0) {
-		reply_stream(&arrival->head, &a->options->cors, r->origin);
-		/* There is no refusing it once the fanout has it. */
-		(void)buf_room(&arrival->head, FANOUT_PREAMBLE_MAX);
-		rc = buf_error(&arrival->head);
-	}
-	if (rc == 0 && r->method == REQUEST_GET)
-		return arrival;
-	if (rc == 0)
-		buf_put(&a->reply, buf_span(&arrival->head));
-	else
-		put_problem(a, r, &problem);
-	fanout_arrival_free(arrival);
-	return NULL;
+	if (now.boot_ms == a->inbox_seen_ms || a->arena_gone)
+		return;
+	a->inbox_seen_ms = now.boot_ms;
+	if (wake_in_place(a->wake->store, a->inbox))
+		return;
+	log_at(LOG_AT_ERROR, "%s was removed or recreated; this worker ends",
+	    a->options->arena);
+	a->arena_gone = true;
 }
 
-static struct subscriber *
-route(struct handler *a, const struct request *r, const struct fcgi_peer *peer,
-    bool too_large)
+static enum handler_outcome
+subscribe(struct handler *a, const struct request *r,
+    const struct fcgi_record_request *record, struct clock_now now)
+{
+	struct problem problem = { 0 };
+
+	if (want_role(a, r, ACCESS_SUBSCRIBE) != 0)
+		return HANDLER_REPLY;
+	const struct subscription_rules rules = {
+		.channel_param = a->options->channel_param,
+		.access = &a->access,
+	};
+	if (subscription_read(&a->wanted, r, &rules, fcgi_record_variable,
+		record, &problem) != 0) {
+		put_problem(a, r, &problem);
+		return HANDLER_REPLY;
+	}
+	check_inbox(a, now);
+	reply_stream(&a->reply, &a->options->cors, r->origin);
+	return begin_stream(a, r, HANDLER_STREAM);
+}
+
+static enum handler_outcome
+route(struct handler *a, const struct request *r,
+    const struct fcgi_record_request *record, struct clock_now now)
 {
 	bool reads = r->method == REQUEST_GET || r->method == REQUEST_HEAD;
 	struct problem problem;
@@ -322,11 +328,11 @@ route(struct handler *a, const struct request *r, const struct fcgi_peer *peer,
 		reply_options(&a->reply, &a->options->cors, r->origin,
 		    r->path != REQUEST_MOUNT);
 	} else if (reads && r->path == REQUEST_MOUNT) {
-		return subscribe(a, r, peer);
+		return subscribe(a, r, record, now);
 	} else if (reads) {
-		return report(a, r, peer);
+		return report(a, r, now);
 	} else if (r->method == REQUEST_POST && r->path == REQUEST_MOUNT) {
-		publish(a, r, too_large);
+		return publish(a, r, record, now);
 	} else {
 		problem_set(&problem, 405,
 		    r->method == REQUEST_POST
@@ -335,28 +341,50 @@ route(struct handler *a, const struct request *r, const struct fcgi_peer *peer,
 		problem.reads_only = r->path != REQUEST_MOUNT;
 		put_problem(a, r, &problem);
 	}
-	return NULL;
+	return HANDLER_REPLY;
 }
 
-struct subscriber *
-handler_run(struct handler *a, const struct fcgi_peer *peer, bool too_large,
-    bool *good)
+/* Read a request's variables into r, with nothing left of the last answer. */
+static void
+begin(struct handler *a, const struct fcgi_record_request *record,
+    struct request *r)
+{
+	empty(&a->json);
+	empty(&a->reply);
+	a->tail = (struct span){ NULL, 0 };
+	a->had_lock = false;
+	handler_done(a);
+	request_read(r, fcgi_record_variable, record);
+	access_build(&a->access, r, a->options->roles,
+	    a->options->publish_key_file != NULL ? &a->options->keys : NULL);
+}
+
+enum handler_outcome
+handler_run(struct handler *a, const struct fcgi_record_request *record,
+    struct clock_now now)
 {
 	struct request r;
 
-	empty(&a->body);
-	empty(&a->json);
-	empty(&a->reply);
-	empty(&a->later);
-	a->tail = (struct span){ NULL, 0 };
-	request_read(&r, fcgi_look, a->fcgi);
-	struct subscriber *arrival = route(a, &r, peer, too_large);
-	if (arrival != NULL) {
-		fcgi_park(a->fcgi, peer);
-		return arrival;
-	}
-	*good = buf_error(&a->reply) == 0 &&
-	    fcgi_reply(a->fcgi, peer, buf_span(&a->reply), a->tail,
-		&a->later) == 0;
-	return NULL;
+	begin(a, record, &r);
+	return route(a, &r, record, now);
+}
+
+bool
+handler_admits(struct handler *a, const struct fcgi_record_request *record)
+{
+	struct request r;
+
+	begin(a, record, &r);
+	if (r.path != REQUEST_MOUNT || r.method != REQUEST_POST)
+		return true;
+	return want_role(a, &r, ACCESS_PUBLISH) == 0;
+}
+
+void
+handler_give_up(struct handler *a, const struct fcgi_record_request *record)
+{
+	struct request r;
+
+	begin(a, record, &r);
+	put_trouble(a, &r, -ETIMEDOUT);
 }

@@ -79,7 +79,7 @@ enum options_outcome options_read(struct options *o, int argc, char **argv,
     struct buf *text);
 
 /*
- * Read the key file again (SIGHUP).  No other thread may use o->keys meanwhile.
+ * Read the key file again (SIGHUP).
  *
  * Returns 0, or -errno with the old keys kept and text telling why, for the
  * log: without a newline.

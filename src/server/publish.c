@@ -7,6 +7,9 @@
 #include "wire/reply.h"
 #include "wire/sse.h"
 
+/* What the lines of an event take beside its topic and data. */
+#define LINES_ROOM 32
+
 static int
 refuse(struct problem *problem, int rc)
 {
@@ -24,24 +27,42 @@ refuse(struct problem *problem, int rc)
 	return -EINVAL;
 }
 
-/* What publishing count events needs; all in one allocation's care. */
+/* What publishing an event needs. */
+struct item {
+	struct store_event event;
+	struct store_appended appended;
+	struct reply_published published;
+	size_t end; /* of its body in wire */
+};
+
+/* What publishing a message needs: four arrays, of which a single event needs no
+ * allocation. */
 struct work {
 	struct store_event *events;
 	struct store_appended *appended;
 	struct reply_published *published;
 	size_t *ends; /* of each body in wire */
 	struct buf wire;
+	struct item one;
+	bool allocated;
 };
 
 static bool
 work_init(struct work *w, size_t count)
 {
 	*w = (struct work){
-		.events = calloc(count, sizeof(w->events[0])),
-		.appended = calloc(count, sizeof(w->appended[0])),
-		.published = calloc(count, sizeof(w->published[0])),
-		.ends = calloc(count, sizeof(w->ends[0])),
+		.events = &w->one.event,
+		.appended = &w->one.appended,
+		.published = &w->one.published,
+		.ends = &w->one.end,
+		.allocated = count > 1,
 	};
+	if (!w->allocated)
+		return true;
+	w->events = calloc(count, sizeof(w->events[0]));
+	w->appended = calloc(count, sizeof(w->appended[0]));
+	w->published = calloc(count, sizeof(w->published[0]));
+	w->ends = calloc(count, sizeof(w->ends[0]));
 	return w->events != NULL && w->appended != NULL &&
 	    w->published != NULL && w->ends != NULL;
 }
@@ -49,10 +70,12 @@ work_init(struct work *w, size_t count)
 static void
 work_fini(struct work *w)
 {
-	free(w->events);
-	free(w->appended);
-	free(w->published);
-	free(w->ends);
+	if (w->allocated) {
+		free(w->events);
+		free(w->appended);
+		free(w->published);
+		free(w->ends);
+	}
 	buf_fini(&w->wire);
 }
 
@@ -69,6 +92,9 @@ encode(struct work *w, const struct message *m)
 {
 	size_t begin = 0;
 
+	/* Enough for an event of one line; more is made as it is needed. */
+	(void)buf_room(&w->wire,
+	    m->events[0].data.len + m->events[0].topic.len + LINES_ROOM);
 	for (size_t i = 0; i < m->count; i++) {
 		if (i == 0 || !same_bytes(&m->events[i - 1], &m->events[i]))
 			sse_event(&w->wire, m->events[i].topic,
@@ -115,20 +141,20 @@ publish_message(struct wake *wake, struct clock_now now,
 
 int
 publish_body(struct wake *wake, struct clock_now now, const struct request *r,
-    struct span body, const struct message_limits *limits,
+    struct span body, const struct message_rules *rules,
     struct problem *problem, struct buf *reply)
 {
 	struct message message;
 	struct work work = { 0 };
 	int rc = message_read(&message, message_type_of(r->content_type), body,
-	    r->query, limits, problem);
+	    r->query, rules, problem);
 
 	if (rc == 0) {
 		rc = work_init(&work, message.count)
 		    ? publish_message(wake, now, &message, &work, reply)
 		    : -ENOMEM;
 		work_fini(&work);
-		if (rc != 0)
+		if (rc != 0 && rc != -ETIMEDOUT)
 			rc = refuse(problem, rc);
 	}
 	message_fini(&message);

@@ -12,18 +12,18 @@
 #include "wire/request.h"
 
 /*
- * Publish what a body asks for, and append the reply's JSON to reply.  wake sends
- * for the calling thread.
+ * Publish what a body asks for, and append the reply's JSON to reply.
  *
  * Returns 0, or -EINVAL with *problem filled in and nothing stored: as
  * message_read(), and
  *   413  a batch that is too large for the arena
- *   503  the arena cannot be locked, is damaged, or is full of channels; or
- *        memory ran out, for the reply too
+ *   503  the arena is damaged or full of channels; or memory ran out, for the
+ *        reply too
+ * or -ETIMEDOUT with nothing stored: the arena's lock is not to be had now.
  */
 int publish_body(struct wake *wake, struct clock_now now,
     const struct request *r, struct span body,
-    const struct message_limits *limits, struct problem *problem,
+    const struct message_rules *rules, struct problem *problem,
     struct buf *reply);
 
 #endif

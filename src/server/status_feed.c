@@ -1,5 +1,6 @@
 #include "server/status_feed.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,9 +8,8 @@
 #include "base/log.h"
 #include "wire/sse.h"
 #include "wire/status_json.h"
-#include "wire/status_metrics.h"
 
-#define TELL_MS 1000
+#define SEND_MS 1000
 
 /* Append the status as it is now, as an event.  Returns 0 or as status_take(). */
 static int
@@ -29,8 +29,8 @@ put_status(const struct status_feed *g, struct clock_now now, struct buf *out)
 	}
 	free(status.workers);
 	buf_fini(&json);
-	if (rc != 0)
-		log_at(LOG_AT_ERROR, "the status cannot be told: %s",
+	if (rc != 0 && rc != -ETIMEDOUT)
+		log_at(LOG_AT_ERROR, "the status cannot be sent: %s",
 		    strerror(-rc));
 	return rc;
 }
@@ -40,38 +40,43 @@ put_status(const struct status_feed *g, struct clock_now now, struct buf *out)
  * But of half a status the rest will not be there later.
  */
 static void
-tell(const struct status_feed *g, struct stream *s, struct span event,
+send_to(const struct status_feed *g, struct stream *s, struct span event,
     uint64_t boot_ms)
 {
-	size_t done = stream_write(s, g->streams->fcgi, event, boot_ms);
+	struct connections *all = g->streams->connections;
+	size_t done = stream_write(s, all, event, boot_ms);
 
-	if (done > 0 && done < event.len)
-		s->state = STREAM_GONE;
+	if (done > 0 && done < event.len && s->connection != NULL)
+		connection_close(all, s->connection);
 	streams_wrote(g->streams, s, 0);
 }
 
-void
-status_feed_admit(struct status_feed *g, struct subscriber *arrival,
+enum fanout_outcome
+status_feed_join(struct status_feed *g, struct connection *c, struct buf *head,
     struct clock_now now, bool stopping)
 {
 	struct streams *a = g->streams;
-	struct buf hello = { 0 };
+	struct buf preamble = { 0 };
 	struct stream *s = NULL;
+	int rc = -EAGAIN;
 
-	buf_put(&hello, buf_span(&arrival->head));
-	sse_retry(&hello, a->settings.retry_ms);
-	if (!stopping && a->count < a->settings.max_streams &&
-	    put_status(g, now, &hello) == 0)
-		s = streams_join_status(a, &arrival->peer, now.boot_ms);
-	if (s == NULL) {
-		streams_refuse(a, &arrival->peer, &arrival->head);
-	} else {
+	buf_put(&preamble, buf_span(head));
+	sse_retry(&preamble, a->settings.retry_ms);
+	if (!stopping && a->count < a->settings.max_streams)
+		rc = put_status(g, now, &preamble);
+	if (rc == 0)
+		s = streams_join_status(a, c, now.boot_ms);
+	if (s != NULL) {
 		if (a->status_streams == 1)
-			g->next_ms = now.boot_ms + TELL_MS;
-		tell(g, s, buf_span(&hello), now.boot_ms);
+			g->next_ms = now.boot_ms + SEND_MS;
+		send_to(g, s, buf_span(&preamble), now.boot_ms);
+	} else if (rc != -ETIMEDOUT) {
+		streams_refuse(a, head);
 	}
-	buf_fini(&hello);
-	fanout_arrival_free(arrival);
+	buf_fini(&preamble);
+	if (s != NULL)
+		return FANOUT_JOINED;
+	return rc == -ETIMEDOUT ? FANOUT_BUSY : FANOUT_REFUSED;
 }
 
 void
@@ -82,11 +87,12 @@ status_feed_timers(struct status_feed *g, struct clock_now now)
 
 	if (a->status_streams == 0 || now.boot_ms < g->next_ms)
 		return;
-	g->next_ms = now.boot_ms + TELL_MS;
+	g->next_ms = now.boot_ms + SEND_MS;
 	if (put_status(g, now, &event) == 0) {
 		for (struct stream *s = a->first; s != NULL; s = s->next) {
-			if (s->is_status && s->state == STREAM_READY)
-				tell(g, s, buf_span(&event), now.boot_ms);
+			if (s->is_status && stream_is_ready(s))
+				send_to(g, s, buf_span(&event), now.boot_ms);
+			streams_pause(a);
 		}
 	}
 	buf_fini(&event);

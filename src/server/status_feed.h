@@ -1,8 +1,7 @@
 /*
- * The status feed: those who look on.  They are streams of the streams without a
- * channel, and get the status of the arena and its workers about once a second,
- * taken and encoded once for all of them.  Nobody there: nothing is done.
- * One thread's.
+ * The status feed: streams without a channel, which get the status of the arena and
+ * its workers about once a second, taken and encoded once for all of them.  Where
+ * there are none, nothing is done.
  */
 #ifndef PEAL_STATUS_FEED_H
 #define PEAL_STATUS_FEED_H
@@ -16,17 +15,18 @@
 
 struct status_feed {
 	struct streams *streams;
-	uint64_t next_ms; /* when they are told again; boot clock */
+	uint64_t next_ms; /* when they get the next status; boot clock */
 };
 
 /*
- * Let an status stream in and tell it the status, or refuse it politely.  Frees the
- * arrival.
+ * Make the connection a status stream and send it the status, or refuse it
+ * politely.  head and the outcome are as fanout_join() has them.
  */
-void status_feed_admit(struct status_feed *g, struct subscriber *arrival,
-    struct clock_now now, bool stopping);
+enum fanout_outcome status_feed_join(struct status_feed *g,
+    struct connection *c, struct buf *head, struct clock_now now,
+    bool stopping);
 
-/* Tell the status_streams, if it is time. */
+/* Send the status to all status streams, if it is time. */
 void status_feed_timers(struct status_feed *g, struct clock_now now);
 
 /* When status_feed_timers() has something to do; UINT64_MAX: never. */

@@ -1,59 +1,40 @@
 #include "server/stream.h"
 
-#include <poll.h>
-
-/*
- * POLLOUT on a unix socket means that three quarters of its buffer are free
- * (about 150 KB), on TCP a third.  So after one poll a whole flush never blocks,
- * nor do small writes of this many bytes in all, each counted with what the
- * kernel adds to it.  It saves nearly all polls.
- */
-#define CREDIT 32768
-#define WRITE_COST 1024
-
-static bool
-may_write(struct stream *s, size_t len, uint64_t boot_ms)
+bool
+stream_is_ready(const struct stream *s)
 {
-	struct pollfd pollfd = { .fd = s->peer.fd, .events = POLLOUT };
-	size_t cost = len + WRITE_COST;
+	return s->connection != NULL &&
+	    s->connection->state == CONNECTION_STREAMING;
+}
 
-	if (cost <= s->credit) {
-		s->credit -= (uint32_t)cost;
-		return true;
-	}
-	if (poll(&pollfd, 1, 0) < 0 || (pollfd.revents & (POLLERR | POLLHUP))) {
-		s->state = STREAM_GONE;
-		return false;
-	}
-	if ((pollfd.revents & POLLOUT) == 0) {
-		s->state = STREAM_BLOCKED;
-		s->since_ms = boot_ms;
-		s->credit = 0;
-		return false;
-	}
-	s->credit = cost < CREDIT ? CREDIT - (uint32_t)cost : 0;
-	return true;
+bool
+stream_is_blocked(const struct stream *s)
+{
+	return s->connection != NULL &&
+	    s->connection->state == CONNECTION_BLOCKED;
+}
+
+void
+stream_leave_closed(struct stream *s)
+{
+	if (s->connection != NULL && s->connection->state == CONNECTION_CLOSED)
+		s->connection = NULL;
 }
 
 size_t
-stream_write(struct stream *s, struct fcgi *g, struct span bytes,
+stream_write(struct stream *s, struct connections *all, struct span bytes,
     uint64_t boot_ms)
 {
-	size_t done = 0;
+	bool whole;
 
-	while (done < bytes.len && s->state == STREAM_READY) {
-		size_t part = bytes.len - done;
-		if (part > STREAM_FLUSH)
-			part = STREAM_FLUSH;
-		if (!may_write(s, part, boot_ms))
-			break;
-		if (fcgi_write(g, &s->peer,
-			(struct span){ bytes.ptr + done, part }) != 0) {
-			s->state = STREAM_GONE;
-			break;
-		}
-		done += part;
-	}
+	if (!stream_is_ready(s) || bytes.len == 0)
+		return 0;
+	size_t done =
+	    connection_write(all, s->connection, bytes, false, &whole);
+	if (!whole && s->connection->state != CONNECTION_CLOSED)
+		connection_move(all, s->connection, CONNECTION_BLOCKED,
+		    boot_ms);
+	stream_leave_closed(s);
 	return done;
 }
 
@@ -81,7 +62,7 @@ begin_of(const struct follow_segment *segment, size_t event)
 }
 
 size_t
-stream_feed(struct stream *s, struct fcgi *g,
+stream_feed(struct stream *s, struct connections *all,
     const struct follow_segment *segment, uint64_t boot_ms)
 {
 	size_t event = first_after(segment, s->cursor);
@@ -90,7 +71,7 @@ stream_feed(struct stream *s, struct fcgi *g,
 	if (event == segment->marks_len)
 		return 0;
 	size_t at = begin_of(segment, event) + s->partial;
-	at += stream_write(s, g,
+	at += stream_write(s, all,
 	    (struct span){ segment->bytes + at, segment->len - at }, boot_ms);
 	while (event < segment->marks_len && segment->marks[event].end <= at) {
 		s->cursor = segment->marks[event].id;
@@ -101,17 +82,21 @@ stream_feed(struct stream *s, struct fcgi *g,
 }
 
 void
-stream_end(struct stream *s, struct fcgi *g, struct span trailer,
-    uint64_t boot_ms)
+stream_end(struct stream *s, struct connections *all, struct span trailer)
 {
+	struct connection *c = s->connection;
+	bool whole;
+
+	if (c == NULL)
+		return;
 	/* Half an event must not be finished by our words: an event without its
 	 * blank line is dropped by the client, and comes again. */
 	if (s->partial > 0)
 		trailer.len = 0;
-	if (s->state == STREAM_BLOCKED)
-		s->state = STREAM_READY;
-	if (s->state == STREAM_READY && may_write(s, trailer.len, boot_ms))
-		s->hand_back =
-		    fcgi_end(g, &s->peer, trailer) == 0 && s->peer.keep;
-	s->state = STREAM_GONE;
+	(void)connection_write(all, c, trailer, true, &whole);
+	if (whole)
+		(void)connection_finish(all, c);
+	else
+		connection_close(all, c);
+	s->connection = NULL;
 }

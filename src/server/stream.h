@@ -1,14 +1,9 @@
 /*
- * A stream: one subscriber's open response, and how bytes get into it.
+ * A stream: one subscriber's open response, and how events get into it.
  *
- * It is a cursor with a descriptor; what it has not been sent lies in the arena.
- *
- *	            not writable            gone, stalled, too old,
- *	  READY --------------------> BLOCKED      or stopping
- *	    ^  |      POLLOUT            |  |
- *	    |  +<------------------------+  |
- *	    |  |                            v
- *	    |  +------------------------> GONE ---> freed at the end of the pass
+ * It is a cursor with a connection; what it has not been sent lies in the arena.
+ * Whether it can be written to is the connection's state: STREAMING or BLOCKED.  A
+ * stream without a connection has ended, and is freed at the end of the turn.
  */
 #ifndef PEAL_STREAM_H
 #define PEAL_STREAM_H
@@ -19,30 +14,20 @@
 
 #include "arena/follow.h"
 #include "base/span.h"
-#include "server/fcgi.h"
+#include "server/connection.h"
 #include "server/subscriptions.h"
 
-enum stream_state {
-	STREAM_READY,
-	STREAM_BLOCKED, /* wants POLLOUT */
-	STREAM_GONE,	/* its peer is gone, or it was ended */
-};
-
 struct stream {
-	struct fcgi_peer peer;
-	enum stream_state state;
-	bool is_status; /* has no channel: it is told the status */
-	bool is_behind; /* waits for a read of its own */
-	bool is_dead;	/* stands in the list of those to be freed */
-	bool hand_back; /* ended in order: the connection may be kept */
+	struct connection *connection; /* NULL: it has ended */
+	bool is_status;		       /* has no channel: it gets the status */
+	bool is_behind;		       /* waits for a read of its own */
+	bool is_dead; /* stands in the list of those to be freed */
 	uint16_t link_count;
 	uint32_t tick;	  /* the heartbeat's tick at the last write */
-	uint32_t credit;  /* bytes that can be written without asking */
 	uint32_t partial; /* bytes of the event after cursor already sent */
 	uint32_t hint;
 	uint64_t cursor;
-	uint64_t since_ms; /* BLOCKED since; boot clock */
-	uint64_t end_ms;   /* to be ended for its age; 0: never */
+	uint64_t end_ms; /* to be ended for its age; 0: never */
 	struct stream *next;
 	struct stream *previous;
 	struct stream *next_behind;
@@ -50,15 +35,19 @@ struct stream {
 	struct subscriptions_link links[];
 };
 
+bool stream_is_ready(const struct stream *s);
+bool stream_is_blocked(const struct stream *s);
+
+/* Its connection has closed: leave it. */
+void stream_leave_closed(struct stream *s);
+
 /*
  * Write bytes, as far as the descriptor takes them without blocking.
  *
- * Returns how many were written; for less than all of them, the state tells.
- * One flush for up to STREAM_FLUSH bytes.
+ * Returns how many were written; for less than all of them, its state says why.
  */
-#define STREAM_FLUSH 57344
-size_t stream_write(struct stream *s, struct fcgi *g, struct span bytes,
-    uint64_t boot_ms);
+size_t stream_write(struct stream *s, struct connections *all,
+    struct span bytes, uint64_t boot_ms);
 
 /*
  * Write the events of a segment that come after the stream's cursor, and move it.
@@ -66,14 +55,13 @@ size_t stream_write(struct stream *s, struct fcgi *g, struct span bytes,
  *
  * Returns the number of events that were finished.
  */
-size_t stream_feed(struct stream *s, struct fcgi *g,
+size_t stream_feed(struct stream *s, struct connections *all,
     const struct follow_segment *segment, uint64_t boot_ms);
 
 /*
- * End a stream in order, with last words unless an event is half sent.  A
- * descriptor that takes nothing more is merely given up.
+ * End a stream in order, with a trailer unless an event is half sent.  A
+ * descriptor that takes nothing more is merely closed.
  */
-void stream_end(struct stream *s, struct fcgi *g, struct span trailer,
-    uint64_t boot_ms);
+void stream_end(struct stream *s, struct connections *all, struct span trailer);
 
 #endif

@@ -1,3 +1,8 @@
+/*
+ * A stream that ends leaves in three steps, since others may stand in the midst of
+ * a loop over it: it loses its connection at once; it stands in the list of the
+ * dead; and at the end of the turn it leaves its channels and is freed.
+ */
 #include "server/streams.h"
 
 #include <errno.h>
@@ -11,18 +16,21 @@
 #include "wire/fcgi_record.h"
 #include "wire/sse.h"
 
+/* Streams freed in one turn, and when to try again those whose turn it was not. */
+#define REAP_AT_ONCE 64
+#define REAP_AGAIN_MS 5
+
 #define STALL_LOOK_MS 1000
 #define TRAILER_MAX 64
 
 int
-streams_init(struct streams *a, struct store *store, struct fcgi *fcgi,
-    const struct streams_settings *settings, int epoll_fd)
+streams_init(struct streams *a, struct store *store,
+    struct connections *connections, const struct streams_settings *settings)
 {
 	*a = (struct streams){
 		.store = store,
-		.fcgi = fcgi,
+		.connections = connections,
 		.settings = *settings,
-		.epoll_fd = epoll_fd,
 		.random = (uint64_t)getpid() * UINT64_C(0x9e3779b97f4a7c15) | 1,
 	};
 	if (buf_room(&a->trailer, TRAILER_MAX) == NULL)
@@ -65,53 +73,61 @@ tick_ms(const struct streams *a)
 	return ms == 0 ? 1 : ms;
 }
 
-/* A stream that is gone is freed at the end of the pass. */
+/* A stream without a connection is freed at the end of the turn. */
 static void
-note_gone(struct streams *a, struct stream *s)
+note_dead(struct streams *a, struct stream *s)
 {
-	if (s->state != STREAM_GONE || s->is_dead)
+	stream_leave_closed(s);
+	if (s->connection != NULL || s->is_dead)
 		return;
 	s->is_dead = true;
 	s->next_dead = a->dead;
 	a->dead = s;
+	a->next_reap_ms = 1;
 }
 
 void
-streams_end(struct streams *a, struct stream *s, uint64_t boot_ms)
+streams_end(struct streams *a, struct stream *s)
 {
 	buf_clear(&a->trailer);
 	put_retry_line(a, &a->trailer);
-	stream_end(s, a->fcgi, buf_span(&a->trailer), boot_ms);
-	note_gone(a, s);
+	stream_end(s, a->connections, buf_span(&a->trailer));
+	note_dead(a, s);
 }
 
-/* What epoll is to tell of a stream: its end always, room only when blocked. */
+/* What epoll is to report of a stream: its end always, room only when blocked. */
 static void
-watch(const struct streams *a, struct stream *s, int operation)
+watch(const struct streams *a, struct stream *s)
 {
-	struct epoll_event event = {
-		.events = EPOLLIN | EPOLLRDHUP |
-		    (s->state == STREAM_BLOCKED ? EPOLLOUT : 0U),
-		.data.ptr = s,
-	};
-
-	if (epoll_ctl(a->epoll_fd, operation, s->peer.fd, &event) != 0)
-		s->state = STREAM_GONE;
+	if (s->connection != NULL)
+		(void)connection_watch(a->connections, s->connection,
+		    EPOLLIN | EPOLLRDHUP |
+			(stream_is_blocked(s) ? EPOLLOUT : 0U));
 }
 
-/* See to what a write has left behind. */
 void
 streams_wrote(struct streams *a, struct stream *s, size_t events)
 {
 	s->tick = a->tick;
 	if (events > 0)
 		store_count(a->store, LAYOUT_DELIVERED, events);
-	if (s->state == STREAM_BLOCKED) {
+	if (stream_is_blocked(s)) {
 		if (a->blocked++ == 0)
-			a->next_stall_ms = s->since_ms + STALL_LOOK_MS;
-		watch(a, s, EPOLL_CTL_MOD);
+			a->next_stall_ms =
+			    s->connection->deadline_ms + STALL_LOOK_MS;
+		watch(a, s);
 	}
-	note_gone(a, s);
+	note_dead(a, s);
+}
+
+void
+streams_pause(struct streams *a)
+{
+	if (a->connections->writes < STREAMS_WRITES)
+		return;
+	a->connections->writes = 0;
+	if (a->pause != NULL)
+		a->pause(a->context);
 }
 
 static void
@@ -127,19 +143,24 @@ plan_end(struct streams *a, struct stream *s, uint64_t boot_ms)
 		a->next_age_ms = s->end_ms;
 }
 
-/* Take a stream's links back, and the channels nobody sits in any more. */
-static void
+/*
+ * Take a stream out of its channels, and drop the channels nobody is linked to any
+ * more.  Returns 0, or -ETIMEDOUT with nothing done: the lock is not to be had now.
+ */
+static int
 leave_channels(struct streams *a, struct stream *s)
 {
 	uint32_t registrations[FOLLOW_READER_MAX];
 
 	if (s->link_count == 0)
-		return;
+		return 0;
 	for (size_t i = 0; i < s->link_count; i++)
 		registrations[i] = s->links[i].channel->registration;
 	int rc = a->closing
 	    ? 0
 	    : follow_leave(a->store, registrations, s->link_count);
+	if (rc == -ETIMEDOUT)
+		return rc;
 	if (rc != 0)
 		log_at(LOG_AT_ERROR, "a stream cannot leave: %s",
 		    strerror(-rc));
@@ -152,9 +173,10 @@ leave_channels(struct streams *a, struct stream *s)
 		if (!channel->is_due)
 			subscriptions_drop(&a->subscriptions, channel);
 	}
+	return 0;
 }
 
-/* Seat the stream in all its channels. */
+/* Link the stream to all its channels. */
 static int
 join_channels(struct streams *a, struct stream *s,
     const struct subscription *wanted, struct clock_now now,
@@ -200,10 +222,10 @@ join_channels(struct streams *a, struct stream *s,
 
 /* One more in the list, watched and counted. */
 static void
-enter(struct streams *a, struct stream *s, const struct fcgi_peer *peer,
+enter(struct streams *a, struct stream *s, struct connection *c,
     uint64_t boot_ms)
 {
-	s->peer = *peer;
+	s->connection = c;
 	s->tick = a->tick;
 	s->next = a->first;
 	if (s->next != NULL)
@@ -213,12 +235,13 @@ enter(struct streams *a, struct stream *s, const struct fcgi_peer *peer,
 		a->next_tick_ms = boot_ms + tick_ms(a);
 	store_count_streams(a->store, a->count);
 	plan_end(a, s, boot_ms);
-	watch(a, s, EPOLL_CTL_ADD);
-	note_gone(a, s);
+	connection_begin_stream(a->connections, c, s);
+	watch(a, s);
+	note_dead(a, s);
 }
 
 struct stream *
-streams_join(struct streams *a, const struct fcgi_peer *peer,
+streams_join(struct streams *a, struct connection *c,
     const struct subscription *wanted, struct clock_now now,
     struct follow_joined *joined, int *rc)
 {
@@ -231,13 +254,12 @@ streams_join(struct streams *a, const struct fcgi_peer *peer,
 		return NULL;
 	}
 	s->cursor = joined->backlog ? joined->cursor : joined->now;
-	enter(a, s, peer, now.boot_ms);
+	enter(a, s, c, now.boot_ms);
 	return s;
 }
 
 struct stream *
-streams_join_status(struct streams *a, const struct fcgi_peer *peer,
-    uint64_t boot_ms)
+streams_join_status(struct streams *a, struct connection *c, uint64_t boot_ms)
 {
 	struct stream *s = calloc(1, sizeof(*s));
 
@@ -245,7 +267,7 @@ streams_join_status(struct streams *a, const struct fcgi_peer *peer,
 		return NULL;
 	s->is_status = true;
 	a->status_streams++;
-	enter(a, s, peer, boot_ms);
+	enter(a, s, c, boot_ms);
 	return s;
 }
 
@@ -256,75 +278,69 @@ streams_join_status(struct streams *a, const struct fcgi_peer *peer,
  * it takes the worker for dead and complains in its log of each client that leaves.
  */
 static void
-read_peer(struct streams *a, struct stream *s, uint64_t boot_ms)
+read_peer(struct streams *a, struct stream *s)
 {
+	struct connection *c = s->connection;
 	char bytes[512];
-	ssize_t len = recv(s->peer.fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	ssize_t len = recv(c->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 
 	if (len < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (len < 0) {
-		s->state = STREAM_GONE;
+		connection_close(a->connections, c);
 	} else if (len == 0 ||
-	    fcgi_record_is_abort((struct span){ bytes, (size_t)len },
-		s->peer.id)) {
-		s->peer.keep = false;
-		stream_end(s, a->fcgi, (struct span){ NULL, 0 }, boot_ms);
+	    fcgi_record_is_abort((struct span){ bytes, (size_t)len }, c->id)) {
+		c->keep = false;
+		stream_end(s, a->connections, (struct span){ NULL, 0 });
 	}
 }
 
-/* Give a connection back to be kept, or close it. */
-static void
-release(const struct streams *a, int fd, bool keep)
-{
-	if (keep && a->hand_back != NULL)
-		a->hand_back(a->context, fd);
-	else
-		close(fd);
-}
-
 void
-streams_refuse(struct streams *a, const struct fcgi_peer *peer,
-    struct buf *head)
+streams_refuse(struct streams *a, struct buf *head)
 {
 	put_retry_line(a, head);
-	bool good = fcgi_end(a->fcgi, peer, buf_span(head)) == 0;
-	release(a, peer->fd, good && peer->keep);
 	store_count(a->store, LAYOUT_REFUSED, 1);
 }
 
-static void
+static int
 reap_one(struct streams *a, struct stream *s)
 {
-	leave_channels(a, s);
-	(void)epoll_ctl(a->epoll_fd, EPOLL_CTL_DEL, s->peer.fd, NULL);
-	release(a, s->peer.fd, s->hand_back);
+	int rc = leave_channels(a, s);
+
+	if (rc != 0)
+		return rc;
 	*(s->previous != NULL ? &s->previous->next : &a->first) = s->next;
 	if (s->next != NULL)
 		s->next->previous = s->previous;
 	a->status_streams -= s->is_status;
 	a->count--;
 	free(s);
+	return 0;
 }
 
 void
-streams_reap(struct streams *a)
+streams_reap(struct streams *a, uint64_t boot_ms)
 {
 	struct stream *s = a->dead;
+	uint32_t least = a->count > REAP_AT_ONCE ? a->count - REAP_AT_ONCE : 0;
+	int rc = 0;
 
-	if (s == NULL)
+	if (a->next_reap_ms == 0 || a->next_reap_ms > boot_ms)
 		return;
 	a->dead = NULL;
+	a->next_reap_ms = 0;
 	while (s != NULL) {
 		struct stream *next = s->next_dead;
-		if (s->is_behind) {
+		if (s->is_behind || rc != 0 || a->count <= least ||
+		    (rc = reap_one(a, s)) != 0) {
 			s->next_dead = a->dead;
 			a->dead = s;
-		} else {
-			reap_one(a, s);
 		}
 		s = next;
 	}
+	if (a->dead != NULL)
+		a->next_reap_ms =
+		    a->count <= least ? 1 : boot_ms + REAP_AGAIN_MS;
 	store_count_streams(a->store, a->count);
 }
 
@@ -332,22 +348,20 @@ bool
 streams_event(struct streams *a, struct stream *s, uint32_t events,
     uint64_t boot_ms)
 {
-	/* An event of this batch may stand for a stream that another one
-	 * has ended; it is freed only after the batch. */
-	if (s->state == STREAM_GONE)
-		return false;
 	if ((events & (EPOLLHUP | EPOLLERR)) != 0)
-		s->state = STREAM_GONE;
+		connection_close(a->connections, s->connection);
 	else if ((events & EPOLLIN) != 0)
-		read_peer(a, s, boot_ms);
-	bool goes_on = s->state == STREAM_BLOCKED && (events & EPOLLOUT) != 0;
+		read_peer(a, s);
+	stream_leave_closed(s);
+	bool goes_on = stream_is_blocked(s) && (events & EPOLLOUT) != 0;
 	if (goes_on) {
-		s->state = STREAM_READY;
-		watch(a, s, EPOLL_CTL_MOD);
+		connection_move(a->connections, s->connection,
+		    CONNECTION_STREAMING, boot_ms);
+		watch(a, s);
 	}
-	note_gone(a, s);
-	/* An status stream has nothing to catch up with. */
-	return goes_on && s->state == STREAM_READY && !s->is_status;
+	note_dead(a, s);
+	/* A status stream has nothing to catch up with. */
+	return goes_on && stream_is_ready(s) && !s->is_status;
 }
 
 static void
@@ -355,9 +369,9 @@ beat(struct streams *a, struct stream *s, uint64_t boot_ms)
 {
 	/* Two ticks are less than the interval: whoever was written to since
 	 * the last tick but one need not be kept alive yet. */
-	if (s->state != STREAM_READY || s->partial > 0 || a->tick - s->tick < 2)
+	if (!stream_is_ready(s) || s->partial > 0 || a->tick - s->tick < 2)
 		return;
-	(void)stream_write(s, a->fcgi, SSE_HEARTBEAT, boot_ms);
+	(void)stream_write(s, a->connections, SSE_HEARTBEAT, boot_ms);
 	streams_wrote(a, s, 0);
 }
 
@@ -366,8 +380,10 @@ tick(struct streams *a, uint64_t boot_ms)
 {
 	a->tick++;
 	a->next_tick_ms = boot_ms + tick_ms(a);
-	for (struct stream *s = a->first; s != NULL; s = s->next)
+	for (struct stream *s = a->first; s != NULL; s = s->next) {
 		beat(a, s, boot_ms);
+		streams_pause(a);
+	}
 }
 
 static void
@@ -376,14 +392,14 @@ end_stalled(struct streams *a, uint64_t boot_ms)
 	a->blocked = 0;
 	a->next_stall_ms = boot_ms + STALL_LOOK_MS;
 	for (struct stream *s = a->first; s != NULL; s = s->next) {
-		if (s->state != STREAM_BLOCKED)
+		if (!stream_is_blocked(s))
 			continue;
 		a->blocked++;
-		if (boot_ms - s->since_ms < a->settings.stall_ms)
+		if (boot_ms - s->connection->deadline_ms < a->settings.stall_ms)
 			continue;
-		s->state = STREAM_GONE;
+		connection_close(a->connections, s->connection);
 		store_count(a->store, LAYOUT_STALLED, 1);
-		note_gone(a, s);
+		note_dead(a, s);
 	}
 }
 
@@ -392,12 +408,13 @@ end_aged(struct streams *a, uint64_t boot_ms)
 {
 	a->next_age_ms = 0;
 	for (struct stream *s = a->first; s != NULL; s = s->next) {
-		if (s->state == STREAM_GONE)
+		if (s->connection == NULL)
 			continue;
 		if (s->end_ms <= boot_ms)
-			streams_end(a, s, boot_ms);
+			streams_end(a, s);
 		else if (a->next_age_ms == 0 || a->next_age_ms > s->end_ms)
 			a->next_age_ms = s->end_ms;
+		streams_pause(a);
 	}
 }
 
@@ -434,5 +451,7 @@ streams_deadline(const struct streams *a)
 		sooner(&at, a->next_stall_ms);
 	if (a->next_age_ms != 0)
 		sooner(&at, a->next_age_ms);
+	if (a->next_reap_ms != 0)
+		sooner(&at, a->next_reap_ms);
 	return at;
 }

@@ -1,6 +1,6 @@
 /*
  * The worker's own list of channels and who sits where: which streams get
- * a channel's news.  Memory of one thread; knows neither the arena nor sockets.
+ * a channel's news.  Knows neither the arena nor sockets.
  */
 #ifndef PEAL_SUBSCRIPTIONS_H
 #define PEAL_SUBSCRIPTIONS_H

@@ -1,3 +1,10 @@
+/*
+ * A turn of the loop: take in everything that is ready (signals, other workers'
+ * news, requests, which are answered at once), then one pass over the streams for all
+ * that is pending, then free what has ended.  Loops over streams pause to take in
+ * what is ready; see streams.h.  The order makes that safe: what a pause adds is left
+ * for the next pass, and what it ends is freed after the pass.
+ */
 #include "server/worker.h"
 
 #include <errno.h>
@@ -15,10 +22,11 @@
 #include "arena/wake.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "server/connection.h"
 #include "server/fanout.h"
 #include "server/fcgi.h"
-#include "server/intake.h"
-#include "server/mailbox.h"
+#include "server/handler.h"
+#include "server/requests.h"
 #include "server/status_feed.h"
 #include "server/streams.h"
 
@@ -26,9 +34,16 @@
 /* More descriptors than this are not asked for: the kernel's tables have a price. */
 #define DESCRIPTORS_MAX (1 << 20)
 
-/* How often a worker that is up and about looks whether its arena is in place;
- * for this alone it does not get up. */
+/* How often a worker that is awake looks whether its arena is in place; it does not
+ * wake up for this alone. */
 #define PLACE_CHECK_MS 2000
+
+/* For requests that are half there when a worker stops. */
+#define STOP_MS 300
+
+/* Patience with the arena's lock while others wait for the loop.  Longer waits are
+ * the requests' own. */
+#define LOCK_WAIT_US 1000
 
 /* Free memory at the heap's end that stays ours. */
 #define HEAP_KEPT (512 * 1024)
@@ -37,16 +52,19 @@ struct worker {
 	struct options *options;
 	struct store store;
 	struct fcgi *fcgi;
+	struct wake wake;
+	struct connections connections;
 	struct streams streams;
 	struct fanout fanout;
 	struct status_feed status_feed;
-	struct mailbox arrivals;
-	struct intake *intake;
+	struct handler handler;
+	struct requests requests;
 	int inbox;
 	int signal_fd;
 	int epoll_fd;
 	uint64_t next_check_ms;
 	bool attached;
+	bool news; /* in the arena, for streams of ours */
 	bool stopping;
 };
 
@@ -114,18 +132,6 @@ add(struct worker *w, int fd, void *mark)
 								      : -errno;
 }
 
-static void
-hand_back(void *context, int fd)
-{
-	const struct worker *w = context;
-
-	/* While stopping there is no next request to keep it for. */
-	if (w->intake == NULL)
-		close(fd);
-	else
-		intake_give(w->intake, fd);
-}
-
 static int
 open_store(struct worker *w, struct clock_now now, struct buf *why)
 {
@@ -152,35 +158,63 @@ open_store(struct worker *w, struct clock_now now, struct buf *why)
 }
 
 static int
-open_loop(struct worker *w, uint32_t descriptors, struct buf *why)
+open_descriptors(struct worker *w)
 {
-	struct streams_settings settings = settings_of(w->options, descriptors);
 	sigset_t signals;
 
 	signals_of(&signals);
 	w->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	w->signal_fd = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+	if (w->epoll_fd < 0 || w->signal_fd < 0)
+		return -errno;
+	int rc = add(w, w->signal_fd, &w->signal_fd);
+	return rc == 0 ? add(w, w->inbox, &w->inbox) : rc;
+}
+
+static void pause_pass(void *context);
+
+static int
+open_loop(struct worker *w, int listen_fd, uint32_t descriptors)
+{
+	struct streams_settings settings = settings_of(w->options, descriptors);
+
 	w->fcgi = fcgi_new();
-	int rc = mailbox_init(&w->arrivals);
-	if (w->epoll_fd < 0 || w->signal_fd < 0 || w->fcgi == NULL)
-		rc = -ENOMEM;
+	int rc = w->fcgi == NULL ? -ENOMEM : open_descriptors(w);
+	connections_init(&w->connections, w->fcgi, w->epoll_fd,
+	    (size_t)w->options->max_body);
 	if (rc == 0)
-		rc = streams_init(&w->streams, &w->store, w->fcgi, &settings,
-		    w->epoll_fd);
+		rc = wake_init(&w->wake, &w->store, descriptors / 8);
+	if (rc == 0)
+		rc = streams_init(&w->streams, &w->store, &w->connections,
+		    &settings);
 	if (rc == 0)
 		rc = fanout_init(&w->fanout, &w->streams);
-	w->status_feed.streams = &w->streams;
-	w->streams.hand_back = hand_back;
+	w->streams.pause = pause_pass;
 	w->streams.context = w;
-	if (rc == 0)
-		rc = add(w, w->signal_fd, &w->signal_fd);
-	if (rc == 0)
-		rc = add(w, w->arrivals.fd, &w->arrivals);
-	if (rc == 0)
-		rc = add(w, w->inbox, &w->inbox);
-	if (rc != 0)
-		buf_put_cstr(why, strerror(-rc));
-	return rc;
+	w->status_feed.streams = &w->streams;
+	handler_init(&w->handler, w->options, &w->wake, w->inbox);
+	w->requests = (struct requests){
+		.connections = &w->connections,
+		.handler = &w->handler,
+		.fanout = &w->fanout,
+		.status_feed = &w->status_feed,
+		.listen_fd = listen_fd,
+		.busy_max = descriptors / 8 + 8,
+	};
+	return rc == 0 ? requests_listen(&w->requests) : rc;
+}
+
+static void
+reload_keys(struct worker *w)
+{
+	struct buf text = { 0 };
+
+	if (options_reload_keys(w->options, &text) != 0)
+		log_at(LOG_AT_ERROR, "the old keys stay: %.*s", (int)text.len,
+		    text.ptr);
+	else
+		log_at(LOG_AT_NOTICE, "read the key file again");
+	buf_fini(&text);
 }
 
 static void
@@ -191,7 +225,7 @@ take_signals(struct worker *w)
 	while (
 	    read(w->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
-			intake_reload(w->intake);
+			reload_keys(w);
 		else
 			w->stopping = true;
 	}
@@ -207,37 +241,27 @@ check_place(struct worker *w, uint64_t boot_ms)
 	w->next_check_ms = boot_ms + PLACE_CHECK_MS;
 	if (wake_in_place(&w->store, w->inbox))
 		return;
-	log_at(LOG_AT_ERROR, "%s was removed or made anew; this worker ends",
+	log_at(LOG_AT_ERROR, "%s was removed or recreated; this worker ends",
 	    w->options->arena);
 	w->stopping = true;
-}
-
-static void
-take_arrivals(struct worker *w, struct clock_now now)
-{
-	struct letter *letter = mailbox_take(&w->arrivals);
-
-	/* Who is new must not get to see an arena that others have left. */
-	if (letter != NULL && !w->stopping)
-		check_place(w, now.boot_ms);
-	while (letter != NULL) {
-		struct subscriber *arrival = (struct subscriber *)letter;
-		letter = letter->next;
-		if (arrival->is_status)
-			status_feed_admit(&w->status_feed, arrival, now,
-			    w->stopping);
-		else
-			fanout_admit(&w->fanout, arrival, now, w->stopping);
-	}
 }
 
 static uint64_t
 deadline(const struct worker *w)
 {
-	uint64_t at = fanout_deadline(&w->fanout);
-	uint64_t other = status_feed_deadline(&w->status_feed);
+	const uint64_t all[] = { fanout_deadline(&w->fanout),
+		status_feed_deadline(&w->status_feed),
+		requests_deadline(&w->requests) };
+	uint64_t least = all[0];
 
-	return at < other ? at : other;
+	/* Some came while the last pass paused. */
+	if (w->news || w->wake.own_news)
+		return 0;
+	for (size_t i = 1; i < sizeof(all) / sizeof(all[0]); i++) {
+		if (all[i] < least)
+			least = all[i];
+	}
+	return least;
 }
 
 static int
@@ -253,53 +277,116 @@ timeout(uint64_t deadline_ms, uint64_t boot_ms)
 						     : hour_ms);
 }
 
-/* Take in all that is ready, then make one pass for it. */
 static void
-turn(struct worker *w)
+connection_event(struct worker *w, struct connection *c, uint32_t events,
+    struct clock_now now)
+{
+	if (c->stream != NULL)
+		fanout_stream_event(&w->fanout, c->stream, events, now.boot_ms);
+	else
+		requests_event(&w->requests, c, events, now);
+}
+
+/* Take in what is ready, after at most timeout_ms; -1 is for ever. */
+static struct clock_now
+take_in(struct worker *w, int timeout_ms)
 {
 	struct epoll_event events[EVENTS_AT_ONCE];
-	int wait = timeout(deadline(w), clock_read().boot_ms);
-	int count = epoll_wait(w->epoll_fd, events, EVENTS_AT_ONCE, wait);
+	int count = epoll_wait(w->epoll_fd, events, EVENTS_AT_ONCE, timeout_ms);
 	struct clock_now now = clock_read();
-	bool news = false;
+	bool accepting = false;
 
 	for (int i = 0; i < count; i++) {
 		void *mark = events[i].data.ptr;
 		if (mark == &w->signal_fd)
 			take_signals(w);
-		else if (mark == &w->arrivals)
-			take_arrivals(w, now);
-		else if (mark == &w->inbox)
-			news = true;
-		else
-			fanout_stream_event(&w->fanout, mark, events[i].events,
-			    now.boot_ms);
+		else if (mark == &w->requests.listen_fd)
+			accepting = true;
+		else if (mark == &w->inbox) {
+			wake_drain(&w->store, w->inbox);
+			w->news = true;
+		} else
+			connection_event(w, mark, events[i].events, now);
 	}
-	if (news) {
-		wake_drain(&w->store, w->inbox);
-		fanout_take_news(&w->fanout, now.boot_ms);
-	}
-	streams_timers(&w->streams, now.boot_ms);
-	status_feed_timers(&w->status_feed, now);
-	fanout_pass(&w->fanout, now.boot_ms);
-	if (w->next_check_ms <= now.boot_ms && w->streams.count > 0)
-		check_place(w, now.boot_ms);
+	/* Last, since it may close another connection of the batch at once. */
+	if (accepting && !w->stopping)
+		requests_accept(&w->requests, now);
+	if (w->handler.arena_gone)
+		w->stopping = true;
+	return now;
 }
 
-/* What was acknowledged goes out; then everybody is sent away in order. */
+static void
+pause_pass(void *context)
+{
+	(void)take_in(context, 0);
+}
+
+/* One pass for all that is pending. */
+static void
+deliver(struct worker *w, struct clock_now now)
+{
+	if (w->news || w->wake.own_news) {
+		w->news = false;
+		w->wake.own_news = false;
+		fanout_take_news(&w->fanout, now.boot_ms);
+	}
+	fanout_pass(&w->fanout, now.boot_ms);
+}
+
+static void
+reap(struct worker *w, struct clock_now now)
+{
+	streams_reap(&w->streams, now.boot_ms);
+	connections_reap(&w->connections);
+}
+
+static void
+turn(struct worker *w)
+{
+	struct clock_now now =
+	    take_in(w, timeout(deadline(w), clock_read().boot_ms));
+
+	requests_timers(&w->requests, now);
+	streams_timers(&w->streams, now.boot_ms);
+	status_feed_timers(&w->status_feed, now);
+	deliver(w, now);
+	if (w->next_check_ms <= now.boot_ms && w->streams.count > 0)
+		check_place(w, now.boot_ms);
+	reap(w, now);
+}
+
+/* Let requests that are half there become whole, and answer them. */
+static struct clock_now
+finish_requests(struct worker *w)
+{
+	struct clock_now now = clock_read();
+	uint64_t until_ms = now.boot_ms + STOP_MS;
+
+	/* Whoever knocked before we stopped is still let in. */
+	w->requests.stopping = true;
+	requests_accept(&w->requests, now);
+	requests_stop_listening(&w->requests);
+	while ((w->connections.busy.count > 0 ||
+		   w->connections.waiting.count > 0) &&
+	    now.boot_ms < until_ms) {
+		now = take_in(w, (int)(until_ms - now.boot_ms));
+		requests_timers(&w->requests, now);
+		connections_reap(&w->connections);
+	}
+	return now;
+}
+
+/* What was acknowledged goes out; then every stream ends in order. */
 static void
 stop(struct worker *w)
 {
-	struct intake *in = w->intake;
-	struct clock_now now = clock_read();
-
 	w->stopping = true;
-	w->intake = NULL;
-	intake_stop(in);
-	take_arrivals(w, now);
+	struct clock_now now = finish_requests(w);
+	w->news = true;
+	w->streams.pause = NULL;
 	wake_drain(&w->store, w->inbox);
-	fanout_take_news(&w->fanout, now.boot_ms);
-	fanout_pass(&w->fanout, now.boot_ms);
+	deliver(w, now);
 	fanout_end_all(&w->fanout, now.boot_ms);
 }
 
@@ -308,8 +395,11 @@ worker_fini(struct worker *w)
 {
 	fanout_fini(&w->fanout);
 	streams_fini(&w->streams);
-	mailbox_fini(&w->arrivals);
+	connections_fini(&w->connections);
+	handler_fini(&w->handler);
 	fcgi_free(w->fcgi);
+	if (w->wake.store != NULL)
+		wake_fini(&w->wake);
 	if (w->attached)
 		wake_detach(&w->store, w->inbox);
 	store_close(&w->store);
@@ -317,6 +407,18 @@ worker_fini(struct worker *w)
 		close(w->signal_fd);
 	if (w->epoll_fd >= 0)
 		close(w->epoll_fd);
+}
+
+static int
+start(struct worker *w, int listen_fd, struct buf *why)
+{
+	uint32_t descriptors = raise_descriptor_limit();
+	int rc = open_store(w, clock_read(), why);
+
+	if (rc != 0)
+		return rc;
+	w->store.arena.lock_wait_us = LOCK_WAIT_US;
+	return open_loop(w, listen_fd, descriptors);
 }
 
 int
@@ -327,32 +429,18 @@ worker_run(struct options *options, int listen_fd, _Atomic uint32_t *ready)
 		.inbox = -1,
 		.signal_fd = -1,
 		.epoll_fd = -1,
-		.arrivals.fd = -1,
 		.store.arena.fd = -1,
 		.store.arena.opening_fd = -1,
 	};
 	struct buf why = { 0 };
-	uint32_t descriptors = raise_descriptor_limit();
 
 	worker_block_signals();
 	fcgi_init_library();
-	/* Two threads that allocate little: one heap serves them.  What a batch of
-	 * events takes is kept for the next; given back to the system, its
-	 * pages would be faulted in again for each. */
+	/* What a batch of events takes is kept for the next; given back to the
+	 * system, its pages would be faulted in again for each. */
 	(void)mallopt(M_ARENA_MAX, 1);
 	(void)mallopt(M_TRIM_THRESHOLD, HEAP_KEPT);
-	int rc = open_store(&w, clock_read(), &why);
-	if (rc == 0)
-		rc = open_loop(&w, descriptors, &why);
-	if (rc == 0) {
-		rc = intake_start(&w.intake, listen_fd, options, &w.store,
-		    &w.arrivals);
-		if (rc != 0) {
-			buf_put_cstr(&why,
-			    "cannot start the intake's thread: ");
-			buf_put_cstr(&why, strerror(-rc));
-		}
-	}
+	int rc = start(&w, listen_fd, &why);
 	if (rc == 0) {
 		log_at(LOG_AT_INFO, "worker ready");
 		if (ready != NULL)

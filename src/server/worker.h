@@ -1,5 +1,6 @@
 /*
- * A worker: the loop that serves streams, beside an intake.
+ * A worker: one thread, one loop over the listening socket, connections, streams and
+ * the news of other workers.
  */
 #ifndef PEAL_WORKER_H
 #define PEAL_WORKER_H
@@ -11,7 +12,7 @@
 
 /*
  * Block the signals that a worker takes in its own time: SIGTERM and SIGINT
- * end it, SIGHUP makes it read the key file again.  Before any thread.
+ * end it, SIGHUP makes it read the key file again.
  */
 void worker_block_signals(void);
 

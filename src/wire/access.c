@@ -144,41 +144,47 @@ bearer_key(struct span authorization)
 	return span_trim(rest);
 }
 
-static int
-check_key(const struct request *r, const struct access_keys *keys,
-    struct problem *problem)
+void
+access_build(struct access *a, const struct request *r, unsigned default_roles,
+    const struct access_keys *keys)
 {
-	struct span key = bearer_key(r->authorization);
+	struct span bad;
 
-	if (key.len == 0) {
-		problem_set(problem, 401,
-		    "publishing needs a key, sent as \"Authorization: Bearer "
-		    "KEY\"");
-		return -EACCES;
-	}
-	if (!key_is_known(keys, key)) {
-		problem_set(problem, 401,
-		    "the key is not one that may publish");
-		return -EACCES;
-	}
-	return 0;
+	*a = (struct access){ .roles = default_roles };
+	if (r->has_roles)
+		(void)access_roles_parse(r->roles, &a->roles, &bad);
+	if ((a->roles & ACCESS_PUBLISH) != 0 || keys == NULL)
+		return;
+	struct span key = bearer_key(r->authorization);
+	a->wants_key = true;
+	a->has_bearer = key.len > 0;
+	a->has_right_key = a->has_bearer && key_is_known(keys, key);
 }
 
 int
-access_check(const struct request *r, enum access_role role,
-    unsigned default_roles, const struct access_keys *keys,
+access_check(const struct access *a, enum access_role role,
     struct problem *problem)
 {
-	unsigned roles = default_roles;
-	struct span bad;
-
-	if (r->has_roles)
-		(void)access_roles_parse(r->roles, &roles, &bad);
-	if ((roles & (unsigned)role) != 0)
+	if ((a->roles & (unsigned)role) != 0)
 		return 0;
-	if (role == ACCESS_PUBLISH && keys != NULL)
-		return check_key(r, keys, problem);
-	problem_set(problem, 403, "the role \"%s\" is not granted here",
-	    role_name(role));
+	if (role != ACCESS_PUBLISH || !a->wants_key)
+		problem_set(problem, 403, "the role \"%s\" is not granted here",
+		    role_name(role));
+	else if (a->has_right_key)
+		return 0;
+	else
+		problem_set(problem, 401, "%s",
+		    a->has_bearer
+			? "the key is not one that may publish"
+			: "publishing needs a key, sent as \"Authorization: "
+			  "Bearer KEY\"");
 	return -EACCES;
+}
+
+int
+access_check_channel(const struct access *a, enum access_role role,
+    struct span channel, struct problem *problem)
+{
+	(void)channel;
+	return access_check(a, role, problem);
 }

@@ -49,17 +49,38 @@ int access_roles_parse(struct span list, unsigned *roles, struct span *bad);
 int access_keys_parse(struct access_keys *keys, struct span text, size_t *line);
 
 /*
- * Decide whether a request may act in a role.
- *
- * default_roles is --roles; the request's own roles replace it.  A word in
- * them that is no role grants nothing.  keys may be NULL: no key file is
- * configured.  The key is compared in constant time with each of them.
+ * What one request may do: built once, when its variables are read, and asked for
+ * each channel when the channel's name is known.  All zero: nothing.
+ */
+struct access {
+	unsigned roles;	 /* a set of enum access_role */
+	bool wants_key;	 /* keys are configured, and publishing needs one */
+	bool has_bearer; /* a key was sent */
+	bool has_right_key;
+};
+
+/*
+ * default_roles is --roles; the request's own roles replace it.  A word in them
+ * that is no role grants nothing.  keys may be NULL: no key file is configured.
+ * The key is compared in constant time with each of them.
+ */
+void access_build(struct access *a, const struct request *r,
+    unsigned default_roles, const struct access_keys *keys);
+
+/*
+ * Whether the request may act in a role.
  *
  * Returns 0, or -EACCES with *problem filled in: 401 for publishing where keys
  * are configured and the right one is not given, else 403.
  */
-int access_check(const struct request *r, enum access_role role,
-    unsigned default_roles, const struct access_keys *keys,
+int access_check(const struct access *a, enum access_role role,
     struct problem *problem);
+
+/*
+ * The same for one channel.  A role counts for every channel.  Returns as
+ * access_check().
+ */
+int access_check_channel(const struct access *a, enum access_role role,
+    struct span channel, struct problem *problem);
 
 #endif

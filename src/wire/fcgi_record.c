@@ -1,5 +1,6 @@
 #include "wire/fcgi_record.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* FastCGI Specification 1.0, section 8: types and constants. */
@@ -9,9 +10,13 @@
 #define TYPE_END_REQUEST 3
 #define TYPE_PARAMS 4
 #define TYPE_STDIN 5
+#define TYPE_STDOUT 6
 #define ROLE_RESPONDER 1
 #define FLAG_KEEP_CONN 1
 #define BEGIN_BODY 8
+
+/* Memory that a request keeps for the next one, of each kind. */
+#define KEPT_MAX 65536
 
 struct record {
 	unsigned char type;
@@ -30,35 +35,42 @@ void
 fcgi_record_fini(struct fcgi_record_request *r)
 {
 	buf_fini(&r->bytes);
-}
-
-struct span
-fcgi_record_span(const struct fcgi_record_request *r)
-{
-	return (struct span){ r->bytes.ptr, r->read };
+	buf_fini(&r->params);
+	buf_fini(&r->body);
+	free(r->variables);
+	r->variables = NULL;
 }
 
 static void
-drop_front(struct buf *b, size_t at, size_t len)
+empty(struct buf *b)
 {
-	if (len == 0)
-		return;
-	memmove(b->ptr + at, b->ptr + at + len, b->len - at - len);
-	b->len -= len;
+	if (b->cap > KEPT_MAX)
+		buf_fini(b);
+	buf_clear(b);
 }
 
 void
 fcgi_record_next(struct fcgi_record_request *r)
 {
-	struct buf bytes = r->bytes;
-	size_t body_max = r->body_max;
-
-	drop_front(&bytes, 0, r->read);
-	fcgi_record_init(r, body_max);
-	r->bytes = bytes;
+	empty(&r->params);
+	empty(&r->body);
+	if (r->bytes.len == 0)
+		empty(&r->bytes);
+	if (r->variable_count > 0)
+		memset(r->buckets, 0, sizeof(r->buckets));
+	r->variable_count = 0;
+	r->body_len = 0;
+	r->id = 0;
+	r->keep = false;
+	r->params_done = false;
+	r->too_large = false;
+	r->discard = false;
 }
 
-/* Read the record at the front of bytes.  Returns false if it is not whole. */
+/*
+ * Read the record that bytes begin with.  Returns false while it is not whole; its
+ * version is looked at by the caller.
+ */
 static bool
 parse_record(struct span bytes, struct record *record)
 {
@@ -97,42 +109,135 @@ read_length(struct span *rest, size_t *len)
 	return true;
 }
 
-/* The variables must be whole pairs and hold no NUL, which would cut them. */
-static bool
-check_pairs(struct span rest)
+static size_t
+bucket_of(const char *name, size_t len)
 {
+	/* Few variables differ in neither length nor these three characters.  Who
+	 * makes them all alike has FCGI_RECORD_VARIABLES_MAX of them at most. */
+	size_t hash = len == 0 ? 0
+			       : len * 7 + (unsigned char)name[len - 1] * 5 +
+		(unsigned char)name[len / 2] * 3 + (unsigned char)name[0];
+
+	return hash % FCGI_RECORD_BUCKETS;
+}
+
+static enum fcgi_record_verdict
+grow_variables(struct fcgi_record_request *r)
+{
+	uint32_t room = r->variable_room == 0 ? 64 : r->variable_room * 2;
+
+	if (room > FCGI_RECORD_VARIABLES_MAX)
+		return FCGI_RECORD_BROKEN;
+	void *variables =
+	    reallocarray(r->variables, room, sizeof(r->variables[0]));
+	if (variables == NULL)
+		return FCGI_RECORD_NO_MEMORY;
+	r->variables = variables;
+	r->variable_room = room;
+	return FCGI_RECORD_VARIABLES;
+}
+
+/* The lengths of a pair, most of which take a byte each. */
+static bool
+read_lengths(struct span *rest, size_t *name, size_t *value)
+{
+	const unsigned char *p = (const unsigned char *)rest->ptr;
+
+	if (rest->len >= 2 && (p[0] | p[1]) < 0x80) {
+		*name = p[0];
+		*value = p[1];
+		rest->ptr += 2;
+		rest->len -= 2;
+	} else if (!read_length(rest, name) || !read_length(rest, value)) {
+		return false;
+	}
+	return *name <= rest->len && *value <= rest->len - *name;
+}
+
+/* The first NUL from at on, or the end. */
+static const char *
+find_nul(const struct fcgi_record_request *r, const char *at)
+{
+	const char *end = r->params.ptr + r->params.len;
+	const char *nul = memchr(at, '\0', (size_t)(end - at));
+
+	return nul != NULL ? nul : end;
+}
+
+/*
+ * Note where each variable lies.  They must be whole pairs and hold no NUL, which
+ * would cut them: each NUL there is must be a length.
+ */
+static enum fcgi_record_verdict
+find_pairs(struct fcgi_record_request *r)
+{
+	enum fcgi_record_verdict verdict = FCGI_RECORD_VARIABLES;
+	struct span rest = buf_span(&r->params);
+	const char *nul = rest.len > 0 ? find_nul(r, rest.ptr) : NULL;
 	size_t name;
 	size_t value;
 
 	while (rest.len > 0) {
-		if (!read_length(&rest, &name) || !read_length(&rest, &value) ||
-		    name > rest.len || value > rest.len - name)
-			return false;
-		if (memchr(rest.ptr, '\0', name + value) != NULL)
-			return false;
+		if (!read_lengths(&rest, &name, &value))
+			return FCGI_RECORD_BROKEN;
+		if (nul < rest.ptr)
+			nul = find_nul(r, rest.ptr);
+		if (nul < rest.ptr + name + value)
+			return FCGI_RECORD_BROKEN;
+		if (r->variable_count == r->variable_room)
+			verdict = grow_variables(r);
+		if (verdict != FCGI_RECORD_VARIABLES)
+			return verdict;
+		uint32_t at = (uint32_t)(rest.ptr - r->params.ptr);
+		struct fcgi_record_variable *v =
+		    &r->variables[r->variable_count++];
+		v->name = at;
+		v->name_len = (uint16_t)name;
+		v->value = at + (uint32_t)name;
+		v->value_len = (uint32_t)value;
 		rest.ptr += name + value;
 		rest.len -= name + value;
 	}
-	return true;
+	return FCGI_RECORD_VARIABLES;
 }
 
-/* Gather the PARAMS stream out of its records and check it. */
-static bool
-check_params(const struct fcgi_record_request *r)
+/* See that the parameters are sound, and make them ready to be looked up. */
+static enum fcgi_record_verdict
+read_params(struct fcgi_record_request *r)
 {
-	struct buf params = { 0 };
-	struct span rest = fcgi_record_span(r);
-	struct record record;
-
-	while (parse_record(rest, &record)) {
-		if (record.type == TYPE_PARAMS)
-			buf_put(&params, record.content);
-		rest.ptr += record.len;
-		rest.len -= record.len;
+	/* For the last value's terminator. */
+	if (buf_room(&r->params, 1) == NULL)
+		return FCGI_RECORD_NO_MEMORY;
+	enum fcgi_record_verdict verdict = find_pairs(r);
+	if (verdict != FCGI_RECORD_VARIABLES)
+		return verdict;
+	/* From the last to the first, so that the first of a name is found. */
+	for (uint32_t i = r->variable_count; i > 0; i--) {
+		struct fcgi_record_variable *v = &r->variables[i - 1];
+		size_t bucket = bucket_of(r->params.ptr + v->name, v->name_len);
+		v->next = r->buckets[bucket];
+		r->buckets[bucket] = (uint16_t)i;
+		/* A length of the next pair stands there, which was read. */
+		r->params.ptr[v->value + v->value_len] = '\0';
 	}
-	bool good = buf_error(&params) == 0 && check_pairs(buf_span(&params));
-	buf_fini(&params);
-	return good;
+	return FCGI_RECORD_VARIABLES;
+}
+
+const char *
+fcgi_record_variable(const void *request, const char *name)
+{
+	const struct fcgi_record_request *r = request;
+	size_t len = strlen(name);
+	uint16_t i = r->buckets[bucket_of(name, len)];
+
+	while (i != 0) {
+		const struct fcgi_record_variable *v = &r->variables[i - 1];
+		if (v->name_len == len &&
+		    memcmp(r->params.ptr + v->name, name, len) == 0)
+			return r->params.ptr + v->value;
+		i = v->next;
+	}
+	return NULL;
 }
 
 static enum fcgi_record_verdict
@@ -152,52 +257,53 @@ begin_request(struct fcgi_record_request *r, const struct record *record)
 static enum fcgi_record_verdict
 take_params(struct fcgi_record_request *r, const struct record *record)
 {
-	if (r->params_done)
-		return FCGI_RECORD_BROKEN;
-	r->params += record->content.len;
-	if (r->params > FCGI_RECORD_PARAMS_MAX)
+	if (r->params_done ||
+	    record->content.len > FCGI_RECORD_PARAMS_MAX - r->params.len)
 		return FCGI_RECORD_BROKEN;
 	if (record->content.len == 0) {
 		r->params_done = true;
-		if (!check_params(r))
-			return FCGI_RECORD_BROKEN;
+		return read_params(r);
 	}
-	return FCGI_RECORD_MORE;
+	buf_put(&r->params, record->content);
+	return buf_error(&r->params) == 0 ? FCGI_RECORD_MORE
+					  : FCGI_RECORD_NO_MEMORY;
 }
 
-/* Returns WHOLE at the stream's end; *pass_over when the record is not kept. */
+/* Returns WHOLE at the stream's end. */
 static enum fcgi_record_verdict
-take_stdin(struct fcgi_record_request *r, const struct record *record,
-    bool *pass_over)
+take_stdin(struct fcgi_record_request *r, const struct record *record)
 {
 	if (!r->params_done)
 		return FCGI_RECORD_BROKEN;
 	if (record->content.len == 0)
 		return FCGI_RECORD_WHOLE;
-	r->body += record->content.len;
-	if (r->body > r->body_max)
+	r->body_len += record->content.len;
+	if (r->body_len > r->body_max && !r->too_large) {
 		r->too_large = true;
-	*pass_over = r->too_large;
-	return FCGI_RECORD_MORE;
+		buf_fini(&r->body);
+	}
+	if (r->too_large || r->discard)
+		return FCGI_RECORD_MORE;
+	buf_put(&r->body, record->content);
+	return buf_error(&r->body) == 0 ? FCGI_RECORD_MORE
+					: FCGI_RECORD_NO_MEMORY;
 }
 
 static enum fcgi_record_verdict
-take_record(struct fcgi_record_request *r, const struct record *record,
-    bool *pass_over)
+take_record(struct fcgi_record_request *r, const struct record *record)
 {
 	if (r->id == 0)
 		return record->type == TYPE_BEGIN_REQUEST
 		    ? begin_request(r, record)
 		    : FCGI_RECORD_BROKEN;
-	/* No web server we know multiplexes, and management records are what
-	 * libfcgi breaks over. */
+	/* No web server we know multiplexes. */
 	if (record->id != r->id)
 		return FCGI_RECORD_BROKEN;
 	switch (record->type) {
 	case TYPE_PARAMS:
 		return take_params(r, record);
 	case TYPE_STDIN:
-		return take_stdin(r, record, pass_over);
+		return take_stdin(r, record);
 	case TYPE_ABORT_REQUEST:
 		return FCGI_RECORD_ABORTED;
 	default:
@@ -205,49 +311,26 @@ take_record(struct fcgi_record_request *r, const struct record *record,
 	}
 }
 
-/*
- * libfcgi 2.4.2 forgets the padding of FCGI_BEGIN_REQUEST and of a stream's end
- * when it turns to the next stream, and takes it for the next record.  Section
- * 3.3 allows padding everywhere: so it does not get to see it there.
- */
-static void
-drop_padding(struct fcgi_record_request *r, const struct record *record)
-{
-	size_t bare = FCGI_RECORD_HEADER + record->content.len;
-
-	if (record->type != TYPE_BEGIN_REQUEST && record->content.len > 0)
-		return;
-	r->read -= record->len - bare;
-	drop_front(&r->bytes, r->read, record->len - bare);
-	r->bytes.ptr[r->read - bare + 6] = 0;
-}
-
 enum fcgi_record_verdict
 fcgi_record_look(struct fcgi_record_request *r)
 {
 	enum fcgi_record_verdict verdict = FCGI_RECORD_MORE;
+	struct span rest = buf_span(&r->bytes);
 	struct record record;
 
-	/* Without bytes, bytes.ptr may be NULL. */
-	while (verdict == FCGI_RECORD_MORE && r->read < r->bytes.len) {
-		struct span rest = { r->bytes.ptr + r->read,
-			r->bytes.len - r->read };
+	while (verdict == FCGI_RECORD_MORE && rest.len > 0) {
 		if (rest.ptr[0] != VERSION_1)
 			return FCGI_RECORD_BROKEN;
 		if (!parse_record(rest, &record))
-			return FCGI_RECORD_MORE;
-		if (r->read > FCGI_RECORD_KEPT_MAX + 2 * r->body_max)
-			return FCGI_RECORD_BROKEN;
-		bool pass_over = false;
-		r->read += record.len;
-		verdict = take_record(r, &record, &pass_over);
-		if (pass_over) {
-			r->read -= record.len;
-			drop_front(&r->bytes, r->read, record.len);
-		} else {
-			drop_padding(r, &record);
-		}
+			break;
+		rest.ptr += record.len;
+		rest.len -= record.len;
+		verdict = take_record(r, &record);
 	}
+	/* What is left is less than a record, or belongs to what comes next. */
+	if (rest.len > 0 && rest.len < r->bytes.len)
+		memmove(r->bytes.ptr, rest.ptr, rest.len);
+	r->bytes.len = rest.len;
 	return verdict;
 }
 
@@ -268,15 +351,30 @@ fcgi_record_is_abort(struct span bytes, uint16_t id)
 	return false;
 }
 
+static void
+put_header(unsigned char *out, unsigned char type, uint16_t id, size_t len)
+{
+	memset(out, 0, FCGI_RECORD_HEADER);
+	out[0] = VERSION_1;
+	out[1] = type;
+	out[2] = (unsigned char)(id >> 8);
+	out[3] = (unsigned char)(id & 0xff);
+	out[4] = (unsigned char)(len >> 8);
+	out[5] = (unsigned char)(len & 0xff);
+}
+
+void
+fcgi_record_stdout(unsigned char out[FCGI_RECORD_HEADER], uint16_t id,
+    size_t len)
+{
+	put_header(out, TYPE_STDOUT, id, len);
+}
+
 void
 fcgi_record_end(unsigned char out[FCGI_RECORD_END_LEN], uint16_t id,
     unsigned char protocol_status)
 {
 	memset(out, 0, FCGI_RECORD_END_LEN);
-	out[0] = VERSION_1;
-	out[1] = TYPE_END_REQUEST;
-	out[2] = (unsigned char)(id >> 8);
-	out[3] = (unsigned char)(id & 0xff);
-	out[5] = 8;
+	put_header(out, TYPE_END_REQUEST, id, 8);
 	out[FCGI_RECORD_HEADER + 4] = protocol_status;
 }

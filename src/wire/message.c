@@ -473,11 +473,11 @@ message_type_of(struct span content_type)
 
 int
 message_read(struct message *m, enum message_type type, struct span body,
-    struct span query, const struct message_limits *limits,
+    struct span query, const struct message_rules *rules,
     struct problem *problem)
 {
 	struct message_builder b = { .m = m,
-		.limits = limits,
+		.rules = rules,
 		.problem = problem };
 
 	*m = (struct message){ 0 };

@@ -42,12 +42,12 @@ enum message_type message_type_of(struct span content_type);
  * array does; for NDJSON the line, counted from 1, is named as well.  Bytes are
  * counted from 0, in the body or in the line.
  *   400  malformed, or a name, topic or member that cannot be
- *   413  data longer than limits->event_size
+ *   413  data longer than rules->event_size
  *   415  MESSAGE_REFUSED
  *   503  out of memory
  */
 int message_read(struct message *m, enum message_type type, struct span body,
-    struct span query, const struct message_limits *limits,
+    struct span query, const struct message_rules *rules,
     struct problem *problem);
 
 void message_fini(struct message *m);

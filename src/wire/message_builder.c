@@ -57,6 +57,9 @@ message_builder_add(struct message_builder *b, struct span channel)
 	if (fault != NULL)
 		return message_builder_refuse(b, 400, "the channel name %s",
 		    fault);
+	if (access_check_channel(b->rules->access, ACCESS_PUBLISH, channel,
+		b->problem) != 0)
+		return -EINVAL;
 	if (m->count == b->cap) {
 		size_t cap = b->cap == 0 ? 8 : b->cap * 2;
 		struct message_event *events =
@@ -135,11 +138,11 @@ int
 message_builder_check_size(struct message_builder *b, const char *what,
     struct span data)
 {
-	if (data.len <= b->limits->event_size)
+	if (data.len <= b->rules->event_size)
 		return 0;
 	return message_builder_refuse(b, 413,
 	    "%s is %zu bytes long; at most %zu are taken", what, data.len,
-	    b->limits->event_size);
+	    b->rules->event_size);
 }
 
 int

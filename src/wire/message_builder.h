@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/span.h"
+#include "wire/access.h"
 #include "wire/problem.h"
 
 /*
@@ -29,8 +30,10 @@ struct message {
 	struct buf store; /* what the spans point into */
 };
 
-struct message_limits {
+/* What decides about a message beside its request. */
+struct message_rules {
 	size_t event_size; /* data of one event, bytes */
+	const struct access *access;
 };
 
 /*
@@ -43,7 +46,7 @@ struct message_limits {
 struct message_builder {
 	struct message *m;
 	size_t cap; /* of m->events */
-	const struct message_limits *limits;
+	const struct message_rules *rules;
 	struct problem *problem;
 	bool batch;
 	size_t index; /* of the event in the batch, from 0 */

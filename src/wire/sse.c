@@ -19,6 +19,25 @@ is_break(char c)
 	return c == '\n' || c == '\r';
 }
 
+/* How many bytes from the front are before any break, by eights. */
+static size_t
+unbroken_prefix(struct span s)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101);
+	size_t i = 0;
+	uint64_t eight;
+
+	while (s.len - i >= sizeof(eight)) {
+		memcpy(&eight, s.ptr + i, sizeof(eight));
+		/* The high bit of a byte is set where it was below 0x10, as both
+		 * breaks are, or somewhere behind such a one. */
+		if (((eight - ones * 0x10) & ~eight & ones * 0x80) != 0)
+			break;
+		i += sizeof(eight);
+	}
+	return i;
+}
+
 /*
  * Cut the next line off the front of *rest.  Returns false once the last line
  * was given; as with span_cut(), a trailing break leaves an empty one.
@@ -29,10 +48,9 @@ is_break(char c)
 static bool
 cut_line(struct span *rest, struct span *line)
 {
-	size_t len = 0;
-
 	if (rest->ptr == NULL)
 		return false;
+	size_t len = unbroken_prefix(*rest);
 	while (len < rest->len && !is_break(rest->ptr[len]))
 		len++;
 	*line = (struct span){ rest->ptr, len };

@@ -10,6 +10,7 @@
  * it, not spans.  A failed allocation is told at the end.
  */
 struct reader {
+	const struct access *access;
 	request_look *look;
 	const void *context;
 	struct problem *problem;
@@ -40,6 +41,9 @@ add_channel(struct reader *d, struct urlencoded_pair piece, int status)
 		problem_set(d->problem, status, "the channel name %s", fault);
 		return -EINVAL;
 	}
+	if (access_check_channel(d->access, ACCESS_SUBSCRIBE, name,
+		d->problem) != 0)
+		return -EINVAL;
 	if (has_channel(d, name))
 		return 0;
 	if (d->count == SUBSCRIPTION_CHANNELS_MAX) {
@@ -223,13 +227,14 @@ finish(struct subscription *s, const struct reader *d)
 
 int
 subscription_read(struct subscription *s, const struct request *r,
-    const char *channel_param, request_look *look, const void *context,
-    struct problem *problem)
+    const struct subscription_rules *rules, request_look *look,
+    const void *context, struct problem *problem)
 {
 	const char *fixed = look(context, "PEAL_CHANNEL");
 	struct reader d = {
 		.look = look,
 		.context = context,
+		.access = rules->access,
 		.problem = problem,
 		.store = &s->store,
 	};
@@ -240,7 +245,7 @@ subscription_read(struct subscription *s, const struct request *r,
 	if (fixed != NULL)
 		rc = read_fixed_channels(&d, span_of(fixed));
 	else
-		rc = read_query_channels(&d, r->query, channel_param);
+		rc = read_query_channels(&d, r->query, rules->channel_param);
 	if (rc == 0)
 		read_asked(&d, r->query);
 	if (buf_error(&s->store) != 0) {

@@ -9,11 +9,18 @@
 #include "base/buf.h"
 #include "base/event.h"
 #include "base/span.h"
+#include "wire/access.h"
 #include "wire/problem.h"
 #include "wire/request.h"
 
 /* Of one stream. */
 #define SUBSCRIPTION_CHANNELS_MAX 64
+
+/* What decides about a subscription beside the request. */
+struct subscription_rules {
+	const char *channel_param; /* the query's members that name channels */
+	const struct access *access;
+};
 
 /* What a subscriber asks for. */
 struct subscription {
@@ -28,7 +35,7 @@ struct subscription {
  * Read the channels and the resume point of a GET.
  *
  * The channels are PEAL_CHANNEL's where that variable is set, even if empty;
- * else the query's members named channel_param.  PEAL_CHANNEL is first split at
+ * else the query's members named rules->channel_param.  PEAL_CHANNEL is first split at
  * spaces, then {NAME} in each piece is replaced by the FastCGI variable NAME,
  * so that a space inside a value cannot add a channel.  A name given twice
  * counts once.
@@ -42,13 +49,14 @@ struct subscription {
  *
  * Returns 0, or -EINVAL with *problem filled in:
  *   400  no channel, more than SUBSCRIPTION_CHANNELS_MAX, or a bad name
+ *   401, 403  as access_check_channel(), for one of the channels
  *   403  PEAL_CHANNEL gives no valid name: a variable is empty or missing, a
  *        '{' has no '}', or what comes out is not a channel name
  *   503  out of memory
  */
 int subscription_read(struct subscription *s, const struct request *r,
-    const char *channel_param, request_look *look, const void *context,
-    struct problem *problem);
+    const struct subscription_rules *rules, request_look *look,
+    const void *context, struct problem *problem);
 
 void subscription_fini(struct subscription *s);
 

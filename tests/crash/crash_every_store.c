@@ -38,11 +38,11 @@
 #include "arena/wake.h"
 #include "wire/sse.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#ifdef __SANITIZE_ADDRESS__
 #define SANITIZED 1
 #elif defined(__has_feature)
 #define SANITIZED \
-	(__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
+	(__has_feature(address_sanitizer))
 #else
 #define SANITIZED 0
 #endif

@@ -247,12 +247,13 @@ class Process:
 
     ours = {}
 
-    def __init__(self, name, argv, log, env=None, out=None, **more):
+    def __init__(self, name, argv, log, env=None, out=None, given=None, **more):
+        """given: what it finds on descriptor 0."""
         self.name = name
         self.log = log
         with open(log, "ab") as file:
             self.popen = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=out or file, stderr=file, env=env,
+                argv, stdin=given or subprocess.DEVNULL, stdout=out or file, stderr=file, env=env,
                 start_new_session=True, cwd=os.path.dirname(log), **more)
         self.pid = self.popen.pid
         Process.ours[self.pid] = self
@@ -794,6 +795,19 @@ class Place:
         self.ready(process, address)
         return process
 
+    def start_worker(self, *options, under=()):
+        """peal.fcgi as a web server spawns it: one worker, its listening socket on descriptor 0.
+
+        under is the program that runs it, and that program's options.
+        """
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(self.socket)
+            os.chmod(self.socket, 0o666)
+            listener.listen(128)
+            return self.start("peal", list(under) + [self.peal_fcgi, "--arena", self.arena]
+                              + list(options), env=self.environment(0), given=listener,
+                              **self.as_service())
+
     def ready(self, process, address):
         def answers():
             check(process.running(), "%s ended with %s", process.name, process.popen.poll())
@@ -809,13 +823,14 @@ class Place:
 
     # peal behind a web server
 
-    def behind_lighttpd(self, *options, config="lighttpd.conf", edits=None, php=True):
+    def behind_lighttpd(self, *options, config="lighttpd.conf", edits=None, php=True, peal=None):
         """examples/lighttpd.conf, and peal.fcgi --listen with these options.
 
-        Without php the edits have seen to it that lighttpd does not start it.
+        Or this peal, which runs already.  Without php the edits have seen to it that lighttpd
+        does not start it.
         """
         lighttpd = self.find("lighttpd")
-        peal = self.start_peal(*options)
+        peal = peal or self.start_peal(*options)
         site = self._lighttpd(lighttpd, config, edits, php=php)
         site.peal = peal
         return site
@@ -891,14 +906,15 @@ class Place:
         return site
 
     def behind_nginx(self, *options, tcp=False, keepalive=False, tls=False, edits=None,
-                     php=False):
+                     php=False, peal=None):
         """examples/nginx.conf, and peal.fcgi --listen with these options.
 
-        tcp and keepalive are about its connections to peal, tls about its clients'.
+        Or this peal, which runs already.  tcp and keepalive are about nginx's connections to
+        peal, tls about its clients'.
         """
         program = self.find("nginx")
         listen = "%s:%d" % (HOST, free_port()) if tcp else self.socket
-        peal = self.start_peal(*options, listen=listen)
+        peal = peal or self.start_peal(*options, listen=listen)
         if php:
             self.start_php()
         def start(port):

@@ -10,7 +10,7 @@ import subprocess
 import time
 
 from fastcgi import FastcgiBody, request as fastcgi_request
-from harness import (Direct, Failed, Skipped, alive, case, check, connect, equal, programs, run,
+from harness import (Direct, Failed, alive, case, check, connect, equal, programs, run,
                      wait_for)
 
 WORKER = "peal.fcgi"
@@ -218,32 +218,6 @@ def a_worker_that_cannot_start_for_want_of_memory_says_so(place):
     lines = log_of(place).splitlines()
     equal(len(lines), 1, "lines: %r" % lines)
     check("memory" in lines[0] and place.arena in lines[0], "what it says: %r", lines)
-
-
-@case
-def a_worker_without_a_thread_says_so_and_its_successor_serves(place):
-    """The intake's thread cannot be made: the supervisor tries again, ever more rarely."""
-    if os.getuid() != 0:
-        raise Skipped("only root can be somebody who has no other processes")
-    # The limit counts all processes of a user: one of our own, who has none.
-    number = 300000 + os.getpid() % 100000
-    who = {"user": number, "group": number, "extra_groups": [], "umask": 0o022}
-    os.chown(place.run, number, number)
-    argv = [place.find("prlimit"), "--nproc=2:", place.peal_fcgi, "--listen", place.socket,
-            "--workers", "1", "--arena", place.arena]
-    process = place.start("peal", argv, env=place.environment(0), **who)
-    wait_for(lambda: log_of(place).count("ended with status") >= 4, "some attempts")
-    before = len(log_of(place).splitlines())
-    time.sleep(1)
-    more = log_of(place).splitlines()[before:]
-    check(len(more) <= 16, "it tries too often: %r", more)
-    lines = [line for line in log_of(place).splitlines() if "]: error: " in line]
-    check(all("thread: Resource temporarily unavailable" in line for line in lines), "what it says: %r", lines)
-
-    set_limit(place, process.pid, "nproc", 20, **who)
-    peal = Direct(place, place.socket, process)
-    first = wait_for(lambda: publishes(peal, "a", 1), "it to recover", 30)
-    check_history(peal, "a", [first])
 
 
 if __name__ == "__main__":

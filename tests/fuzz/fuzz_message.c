@@ -75,7 +75,9 @@ cut_copy(struct span *rest, char sep)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct message_limits limits = { .event_size = EVENT_SIZE };
+	const struct access access = { .roles = ACCESS_PUBLISH };
+	const struct message_rules limits = { .event_size = EVENT_SIZE,
+		.access = &access };
 	struct span input = fuzz_copy(data, size);
 	struct span rest = input;
 	struct span content_type = cut_copy(&rest, '\n');

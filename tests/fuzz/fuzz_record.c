@@ -1,15 +1,21 @@
 /*
- * FastCGI records: what is called whole must be so to libfcgi.
+ * FastCGI records: a request that is called whole is the one that libfcgi reads.
  *
- * The input is a byte that says how large a body may be, eight bytes that say
- * into what pieces the rest is cut, and the rest: the bytes of a connection.
- *   - In pieces they get the same verdicts as at once.
- *   - A whole request is read by libfcgi, which would abort the process over
- *     some bytes, without an error; its variables and its body are those that
- *     a plain reading of the records gives.
- *   - What fcgi_record_span() says is kept holds no more of a body than it may.
+ * The input is a byte that says how large a body may be, one whose bits say of
+ * which requests the body is not wanted, eight bytes that say into what pieces
+ * the rest is cut, and the rest: the bytes of a connection.
+ *   - In pieces they get the same verdicts, variables and bodies as at once.
+ *   - The variables are reported once for each request, before its body.
+ *   - libfcgi reads the same variables in the same order, and the same body,
+ *     from the records of a whole request; and where these end begins what is
+ *     left for the next.
+ *   - No more of a body is kept than may be, and nothing that is not wanted.
+ * libfcgi 2.4.2 forgets the padding of FCGI_BEGIN_REQUEST and of a stream's end,
+ * and then reads it as a record.  So it gets the records without padding.
  */
-#include <errno.h>
+#include <fcgiapp.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "fuzz.h"
 #include "server/fcgi.h"
@@ -17,148 +23,194 @@
 
 const char fuzz_name[] = "record";
 
-#define HEAD 9
-#define STORIES_MAX 16
+#define HEAD 10
+#define STORIES_MAX 32
 
-/* What came of the bytes: a verdict for each request. */
+/* What a look came to. */
 struct story {
 	enum fcgi_record_verdict verdict;
 	uint16_t id;
 	bool keep;
 	bool too_large;
-	size_t body;
-	uint64_t sum; /* of fcgi_record_span() */
+	uint64_t body_len;
+	uint32_t variables;
+	uint64_t sum; /* of the variables and the body */
 };
 
+/* What comes of the bytes of a connection. */
 struct tale {
 	struct story stories[STORIES_MAX];
 	size_t count;
+	size_t requests;
+	size_t body_max;
+	unsigned unwanted; /* a bit for each request */
+	struct span
+	    bytes; /* those of no request that was whole; NULL: not judged */
 };
 
-static struct fcgi *gate;
-
 static uint64_t
-sum_of(struct span s)
+sum_on(uint64_t sum, struct span s)
 {
-	uint64_t sum = s.len;
-
 	for (size_t i = 0; i < s.len; i++)
 		sum = (sum ^ (unsigned char)s.ptr[i]) * UINT64_C(0x100000001b3);
-	return sum;
+	return sum * 31 + s.len;
 }
 
-/* The PARAMS and STDIN of the records, read in the plainest way. */
+/*
+ * Take the records of one request from the front of bytes, which hold all of them:
+ * put them down as libfcgi reads them, and what STDIN holds into body.
+ */
 static void
-gather(struct span records, struct buf *params, struct buf *body)
+take_records(struct span *bytes, struct buf *records, struct buf *body)
 {
-	const unsigned char *p = (const unsigned char *)records.ptr;
-	const unsigned char *end = p + records.len;
+	bool end = false;
 
-	while (p < end) {
-		FUZZ_REQUIRE(end - p >= 8);
+	while (!end) {
+		const unsigned char *p = (const unsigned char *)bytes->ptr;
+		FUZZ_REQUIRE(bytes->len >= 8);
 		size_t len = (size_t)p[4] * 256 + p[5];
-		FUZZ_REQUIRE((size_t)(end - p) >= 8 + len + p[6]);
-		struct span content = { (const char *)p + 8, len };
-		if (p[1] == 4)
-			buf_put(params, content);
+		FUZZ_REQUIRE(bytes->len >= 8 + len + p[6]);
+		size_t header = records->len;
+		buf_put(records, (struct span){ bytes->ptr, 8 + len });
+		records->ptr[header + 6] = 0;
 		if (p[1] == 5)
-			buf_put(body, content);
-		p += 8 + len + p[6];
+			buf_put(body, (struct span){ bytes->ptr + 8, len });
+		end = p[1] == 5 && len == 0;
+		bytes->ptr += 8 + len + p[6];
+		bytes->len -= 8 + len + p[6];
 	}
 }
 
-static size_t
-take_length(const unsigned char **p)
-{
-	size_t len = **p;
-
-	if (len < 128) {
-		(*p)++;
-		return len;
-	}
-	len = (len & 127) << 24 | (size_t)(*p)[1] << 16 | (size_t)(*p)[2] << 8 |
-	    (*p)[3];
-	*p += 4;
-	return len;
-}
-
-/* Each variable "NAME=value", one after the other, each ended by NUL. */
+/* Have libfcgi read a request from a file, as if that were a connection. */
 static void
-write_variables(struct span params, struct buf *lines)
+have_read(FCGX_Request *request, struct span records)
 {
-	const unsigned char *p = (const unsigned char *)params.ptr;
-	const unsigned char *end = params.len == 0 ? p : p + params.len;
+	static int file = -1;
 
-	while (p < end) {
-		size_t name = take_length(&p);
-		size_t value = take_length(&p);
-		FUZZ_REQUIRE((size_t)(end - p) >= name + value);
-		buf_put(lines, (struct span){ (const char *)p, name });
-		buf_put_char(lines, '=');
-		p += name;
-		buf_put(lines, (struct span){ (const char *)p, value });
-		buf_put_char(lines, '\0');
-		p += value;
-	}
-}
-
-/* As libfcgi looks things up: the first that begins with "name=". */
-static const char *
-look(const struct buf *lines, const char *name, size_t len)
-{
-	for (size_t at = 0; at < lines->len;
-	     at += strlen(lines->ptr + at) + 1) {
-		if (strncmp(lines->ptr + at, name, len) == 0 &&
-		    lines->ptr[at + len] == '=')
-			return lines->ptr + at + len + 1;
-	}
-	return NULL;
-}
-
-static void
-judge_variables(const struct buf *lines)
-{
-	size_t count = 0;
-
-	for (size_t at = 0; at < lines->len && count++ < 32;
-	     at += strlen(lines->ptr + at) + 1) {
-		size_t len = strcspn(lines->ptr + at, "=");
-		char *name = strndup(lines->ptr + at, len);
-		FUZZ_REQUIRE(name != NULL);
-		const char *got = fcgi_look(gate, name);
-		/* libfcgi puts this one there itself. */
-		if (strcmp(name, "FCGI_ROLE") == 0)
-			got = look(lines, name, len);
-		FUZZ_REQUIRE(got != NULL);
-		FUZZ_REQUIRE(strcmp(got, look(lines, name, len)) == 0);
-		free(name);
-	}
-}
-
-/* Have libfcgi read a request that is called whole. */
-static void
-judge_whole(const struct fcgi_record_request *r)
-{
-	struct buf params = { 0 };
-	struct buf body = { 0 };
-	struct buf lines = { 0 };
-	struct buf got = { 0 };
-
-	gather(fcgi_record_span(r), &params, &body);
-	write_variables(buf_span(&params), &lines);
-	FUZZ_REQUIRE(body.len <= r->body_max);
-	FUZZ_REQUIRE(r->too_large || body.len == r->body);
+	if (file < 0)
+		file = memfd_create("fuzz", MFD_CLOEXEC);
+	FUZZ_REQUIRE(file >= 0);
 	FUZZ_REQUIRE(
-	    fcgi_read(gate, fcgi_record_span(r), (size_t)r->params) == 0);
-	judge_variables(&lines);
-	FUZZ_REQUIRE(fcgi_look(gate, "peal fuzz, not there") == NULL);
-	FUZZ_REQUIRE(fcgi_read_body(gate, &got) == 0);
-	FUZZ_REQUIRE(span_equal(buf_span(&got), buf_span(&body)));
-	fcgi_park(gate, &(struct fcgi_peer){ .fd = -1 });
-	buf_fini(&got);
-	buf_fini(&lines);
+	    pwrite(file, records.ptr, records.len, 0) == (ssize_t)records.len);
+	FUZZ_REQUIRE(ftruncate(file, (off_t)records.len) == 0);
+	FUZZ_REQUIRE(lseek(file, 0, SEEK_SET) == 0);
+	FUZZ_REQUIRE(
+	    FCGX_InitRequest(request, -1, FCGI_FAIL_ACCEPT_ON_INTR) == 0);
+	/* A preset descriptor is an open connection to libfcgi; one that is not
+	 * kept would be closed first. */
+	request->ipcFd = file;
+	request->keepConnection = 1;
+	request->detached = 1;
+	FUZZ_REQUIRE(FCGX_Accept_r(request) == 0);
+	FUZZ_REQUIRE(FCGX_GetError(request->in) == 0);
+}
+
+/* The first variable of the same name, which may be the same. */
+static const struct fcgi_record_variable *
+first_of(const struct fcgi_record_request *r,
+    const struct fcgi_record_variable *v)
+{
+	const struct fcgi_record_variable *first = r->variables;
+
+	while (first->name_len != v->name_len ||
+	    memcmp(r->params.ptr + first->name, r->params.ptr + v->name,
+		v->name_len) != 0)
+		first++;
+	return first;
+}
+
+/* line is libfcgi's "NAME=value" of this variable. */
+static void
+judge_variable(const struct fcgi_record_request *r,
+    const struct fcgi_record_variable *v, const char *line)
+{
+	const char *value = r->params.ptr + v->value;
+
+	FUZZ_REQUIRE(line != NULL);
+	FUZZ_REQUIRE(strlen(line) == (size_t)v->name_len + 1 + v->value_len);
+	FUZZ_REQUIRE(memcmp(line, r->params.ptr + v->name, v->name_len) == 0);
+	FUZZ_REQUIRE(line[v->name_len] == '=');
+	FUZZ_REQUIRE(strcmp(line + v->name_len + 1, value) == 0);
+	char *name = strndup(line, v->name_len);
+	FUZZ_REQUIRE(name != NULL);
+	FUZZ_REQUIRE(fcgi_record_variable(r, name) ==
+	    r->params.ptr + first_of(r, v)->value);
+	free(name);
+}
+
+/* libfcgi puts FCGI_ROLE before those that were sent. */
+static void
+judge_variables(const struct fcgi_record_request *r, char **lines)
+{
+	FUZZ_REQUIRE(strcmp(lines[0], "FCGI_ROLE=RESPONDER") == 0);
+	for (uint32_t i = 0; i < r->variable_count; i++)
+		judge_variable(r, &r->variables[i], lines[i + 1]);
+	FUZZ_REQUIRE(lines[r->variable_count + 1] == NULL);
+	FUZZ_REQUIRE(fcgi_record_variable(r, "peal fuzz, not there") == NULL);
+}
+
+static void
+judge_body(const struct fcgi_record_request *r, FCGX_Stream *in,
+    struct span body)
+{
+	char *got = malloc(body.len + 1);
+
+	FUZZ_REQUIRE(got != NULL);
+	FUZZ_REQUIRE(FCGX_GetStr(got, (int)body.len + 1, in) == (int)body.len);
+	FUZZ_REQUIRE(FCGX_GetError(in) == 0);
+	FUZZ_REQUIRE(r->body_len == body.len);
+	FUZZ_REQUIRE(r->too_large == (body.len > r->body_max));
+	if (r->too_large || r->discard) {
+		FUZZ_REQUIRE(r->body.len == 0);
+	} else {
+		FUZZ_REQUIRE(r->body.len == body.len);
+		FUZZ_REQUIRE(span_equal((struct span){ got, body.len },
+		    buf_span(&r->body)));
+	}
+	free(got);
+}
+
+/* A request that is called whole: its records are next in t->bytes. */
+static void
+judge_whole(const struct fcgi_record_request *r, struct tale *t)
+{
+	FCGX_Request request;
+	struct buf records = { 0 };
+	struct buf body = { 0 };
+
+	take_records(&t->bytes, &records, &body);
+	FUZZ_REQUIRE(span_equal(buf_span(&r->bytes), t->bytes));
+	have_read(&request, buf_span(&records));
+	FUZZ_REQUIRE(request.requestId == r->id);
+	FUZZ_REQUIRE((request.keepConnection != 0) == r->keep);
+	judge_variables(r, request.envp);
+	judge_body(r, request.in, buf_span(&body));
+	/* Or it would be closed. */
+	request.ipcFd = -1;
+	FCGX_Free(&request, 0);
 	buf_fini(&body);
-	buf_fini(&params);
+	buf_fini(&records);
+}
+
+/* Note what a look came to.  Returns false if nothing more can come. */
+static bool
+note(struct fcgi_record_request *r, enum fcgi_record_verdict verdict,
+    struct tale *t)
+{
+	uint64_t sum = sum_on(1, buf_span(&r->params));
+
+	FUZZ_REQUIRE(t->count < STORIES_MAX);
+	t->stories[t->count++] = (struct story){
+		.verdict = verdict,
+		.id = r->id,
+		.keep = r->keep,
+		.too_large = r->too_large,
+		.body_len = r->body_len,
+		.variables = r->variable_count,
+		.sum = sum_on(sum, buf_span(&r->body)),
+	};
+	return t->count < STORIES_MAX &&
+	    (verdict == FCGI_RECORD_VARIABLES || verdict == FCGI_RECORD_WHOLE);
 }
 
 /*
@@ -166,53 +218,55 @@ judge_whole(const struct fcgi_record_request *r)
  * false in the latter case.
  */
 static bool
-look_on(struct fcgi_record_request *r, struct tale *t, bool judge)
+look_on(struct fcgi_record_request *r, struct tale *t, bool *ready)
 {
 	for (;;) {
 		enum fcgi_record_verdict verdict = fcgi_record_look(r);
-		FUZZ_REQUIRE(r->read <= r->bytes.len);
-		FUZZ_REQUIRE(r->params <= FCGI_RECORD_PARAMS_MAX ||
-		    verdict == FCGI_RECORD_BROKEN);
+		FUZZ_REQUIRE(r->params.len <= FCGI_RECORD_PARAMS_MAX);
+		FUZZ_REQUIRE(r->variable_count <= FCGI_RECORD_VARIABLES_MAX);
+		FUZZ_REQUIRE(r->body.len <= r->body_max);
 		if (verdict == FCGI_RECORD_MORE)
 			return true;
-		if (verdict == FCGI_RECORD_WHOLE && judge)
-			judge_whole(r);
-		FUZZ_REQUIRE(t->count < STORIES_MAX);
-		t->stories[t->count++] = (struct story){
-			.verdict = verdict,
-			.id = r->id,
-			.keep = r->keep,
-			.too_large = r->too_large,
-			.body = r->body,
-			.sum = verdict == FCGI_RECORD_WHOLE
-			    ? sum_of(fcgi_record_span(r))
-			    : 0,
-		};
-		if (verdict != FCGI_RECORD_WHOLE || t->count == STORIES_MAX)
+		if (verdict == FCGI_RECORD_VARIABLES) {
+			FUZZ_REQUIRE(!*ready && r->body_len == 0);
+			*ready = true;
+			r->discard = t->unwanted >> t->requests % 8 & 1;
+		}
+		if (verdict == FCGI_RECORD_WHOLE) {
+			FUZZ_REQUIRE(*ready);
+			*ready = false;
+			t->requests++;
+			if (t->bytes.ptr != NULL)
+				judge_whole(r, t);
+		}
+		if (!note(r, verdict, t))
 			return false;
-		fcgi_record_next(r);
+		if (verdict == FCGI_RECORD_WHOLE)
+			fcgi_record_next(r);
 	}
 }
 
 static void
-read_at_once(struct span bytes, size_t body_max, struct tale *t)
+read_at_once(struct span bytes, struct tale *t)
 {
 	struct fcgi_record_request r;
+	bool ready = false;
 
-	fcgi_record_init(&r, body_max);
+	fcgi_record_init(&r, t->body_max);
+	t->bytes = bytes;
 	buf_put(&r.bytes, bytes);
-	(void)look_on(&r, t, true);
+	(void)look_on(&r, t, &ready);
 	fcgi_record_fini(&r);
 }
 
 static void
-read_in_pieces(struct span bytes, size_t body_max, const uint8_t *sizes,
-    struct tale *t)
+read_in_pieces(struct span bytes, const uint8_t *sizes, struct tale *t)
 {
 	struct fcgi_record_request r;
+	bool ready = false;
 	bool more = true;
 
-	fcgi_record_init(&r, body_max);
+	fcgi_record_init(&r, t->body_max);
 	FUZZ_REQUIRE(fcgi_record_look(&r) == FCGI_RECORD_MORE);
 	for (size_t i = 0; more && bytes.len > 0; i++) {
 		size_t len = 1 + (size_t)sizes[i % 8];
@@ -221,36 +275,40 @@ read_in_pieces(struct span bytes, size_t body_max, const uint8_t *sizes,
 		buf_put(&r.bytes, (struct span){ bytes.ptr, len });
 		bytes.ptr += len;
 		bytes.len -= len;
-		more = look_on(&r, t, false);
+		more = look_on(&r, t, &ready);
 	}
 	fcgi_record_fini(&r);
+}
+
+static void
+require_alike(const struct story *a, const struct story *b)
+{
+	FUZZ_REQUIRE(a->verdict == b->verdict && a->id == b->id);
+	FUZZ_REQUIRE(a->keep == b->keep && a->too_large == b->too_large);
+	FUZZ_REQUIRE(a->body_len == b->body_len);
+	FUZZ_REQUIRE(a->variables == b->variables && a->sum == b->sum);
 }
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct tale once = { .count = 0 };
-	struct tale pieces = { .count = 0 };
+	static bool begun;
 
-	if (gate == NULL) {
+	if (!begun) {
 		fcgi_init_library();
-		gate = fcgi_new();
-		FUZZ_REQUIRE(gate != NULL);
+		begun = true;
 	}
 	if (size <= HEAD)
 		return 0;
+	struct tale once = { .body_max = (size_t)data[0] * 16,
+		.unwanted = data[1] };
+	struct tale pieces = once;
 	struct span bytes = fuzz_copy(data + HEAD, size - HEAD);
-	size_t body_max = (size_t)data[0] * 16;
-	read_at_once(bytes, body_max, &once);
-	read_in_pieces(bytes, body_max, data + 1, &pieces);
+	read_at_once(bytes, &once);
+	read_in_pieces(bytes, data + 2, &pieces);
 	FUZZ_REQUIRE(once.count == pieces.count);
-	for (size_t i = 0; i < once.count; i++) {
-		const struct story *a = &once.stories[i];
-		const struct story *b = &pieces.stories[i];
-		FUZZ_REQUIRE(a->verdict == b->verdict && a->id == b->id);
-		FUZZ_REQUIRE(a->keep == b->keep && a->body == b->body);
-		FUZZ_REQUIRE(a->too_large == b->too_large && a->sum == b->sum);
-	}
+	for (size_t i = 0; i < once.count; i++)
+		require_alike(&once.stories[i], &pieces.stories[i]);
 	(void)fcgi_record_is_abort(bytes, data[0]);
 	free((char *)bytes.ptr);
 	return 0;
@@ -331,7 +389,7 @@ fuzz_seed(size_t n, struct buf *out)
 	const struct span json = SPAN("{\"channel\":\"a\",\"data\":1}");
 
 	buf_put(out,
-	    (struct span){ "\xff\0\xff\x07\xff\x0f\xff\xff\xff", HEAD });
+	    (struct span){ "\xff\0\0\xff\x07\xff\x0f\xff\xff\xff", HEAD });
 	switch (n) {
 	case 0:
 		put_request(out, 1, 0, SPAN(""), false, 0);
@@ -375,6 +433,18 @@ fuzz_seed(size_t n, struct buf *out)
 		put_record(out, 4, 1, SPAN(""), 8);
 		put_record(out, 5, 1, SPAN("body"), 4);
 		put_record(out, 5, 1, SPAN(""), 8);
+		break;
+	case 9: /* names sent twice, and of one bucket */
+		put_begin(out, 1, 1, 0);
+		put_record(out, 4, 1,
+		    SPAN("\5\1A1B1C1\5\1A1B2C2\5\1A1B1C3\5\0A1B1C\0\0"), 0);
+		put_record(out, 4, 1, SPAN(""), 0);
+		put_record(out, 5, 1, SPAN(""), 0);
+		break;
+	case 10: /* a body that is not wanted */
+		out->ptr[1] = 1;
+		put_request(out, 1, 1, json, false, 0);
+		put_request(out, 1, 1, json, false, 0);
 		break;
 	default:
 		buf_clear(out);

@@ -33,7 +33,7 @@ const char fuzz_name[] = "request";
 #define ORIGIN "https://a.example"
 
 struct variables {
-	char *lines[VARIABLES_MAX]; /* "NAME=value", as libfcgi keeps them */
+	char *lines[VARIABLES_MAX]; /* "NAME=value" */
 	size_t count;
 };
 
@@ -236,8 +236,10 @@ may(const struct request *r, enum access_role role, const struct site *site)
 						    : "status";
 	bool given = r->has_roles ? names_role(r->roles, name)
 				  : (site->roles & (unsigned)role) != 0;
-	int rc = access_check(r, role, site->roles,
-	    site->has_keys ? &site->keys : NULL, &problem);
+	struct access access;
+	access_build(&access, r, site->roles,
+	    site->has_keys ? &site->keys : NULL);
+	int rc = access_check(&access, role, &problem);
 
 	if (given)
 		FUZZ_REQUIRE(rc == 0);
@@ -291,7 +293,9 @@ subscribe(const struct request *r, const struct variables *v,
 
 	if (!may(r, ACCESS_SUBSCRIBE, site))
 		return;
-	int rc = subscription_read(&s, r, "channel", look, v, &problem);
+	const struct access access = { .roles = ACCESS_SUBSCRIBE };
+	const struct subscription_rules rules = { "channel", &access };
+	int rc = subscription_read(&s, r, &rules, look, v, &problem);
 	if (rc == 0) {
 		judge_subscription(&s);
 		/* What the server fixed is all there is. */
@@ -330,7 +334,9 @@ put_published(struct buf *body, const struct message *m)
 static void
 publish(const struct request *r, struct span text, const struct site *site)
 {
-	const struct message_limits limits = { .event_size = 65536 };
+	const struct access access = { .roles = ACCESS_PUBLISH };
+	const struct message_rules limits = { .event_size = 65536,
+		.access = &access };
 	struct problem problem = { 0 };
 	struct buf reply = { 0 };
 	struct buf json = { 0 };

@@ -1,119 +1,46 @@
 #include "server/fanout.h"
 
-#include <sys/epoll.h>
-#include <sys/socket.h>
-
-#include "arena_fixture.h"
-#include "wire/reply.h"
+#include "server_fixture.h"
 #include "wire/sse.h"
 
 #define CROWD 100
 
-/* A worker's streams; the web server's ends of their sockets are ours. */
 struct setup {
 	struct fixture_worker w;
-	struct fcgi *fcgi;
-	struct streams streams;
-	struct fanout fanout;
-	int ours[CROWD + 1];
-	size_t count;
+	struct server server;
 };
-
-static const char *
-look_nothing(const void *context, const char *name)
-{
-	(void)context;
-	(void)name;
-	return NULL;
-}
 
 static void
 setup_make(struct setup *h)
 {
-	const struct streams_settings settings = { .retry_ms = 3000,
-		.stall_ms = 30000,
-		.max_streams = CROWD + 1 };
 	char path[FIXTURE_PATH];
 
-	*h = (struct setup){ 0 };
-	fcgi_init_library();
 	fixture_path(path);
 	fixture_join(&h->w, path);
-	h->fcgi = fcgi_new();
-	ck_assert_int_eq(streams_init(&h->streams, &h->w.store, h->fcgi,
-			     &settings, epoll_create1(0)),
-	    0);
-	ck_assert_int_eq(fanout_init(&h->fanout, &h->streams), 0);
+	server_make(&h->server, &h->w, CROWD + 1);
 }
 
 static void
 setup_end(struct setup *h)
 {
-	fanout_end_all(&h->fanout, FIXTURE_NOW.boot_ms);
-	close(h->streams.epoll_fd);
-	fanout_fini(&h->fanout);
-	streams_fini(&h->streams);
-	fcgi_free(h->fcgi);
-	for (size_t i = 0; i < h->count; i++)
-		close(h->ours[i]);
+	server_end(&h->server);
 	fixture_leave(&h->w);
 }
 
-/* What has arrived on a socket: how many writes it took, and how many events. */
-struct arrived {
-	size_t records;
-	size_t events;
-};
-
-static struct arrived
-take(int fd)
-{
-	static char bytes[262144];
-	struct arrived arrived = { 0 };
-	ssize_t len = recv(fd, bytes, sizeof(bytes) - 1, MSG_DONTWAIT);
-
-	for (ssize_t at = 0; at + 8 <= len;) {
-		const unsigned char *p = (const unsigned char *)bytes + at;
-		arrived.records++;
-		at += 8 + (p[4] << 8 | p[5]) + p[6];
-	}
-	/* The first block has an id, too, but no data. */
-	for (ssize_t i = 0; i + 6 <= len; i++) {
-		if (memcmp(bytes + i, "\ndata:", 6) == 0)
-			arrived.events++;
-	}
-	return arrived;
-}
-
-/* Seat streams of a channel, and read what they are greeted with. */
+/* Streams of a channel, which have read their first block. */
 static void
 join(struct setup *h, const char *query, size_t count)
 {
-	const struct reply_cors cors = { .count = 0 };
-	const struct request r = { .query = span_of(query) };
-	struct problem problem;
-	int pair[2];
-
-	for (size_t i = 0; i < count; i++) {
-		struct subscriber *arrival = calloc(1, sizeof(*arrival));
-		ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-		h->ours[h->count++] = pair[1];
-		arrival->peer = (struct fcgi_peer){ .fd = pair[0], .id = 1 };
-		ck_assert_int_eq(subscription_read(&arrival->wanted, &r,
-				     "channel", look_nothing, NULL, &problem),
-		    0);
-		reply_stream(&arrival->head, &cors, SPAN(""));
-		fanout_admit(&h->fanout, arrival, FIXTURE_NOW, false);
-		(void)take(pair[1]);
-	}
+	for (size_t i = 0; i < count; i++)
+		(void)server_take_events(&h->server,
+		    server_join(&h->server, query));
 }
 
 static void
 publish(struct setup *h, const char *channel)
 {
 	(void)fixture_append(&h->w, FIXTURE_NOW, channel);
-	wake_drain(&h->w.store, h->w.inbox);
-	fanout_take_news(&h->fanout, FIXTURE_NOW.boot_ms);
+	server_take_news(&h->server);
 }
 
 static void
@@ -130,15 +57,14 @@ publish_large(struct setup *h, const char *channel)
 	ck_assert_int_eq(wake_append(&h->w.wake, FIXTURE_NOW, &event, 1,
 			     &appended),
 	    0);
-	wake_drain(&h->w.store, h->w.inbox);
-	fanout_take_news(&h->fanout, FIXTURE_NOW.boot_ms);
+	server_take_news(&h->server);
 	buf_fini(&body);
 }
 
 static void
 pass(struct setup *h)
 {
-	fanout_pass(&h->fanout, FIXTURE_NOW.boot_ms);
+	fanout_pass(&h->server.fanout, FIXTURE_NOW.boot_ms);
 }
 
 START_TEST(lone_event_leaves_at_once)
@@ -151,7 +77,7 @@ START_TEST(lone_event_leaves_at_once)
 	pass(&h);
 
 	for (size_t i = 0; i < CROWD; i++)
-		ck_assert_uint_eq(take(h.ours[i]).events, 1);
+		ck_assert_uint_eq(server_take_events(&h.server, i), 1);
 	setup_end(&h);
 }
 END_TEST
@@ -167,9 +93,11 @@ START_TEST(all_that_is_pending_shares_one_write)
 	pass(&h);
 
 	for (size_t i = 0; i < CROWD; i++) {
-		struct arrived arrived = take(h.ours[i]);
-		ck_assert_uint_eq(arrived.events, 20);
-		ck_assert_uint_eq(arrived.records, 1);
+		struct server_answer answer = { 0 };
+		server_take(h.server.peers[i], &answer);
+		ck_assert_uint_eq(server_events(&answer), 20);
+		ck_assert_uint_eq(answer.records, 1);
+		server_forget(&answer);
 	}
 	setup_end(&h);
 }
@@ -186,9 +114,11 @@ START_TEST(channels_of_one_stream_share_its_write)
 
 	pass(&h);
 
-	struct arrived arrived = take(h.ours[0]);
-	ck_assert_uint_eq(arrived.events, 3);
-	ck_assert_uint_eq(arrived.records, 1);
+	struct server_answer answer = { 0 };
+	server_take(h.server.peers[0], &answer);
+	ck_assert_uint_eq(server_events(&answer), 3);
+	ck_assert_uint_eq(answer.records, 1);
+	server_forget(&answer);
 	setup_end(&h);
 }
 END_TEST
@@ -204,10 +134,10 @@ START_TEST(stream_that_does_not_read_keeps_nothing_from_the_others)
 		for (int j = 0; j < 10; j++)
 			publish_large(&h, "a");
 		pass(&h);
-		ck_assert_uint_eq(take(h.ours[1]).events, 10);
+		ck_assert_uint_eq(server_take_events(&h.server, 1), 10);
 	}
 
-	ck_assert_uint_eq(h.streams.blocked, 1);
+	ck_assert_uint_eq(h.server.streams.blocked, 1);
 	setup_end(&h);
 }
 END_TEST
@@ -223,14 +153,14 @@ START_TEST(those_who_come_back_are_served_in_turn)
 	for (size_t pass_number = 0; pass_number < 4; pass_number++) {
 		pass(&h);
 		for (size_t i = 0; i < CROWD; i++)
-			served[pass_number] += take(h.ours[i]).events;
+			served[pass_number] += server_take_events(&h.server, i);
 	}
 
 	/* Everybody once, a part of them in each pass. */
 	ck_assert_uint_eq(served[0], 64);
 	ck_assert_uint_eq(served[1], CROWD - 64);
 	ck_assert_uint_eq(served[2] + served[3], 0);
-	ck_assert_uint_eq(fanout_deadline(&h.fanout), UINT64_MAX);
+	ck_assert_uint_eq(fanout_deadline(&h.server.fanout), UINT64_MAX);
 	setup_end(&h);
 }
 END_TEST
@@ -247,9 +177,10 @@ START_TEST(long_replay_goes_on_where_others_wait)
 	for (int round = 0; round < 40; round++) {
 		pass(&h);
 		for (size_t i = 0; i < CROWD; i++)
-			events[i] += take(h.ours[i]).events;
-		for (struct stream *s = h.streams.first; s != NULL; s = s->next)
-			fanout_stream_event(&h.fanout, s, EPOLLOUT,
+			events[i] += server_take_events(&h.server, i);
+		for (struct stream *s = h.server.streams.first; s != NULL;
+		     s = s->next)
+			fanout_stream_event(&h.server.fanout, s, EPOLLOUT,
 			    FIXTURE_NOW.boot_ms);
 	}
 
@@ -259,9 +190,297 @@ START_TEST(long_replay_goes_on_where_others_wait)
 }
 END_TEST
 
-FIXTURE_MAIN("pump", lone_event_leaves_at_once,
+/* What a pause does, and what it has seen. */
+struct pauses {
+	struct setup *h;
+	size_t count;
+	size_t served[16]; /* peers that had their event, at each pause */
+	void (*act)(struct pauses *); /* in the first */
+	size_t number;
+};
+
+static size_t
+served(const struct setup *h)
+{
+	size_t count = 0;
+	char byte;
+
+	for (size_t i = 0; i < h->server.peer_count; i++)
+		count += recv(h->server.peers[i], &byte, 1,
+			     MSG_PEEK | MSG_DONTWAIT) == 1;
+	return count;
+}
+
+static void
+note_pause(void *context)
+{
+	struct pauses *p = context;
+
+	ck_assert_uint_lt(p->count, UNIT_COUNT(p->served));
+	p->served[p->count++] = served(p->h);
+	if (p->count == 1 && p->act != NULL)
+		p->act(p);
+}
+
+static void
+watch_pauses(struct setup *h, struct pauses *p)
+{
+	*p = (struct pauses){ .h = h, .act = p->act };
+	h->server.streams.pause = note_pause;
+	h->server.streams.context = p;
+	h->server.connections.writes = 0;
+}
+
+static void
+assert_pauses(const struct pauses *p)
+{
+	ck_assert_uint_eq(p->count, CROWD / STREAMS_WRITES);
+	for (size_t i = 0; i < p->count; i++)
+		ck_assert_uint_eq(p->served[i], (i + 1) * STREAMS_WRITES);
+}
+
+START_TEST(pass_pauses_after_each_few_writes)
+{
+	struct setup h;
+	struct pauses p = { 0 };
+	setup_make(&h);
+	join(&h, "channel=a", CROWD);
+	publish(&h, "a");
+	watch_pauses(&h, &p);
+
+	pass(&h);
+
+	assert_pauses(&p);
+	ck_assert_uint_eq(served(&h), CROWD);
+	setup_end(&h);
+}
+END_TEST
+
+START_TEST(catching_up_pauses_after_each_few_writes)
+{
+	struct setup h;
+	struct pauses p = { 0 };
+	setup_make(&h);
+	publish(&h, "a");
+	join(&h, "channel=a&lastEventId=earliest", CROWD);
+	watch_pauses(&h, &p);
+
+	pass(&h);
+	pass(&h);
+
+	assert_pauses(&p);
+	setup_end(&h);
+}
+END_TEST
+
+START_TEST(heartbeats_pause_after_each_few_writes)
+{
+	struct setup h;
+	struct pauses p = { 0 };
+	setup_make(&h);
+	h.server.streams.settings.heartbeat_ms = 1000;
+	join(&h, "channel=a", CROWD);
+	watch_pauses(&h, &p);
+
+	for (uint64_t ms = 1000; ms <= 2000; ms += 1000)
+		streams_timers(&h.server.streams, FIXTURE_NOW.boot_ms + ms);
+
+	assert_pauses(&p);
+	setup_end(&h);
+}
+END_TEST
+
+START_TEST(ends_pause_after_each_few_writes)
+{
+	struct setup h;
+	struct pauses p = { 0 };
+	setup_make(&h);
+	h.server.streams.settings.max_age_ms = 1000;
+	join(&h, "channel=a", CROWD);
+	watch_pauses(&h, &p);
+
+	streams_timers(&h.server.streams, FIXTURE_NOW.boot_ms + 1000);
+
+	assert_pauses(&p);
+	setup_end(&h);
+}
+END_TEST
+
+START_TEST(fewer_writes_do_not_pause)
+{
+	struct setup h;
+	struct pauses p = { 0 };
+	setup_make(&h);
+	join(&h, "channel=a", STREAMS_WRITES - 1);
+	publish(&h, "a");
+	watch_pauses(&h, &p);
+
+	pass(&h);
+
+	ck_assert_uint_eq(p.count, 0);
+	setup_end(&h);
+}
+END_TEST
+
+static void
+append_one(struct pauses *p)
+{
+	(void)fixture_append(&p->h->w, FIXTURE_NOW, "a");
+}
+
+START_TEST(what_a_pause_appends_is_for_the_next_pass)
+{
+	struct setup h;
+	struct pauses p = { .act = append_one };
+	setup_make(&h);
+	join(&h, "channel=a", CROWD);
+	publish(&h, "a");
+	watch_pauses(&h, &p);
+
+	pass(&h);
+	for (size_t i = 0; i < CROWD; i++)
+		ck_assert_uint_eq(server_take_events(&h.server, i), 1);
+	server_take_news(&h.server);
+	pass(&h);
+
+	for (size_t i = 0; i < CROWD; i++)
+		ck_assert_uint_eq(server_take_events(&h.server, i), 1);
+	setup_end(&h);
+}
+END_TEST
+
+static void
+join_one(struct pauses *p)
+{
+	p->number = server_join(&p->h->server, "channel=a");
+}
+
+START_TEST(who_joins_in_a_pause_gets_what_comes_after)
+{
+	struct setup h;
+	struct pauses p = { .act = join_one };
+	setup_make(&h);
+	join(&h, "channel=a", CROWD);
+	publish(&h, "a");
+	watch_pauses(&h, &p);
+
+	pass(&h);
+	ck_assert_uint_eq(server_take_events(&h.server, p.number), 0);
+	publish(&h, "a");
+	pass(&h);
+
+	ck_assert_uint_eq(server_take_events(&h.server, p.number), 1);
+	for (size_t i = 0; i < CROWD; i++)
+		ck_assert_uint_eq(server_take_events(&h.server, i), 2);
+	setup_end(&h);
+}
+END_TEST
+
+/* The one that comes last in a pass: new streams stand in front. */
+static struct stream *
+last_stream(struct setup *h)
+{
+	struct stream *s = h->server.streams.first;
+
+	while (s->next != NULL)
+		s = s->next;
+	return s;
+}
+
+static void
+end_last(struct pauses *p)
+{
+	streams_end(&p->h->server.streams, last_stream(p->h));
+}
+
+static void
+vanish_last(struct pauses *p)
+{
+	fanout_stream_event(&p->h->server.fanout, last_stream(p->h), EPOLLHUP,
+	    FIXTURE_NOW.boot_ms);
+}
+
+static void
+assert_last_ended(struct setup *h, bool in_order)
+{
+	struct server_answer answer = { 0 };
+
+	pass(h);
+	server_take(h->server.peers[0], &answer);
+	ck_assert_uint_eq(server_events(&answer), 0);
+	ck_assert_uint_eq(answer.ends, in_order ? 1 : 0);
+	ck_assert_uint_eq(h->server.streams.count, CROWD);
+	for (size_t i = 1; i < CROWD; i++)
+		ck_assert_uint_eq(server_take_events(&h->server, i), 1);
+	streams_reap(&h->server.streams, FIXTURE_NOW.boot_ms);
+	ck_assert_uint_eq(h->server.streams.count, CROWD - 1);
+	server_forget(&answer);
+}
+
+START_TEST(stream_that_a_pause_ends_is_not_written_to_again)
+{
+	struct setup h;
+	struct pauses p = { .act = end_last };
+	setup_make(&h);
+	join(&h, "channel=a", CROWD);
+	publish(&h, "a");
+	watch_pauses(&h, &p);
+
+	assert_last_ended(&h, true);
+	setup_end(&h);
+}
+END_TEST
+
+START_TEST(stream_that_vanishes_in_a_pause_is_not_written_to_again)
+{
+	struct setup h;
+	struct pauses p = { .act = vanish_last };
+	setup_make(&h);
+	join(&h, "channel=a", CROWD);
+	publish(&h, "a");
+	watch_pauses(&h, &p);
+
+	assert_last_ended(&h, false);
+	setup_end(&h);
+}
+END_TEST
+
+/* Ended in the pause, it would have been the next to catch up. */
+START_TEST(stream_that_waits_to_catch_up_may_end_in_a_pause)
+{
+	struct setup h;
+	struct pauses p = { .act = end_last };
+	setup_make(&h);
+	publish(&h, "a");
+	/* The first to join is the last of the streams, and the last behind. */
+	join(&h, "channel=a", 1);
+	join(&h, "channel=a&lastEventId=earliest", 63);
+	(void)fixture_append(&h.w, FIXTURE_NOW, "a");
+	struct stream *s = last_stream(&h);
+	connection_move(&h.server.connections, s->connection,
+	    CONNECTION_BLOCKED, FIXTURE_NOW.boot_ms);
+	fanout_stream_event(&h.server.fanout, s, EPOLLOUT, FIXTURE_NOW.boot_ms);
+	watch_pauses(&h, &p);
+
+	pass(&h);
+
+	ck_assert_uint_eq(server_take_events(&h.server, 0), 0);
+	streams_reap(&h.server.streams, FIXTURE_NOW.boot_ms);
+	ck_assert_uint_eq(h.server.streams.count, 63);
+	setup_end(&h);
+}
+END_TEST
+
+FIXTURE_MAIN("fanout", lone_event_leaves_at_once,
     all_that_is_pending_shares_one_write,
     channels_of_one_stream_share_its_write,
     stream_that_does_not_read_keeps_nothing_from_the_others,
     those_who_come_back_are_served_in_turn,
-    long_replay_goes_on_where_others_wait)
+    long_replay_goes_on_where_others_wait, pass_pauses_after_each_few_writes,
+    catching_up_pauses_after_each_few_writes,
+    heartbeats_pause_after_each_few_writes, ends_pause_after_each_few_writes,
+    fewer_writes_do_not_pause, what_a_pause_appends_is_for_the_next_pass,
+    who_joins_in_a_pause_gets_what_comes_after,
+    stream_that_a_pause_ends_is_not_written_to_again,
+    stream_that_vanishes_in_a_pause_is_not_written_to_again,
+    stream_that_waits_to_catch_up_may_end_in_a_pause)

@@ -1,32 +1,24 @@
 /*
  * Every allocation of ours fails once.  What is said then is clear, nothing is left
  * behind, nothing was stored where an error is returned, and the next call works.
- * The mailbox and wake_append() are made to need no memory at all.
+ * wake_append() is made to need no memory at all.
  */
-#include "arena_fixture.h"
+#include "access_fixture.h"
+#include "server_fixture.h"
 
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 
-#include "server/connection.h"
-#include "server/fanout.h"
-#include "server/fcgi.h"
+#include "arena/status.h"
 #include "server/handler.h"
-#include "server/intake.h"
 #include "server/listen.h"
 #include "server/options.h"
 #include "server/publish.h"
-#include "server/status_feed.h"
-#include "server/streams.h"
+#include "server/requests.h"
 #include "wire/fcgi_record.h"
 #include "wire/message.h"
-#include "wire/reply.h"
-#include "seam.h"
-#include "arena/status.h"
 #include "wire/sse.h"
+#include "seam.h"
 
 static bool
 was_hit(void)
@@ -81,7 +73,7 @@ static void
 try_message(void *setup)
 {
 	const struct body *b = setup;
-	const struct message_limits limits = { .event_size = 1000 };
+	const struct message_rules limits = rules_of_size(1000);
 	struct problem problem = { 0 };
 	struct message m;
 	int rc;
@@ -118,14 +110,6 @@ look_fixed(const void *context, const char *name)
 	return strcmp(name, "HTTP_LAST_EVENT_ID") == 0 ? "earliest" : NULL;
 }
 
-static const char *
-look_nothing(const void *context, const char *name)
-{
-	(void)context;
-	(void)name;
-	return NULL;
-}
-
 static void
 try_subscription(void *setup)
 {
@@ -137,10 +121,11 @@ try_subscription(void *setup)
 	};
 	struct subscription s;
 	struct problem problem = { 0 };
+	const struct subscription_rules rules = rules_of_param("channel");
 	int rc;
 
 	SEAM_STARVE(
-	    rc = subscription_read(&s, &r, "channel", look, NULL, &problem));
+	    rc = subscription_read(&s, &r, &rules, look, NULL, &problem));
 
 	ck_assert_int_eq(rc, was_hit() ? -EINVAL : 0);
 	if (was_hit())
@@ -155,7 +140,7 @@ START_TEST(subscription_that_cannot_be_read_is_a_problem)
 	request_look *look = look_fixed;
 
 	seam_starve(try_subscription, &look);
-	look = look_nothing;
+	look = server_look_nothing;
 	seam_starve(try_subscription, &look);
 }
 END_TEST
@@ -517,7 +502,7 @@ try_publish(void *setup)
 	struct posting *p = setup;
 	const struct request r = { .content_type = span_of(p->body.type),
 		.query = span_of(p->body.query) };
-	const struct message_limits limits = { .event_size = 1000 };
+	const struct message_rules limits = rules_of_size(1000);
 	struct problem problem = { 0 };
 	struct buf reply = { 0 };
 	uint64_t last = store_last_id(&p->w.store);
@@ -559,77 +544,27 @@ END_TEST
 
 /* ---- FastCGI ---- */
 
-/* Append a record. */
-static void
-put_record(struct buf *out, char type, struct span content)
-{
-	const char header[] = { 1, type, 0, 1, (char)(content.len >> 8),
-		(char)(content.len & 0xff), 0, 0 };
+#define EVERYTHING "subscribe publish status"
 
-	buf_put(out, (struct span){ header, sizeof(header) });
-	buf_put(out, content);
-}
-
-static void
-put_variable(struct buf *out, const char *name, const char *value)
-{
-	buf_put_char(out, (char)strlen(name));
-	buf_put_char(out, (char)strlen(value));
-	buf_put_cstr(out, name);
-	buf_put_cstr(out, value);
-}
-
-/* The records of a request by somebody who may do everything. */
 static void
 put_request(struct buf *out, const char *method, const char *uri,
     const char *query, const char *body)
 {
-	const char begin[8] = { 0, 1, 1 };
-	struct buf params = { 0 };
+	const struct server_request r = {
+		.method = method,
+		.uri = uri,
+		.query = query,
+		/* The status goes by it, and looks at no query. */
+		.accept = query,
+		.roles = EVERYTHING,
+		.body = body,
+	};
 
-	put_variable(&params, "REQUEST_METHOD", method);
-	put_variable(&params, "REQUEST_URI", uri);
-	put_variable(&params, "QUERY_STRING", query);
-	put_variable(&params, "CONTENT_TYPE", "text/plain");
-	/* The status goes by it, and looks at no query. */
-	put_variable(&params, "HTTP_ACCEPT", query);
-	put_variable(&params, "PEAL_ROLES", "subscribe publish status");
-	put_record(out, 1, (struct span){ begin, sizeof(begin) });
-	put_record(out, 4, buf_span(&params));
-	put_record(out, 4, SPAN(""));
-	if (body[0] != '\0')
-		put_record(out, 5, span_of(body));
-	put_record(out, 5, SPAN(""));
-	buf_fini(&params);
-}
-
-/*
- * Take what has arrived: the content of STDOUT goes to out.  Returns true if
- * FCGI_END_REQUEST was there.
- */
-static bool
-take_answer(int fd, struct buf *out)
-{
-	unsigned char h[8];
-	bool ended = false;
-
-	while (recv(fd, h, sizeof(h), MSG_DONTWAIT) == (ssize_t)sizeof(h)) {
-		size_t len = (size_t)h[4] << 8 | h[5];
-		char padding[256];
-		char *to = buf_room(out, len + 1);
-		ck_assert_int_eq(recv(fd, to, len, MSG_WAITALL), (ssize_t)len);
-		if (h[6] > 0)
-			ck_assert_int_eq(recv(fd, padding, h[6], MSG_WAITALL),
-			    h[6]);
-		ended = ended || h[1] == 3;
-		if (h[1] == 6)
-			out->len += len;
-	}
-	return ended;
+	server_put_request(out, &r);
 }
 
 static void
-try_gate(void *setup)
+try_fcgi(void *setup)
 {
 	struct fcgi *g;
 
@@ -641,80 +576,84 @@ try_gate(void *setup)
 }
 
 static void
-try_body(void *setup)
+try_adopt(void *setup)
 {
-	struct fcgi *g = fcgi_new();
-	struct buf body = { 0 };
-	int rc;
-	ck_assert_int_eq(fcgi_read(g, buf_span(setup), 4096), 0);
+	struct server s;
+	struct connection *c;
+	int pair[2];
+	server_make(&s, setup, 10);
+	server_pair(&s, pair);
 
-	SEAM_STARVE(rc = fcgi_read_body(g, &body));
+	SEAM_STARVE(c = connection_adopt(&s.connections, pair[0], 1));
 
-	ck_assert_int_eq(rc, was_hit() ? -ENOMEM : 0);
-	if (!was_hit())
-		unit_assert_span(buf_span(&body), "a body");
-	fcgi_park(g, &(struct fcgi_peer){ .fd = -1 });
-	buf_fini(&body);
-	fcgi_free(g);
+	ck_assert_int_eq(c == NULL, was_hit());
+	ck_assert_uint_eq(s.connections.busy.count, was_hit() ? 0 : 1);
+	server_end(&s);
 }
 
+/* Nothing of what was sent is lost: it can be read later. */
 static void
-try_read(void *setup)
+try_receive(void *setup)
 {
-	struct fcgi *g = fcgi_new();
+	struct server s;
 	int rc;
+	server_make(&s, setup, 10);
+	struct connection *c = server_adopt(&s, 1);
+	ck_assert_int_eq(write(s.peers[0], "bytes", 5), 5);
 
-	SEAM_STARVE(rc = fcgi_read(g, buf_span(setup), 4096));
+	SEAM_STARVE(rc = connection_receive(&s.connections, c));
 
 	ck_assert_int_eq(rc, was_hit() ? -ENOMEM : 0);
-	fcgi_free(g);
+	if (was_hit()) {
+		if (c->request != NULL)
+			buf_clear(&c->request->bytes);
+		ck_assert_int_eq(connection_receive(&s.connections, c), 0);
+	}
+	unit_assert_span(buf_span(&c->request->bytes), "bytes");
+	server_end(&s);
 }
 
 /* A long answer is kept for later, or written at once; never neither, nor both. */
 static void
 try_long_reply(void *setup)
 {
-	static char body[30000];
-	struct fcgi *g = fcgi_new();
-	struct buf later = { 0 };
-	struct buf reply = { 0 };
-	int pair[2];
-	int rc;
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	const struct fcgi_peer peer = { .fd = pair[0], .id = 1 };
-	ck_assert_int_eq(fcgi_read(g, buf_span(setup), 4096), 0);
+	static char body[60000];
+	struct server s;
+	struct server_answer answer = { 0 };
+	bool whole;
+	server_make(&s, setup, 10);
+	struct connection *c = server_handling(&s);
 
-	SEAM_STARVE(rc = fcgi_reply(g, &peer, SPAN("Status: 200\r\n\r\n"),
-			(struct span){ body, sizeof(body) }, &later));
+	SEAM_STARVE(whole = connection_reply(&s.connections, c,
+			SPAN("Status: 200\r\n\r\n"),
+			(struct span){ body, sizeof(body) }, 1));
 
-	ck_assert_int_eq(rc, 0);
-	ck_assert_int_eq(later.len == 0, was_hit());
-	if (later.len > 0)
-		ck_assert_int_eq(send(pair[0], later.ptr, later.len,
-				     MSG_DONTWAIT),
-		    (ssize_t)later.len);
-	ck_assert(take_answer(pair[1], &reply));
-	ck_assert_uint_eq(reply.len,
+	ck_assert_int_ne(c->state, CONNECTION_CLOSED);
+	server_take(s.peers[0], &answer);
+	ck_assert(whole || connection_reply_more(&s.connections, c));
+	server_take(s.peers[0], &answer);
+	ck_assert_uint_eq(answer.ends, 1);
+	ck_assert_uint_eq(answer.content.len,
 	    sizeof("Status: 200\r\n\r\n") - 1 + sizeof(body));
-	fcgi_free(g);
-	close(pair[0]);
-	close(pair[1]);
-	buf_fini(&later);
-	buf_fini(&reply);
+	ck_assert(!connection_finish(&s.connections, c));
+	server_forget(&answer);
+	server_end(&s);
 }
 
-START_TEST(gate_and_body_are_there_or_not)
+START_TEST(connection_is_served_or_not)
 {
-	struct buf records = { 0 };
+	struct fixture_worker w;
+	char path[FIXTURE_PATH];
 	fcgi_init_library();
-	put_request(&records, "POST", "/e", "channel=a", "a body");
+	fixture_path(path);
+	fixture_join(&w, path);
 
-	seam_starve(try_gate, NULL);
-	seam_starve(try_read, &records);
-	seam_starve(try_body, &records);
-	seam_starve(try_long_reply, &records);
+	seam_starve(try_fcgi, NULL);
+	seam_starve(try_adopt, &w);
+	seam_starve(try_receive, &w);
+	seam_starve(try_long_reply, &w);
 
-	buf_fini(&records);
+	fixture_leave(&w);
 }
 END_TEST
 
@@ -767,56 +706,121 @@ try_answer(void *setup)
 {
 	struct asking *s = setup;
 	struct buf reply = { 0 };
-	struct handler answer;
-	struct fcgi *g = fcgi_new();
+	struct handler h;
+	struct fcgi_record_request record;
 	uint64_t last = store_last_id(&s->w.store);
-	int pair[2];
-	bool good = false;
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	const struct fcgi_peer peer = { pair[0], 1, false, true };
-	struct subscriber *arrival;
-	handler_init(&answer, g, &s->options, &s->w.wake);
-	ck_assert_int_eq(fcgi_read(g, buf_span(&s->records), 4096), 0);
+	enum handler_outcome outcome;
+	handler_init(&h, &s->options, &s->w.wake, s->w.inbox);
+	fcgi_record_init(&record, 4096);
+	buf_put(&record.bytes, buf_span(&s->records));
+	ck_assert_int_eq((int)fcgi_record_look(&record), FCGI_RECORD_VARIABLES);
+	ck_assert_int_eq((int)fcgi_record_look(&record), FCGI_RECORD_WHOLE);
 
-	SEAM_STARVE(arrival = handler_run(&answer, &peer, false, &good));
+	SEAM_STARVE(outcome = handler_run(&h, &record, FIXTURE_NOW));
 
-	if (answer.later.len > 0)
-		ck_assert_int_eq(send(pair[0], answer.later.ptr,
-				     answer.later.len, MSG_DONTWAIT),
-		    (ssize_t)answer.later.len);
-	bool ended = take_answer(pair[1], &reply);
-	if (arrival != NULL) {
+	if (outcome != HANDLER_REPLY) {
+		ck_assert_int_ne((int)outcome, HANDLER_BUSY);
 		ck_assert(!was_hit());
-		ck_assert_int_eq(buf_error(&arrival->head), 0);
-	} else if (good) {
-		ck_assert(ended);
+		ck_assert_int_eq(buf_error(&h.reply), 0);
+		ck_assert_uint_ge(h.reply.cap - h.reply.len,
+		    FANOUT_PREAMBLE_MAX);
+	} else if (buf_error(&h.reply) == 0) {
+		buf_put(&reply, buf_span(&h.reply));
+		buf_put(&reply, h.tail);
 		check_reply(s, buf_span(&reply), last);
 		ck_assert(was_hit() || !has(buf_span(&reply), "Status: 503"));
 	} else {
 		ck_assert(was_hit());
-		ck_assert_uint_eq(reply.len, 0);
 		ck_assert_uint_eq(store_last_id(&s->w.store), last);
 	}
-	fanout_arrival_free(arrival);
-	handler_fini(&answer);
-	fcgi_free(g);
-	close(pair[0]);
-	close(pair[1]);
+	handler_fini(&h);
+	fcgi_record_fini(&record);
 	buf_fini(&reply);
 }
 
-START_TEST(request_is_answered_whole_or_hung_up_on)
+/* Take in a request from a socket, as the loop does. */
+static void
+serve(struct server *s, struct asking *a, int listen_fd)
 {
-	char param[] = "channel";
-	struct asking s = { .options = { .max_body = 1000,
-				.max_event_size = 1000,
-				.channel_param = param } };
+	struct handler h;
+	struct requests q = {
+		.connections = &s->connections,
+		.handler = &h,
+		.fanout = &s->fanout,
+		.status_feed = &s->status_feed,
+		.listen_fd = listen_fd,
+		.busy_max = 8,
+	};
+	handler_init(&h, &a->options, &a->w.wake, a->w.inbox);
+	ck_assert_int_eq(requests_listen(&q), 0);
+
+	SEAM_STARVE(requests_accept(&q, FIXTURE_NOW));
+
+	handler_fini(&h);
+	streams_reap(&s->streams, FIXTURE_NOW.boot_ms);
+	connections_reap(&s->connections);
+}
+
+/*
+ * The same on its whole way: what is stored is answered, what is answered is whole, and
+ * all else is closed.
+ */
+static void
+try_request(void *setup)
+{
+	struct asking *a = setup;
+	struct server s;
+	struct server_answer answer = { 0 };
+	struct sockaddr_un address;
+	socklen_t len;
+	uint64_t last = store_last_id(&a->w.store);
+	server_make(&s, &a->w, 10);
+	int listen_fd = server_listen(&address, &len);
+	int peer = s.peers[server_connect(&s, &address, len)];
+	ck_assert_int_eq(write(peer, a->records.ptr, a->records.len),
+	    (ssize_t)a->records.len);
+
+	serve(&s, a, listen_fd);
+
+	server_take(peer, &answer);
+	ck_assert(!answer.stdout_ended);
+	if (answer.ends > 0)
+		check_reply(a, buf_span(&answer.content), last);
+	else if (s.streams.count > 0)
+		ck_assert(server_has(&answer, "\r\n\r\nretry: "));
+	else
+		ck_assert(was_hit() && answer.content.len == 0 &&
+		    store_last_id(&a->w.store) == last);
+	ck_assert_int_eq(answer.closed, s.streams.count == 0);
+	ck_assert_uint_eq(s.connections.busy.count, 0);
+	server_forget(&answer);
+	close(listen_fd);
+	server_end(&s);
+}
+
+static void
+asking_make(struct asking *s, char *param)
+{
 	char path[FIXTURE_PATH];
+
+	*s = (struct asking){ .options = { .max_body = 1000,
+				  .max_event_size = 1000,
+				  .channel_param = param } };
+	s->options.cors.origins[0] = SPAN("*");
+	s->options.cors.count = 1;
 	fcgi_init_library();
 	fixture_path(path);
-	fixture_join(&s.w, path);
-	s.options.cors.origins[0] = SPAN("*");
-	s.options.cors.count = 1;
+	fixture_join(&s->w, path);
+	/* It would keep a FIFO open, which were left behind. */
+	s->w.wake.open_max = 0;
+}
+
+static void
+starve_asked(void (*trial)(void *))
+{
+	char param[] = "channel";
+	struct asking s;
+	asking_make(&s, param);
 
 	for (size_t i = 0; i < UNIT_COUNT(asked); i++) {
 		const struct body *b = &asked[i];
@@ -825,60 +829,40 @@ START_TEST(request_is_answered_whole_or_hung_up_on)
 		buf_clear(&s.records);
 		put_request(&s.records, b->type, b->query,
 		    query == NULL ? "" : query + 1, b->text);
-		seam_starve(try_answer, &s);
+		seam_starve(trial, &s);
 	}
 
 	fixture_assert_sound(&s.w.store);
 	buf_fini(&s.records);
 	fixture_leave(&s.w);
 }
+
+START_TEST(request_is_answered_whole_or_hung_up_on)
+{
+	starve_asked(try_answer);
+}
+END_TEST
+
+START_TEST(connection_is_answered_whole_or_closed)
+{
+	starve_asked(try_request);
+}
 END_TEST
 
 /* ---- Streams ---- */
 
-/* A worker's streams and a subscriber, whose end of the line is ours. */
-struct setup {
-	struct fixture_worker *w;
-	struct fcgi *fcgi;
-	struct streams streams;
-	struct fanout fanout;
-	int ours;
+/* A connection that asks for two channels, to be told of the longest gap. */
+struct joining {
+	struct server s;
+	struct connection *c;
+	struct subscription wanted;
+	struct buf head;
+	enum fanout_outcome outcome;
 };
 
 static void
-setup_make(struct setup *h, struct fixture_worker *w)
+joining_make(struct joining *j, struct fixture_worker *w)
 {
-	const struct streams_settings settings = { .retry_ms = 3000,
-		.stall_ms = 30000,
-		.max_streams = 10 };
-
-	h->w = w;
-	h->fcgi = fcgi_new();
-	h->ours = -1;
-	ck_assert_int_eq(streams_init(&h->streams, &w->store, h->fcgi,
-			     &settings, epoll_create1(0)),
-	    0);
-	ck_assert_int_eq(fanout_init(&h->fanout, &h->streams), 0);
-}
-
-static void
-setup_end(struct setup *h)
-{
-	if (h->streams.first != NULL)
-		streams_end(&h->streams, h->streams.first, FIXTURE_NOW.boot_ms);
-	fanout_pass(&h->fanout, FIXTURE_NOW.boot_ms + 2000);
-	close(h->streams.epoll_fd);
-	fanout_fini(&h->fanout);
-	streams_fini(&h->streams);
-	fcgi_free(h->fcgi);
-	close(h->ours);
-}
-
-/* A subscriber as handler_run() makes it, to be told of the longest gap. */
-static struct subscriber *
-arrive(struct setup *h)
-{
-	struct subscriber *arrival = calloc(1, sizeof(*arrival));
 	const struct reply_cors cors = { .count = 0 };
 	const struct request r = {
 		.query = SPAN("channel=a&channel=b&lastEventId="
@@ -890,44 +874,68 @@ arrive(struct setup *h)
 			      "%01%01%01%01%01%01%01%01%01%01%01%01")
 	};
 	struct problem problem;
-	int pair[2];
 
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	h->ours = pair[1];
-	arrival->peer = (struct fcgi_peer){ .fd = pair[0], .id = 1 };
-	ck_assert_int_eq(subscription_read(&arrival->wanted, &r, "channel",
-			     look_nothing, NULL, &problem),
+	const struct subscription_rules rules = rules_of_param("channel");
+	*j = (struct joining){ 0 };
+	server_make(&j->s, w, 10);
+	j->c = server_handling(&j->s);
+	ck_assert_int_eq(subscription_read(&j->wanted, &r, &rules,
+			     server_look_nothing, NULL, &problem),
 	    0);
-	reply_stream(&arrival->head, &cors, SPAN(""));
-	ck_assert_ptr_nonnull(buf_room(&arrival->head, FANOUT_PREAMBLE_MAX));
-	return arrival;
+	reply_stream(&j->head, &cors, SPAN(""));
+	ck_assert_ptr_nonnull(buf_room(&j->head, FANOUT_PREAMBLE_MAX));
+}
+
+static void
+joining_end(struct joining *j)
+{
+	subscription_fini(&j->wanted);
+	buf_fini(&j->head);
+	server_end(&j->s);
+}
+
+/* What is refused is replied, as requests.c does. */
+static void
+reply_refusal(struct joining *j)
+{
+	struct connections *all = &j->s.connections;
+
+	if (j->outcome != FANOUT_REFUSED)
+		return;
+	if (buf_error(&j->head) != 0 ||
+	    (connection_reply(all, j->c, buf_span(&j->head), SPAN(""), 1) &&
+		!connection_finish(all, j->c)))
+		connection_close(all, j->c);
+}
+
+static void
+join(struct joining *j)
+{
+	j->outcome = fanout_join(&j->s.fanout, j->c, &j->wanted, &j->head,
+	    FIXTURE_NOW, false);
+	reply_refusal(j);
 }
 
 static void
 try_admit(void *setup)
 {
-	struct setup h;
-	struct buf got = { 0 };
-	setup_make(&h, setup);
-	struct subscriber *arrival = arrive(&h);
+	struct joining j;
+	struct server_answer got = { 0 };
+	joining_make(&j, setup);
 
-	SEAM_STARVE(fanout_admit(&h.fanout, arrival, FIXTURE_NOW, false));
+	SEAM_STARVE(join(&j));
 
-	bool ended = take_answer(h.ours, &got);
-	streams_reap(&h.streams);
-	if (got.len > 0) {
-		ck_assert(
-		    has(buf_span(&got), "Content-Type: text/event-stream"));
-		ck_assert(has(buf_span(&got), "\r\n\r\nretry: "));
-		ck_assert_int_eq(has(buf_span(&got), "peal:gap"), !ended);
-	}
-	/* Not even libfcgi has what it takes for a refusal: it is hung up on. */
-	ended = ended || got.len == 0;
-	ck_assert(!ended || was_hit());
-	ck_assert_uint_eq(h.streams.count, ended ? 0 : 1);
-	buf_fini(&got);
-	setup_end(&h);
-	fixture_assert_sound(&h.w->store);
+	server_take(j.s.peers[0], &got);
+	streams_reap(&j.s.streams, FIXTURE_NOW.boot_ms);
+	ck_assert(server_has(&got, "Content-Type: text/event-stream"));
+	ck_assert(server_has(&got, "\r\n\r\nretry: "));
+	ck_assert_int_eq(server_has(&got, "peal:gap"), got.ends == 0);
+	ck_assert_int_eq(j.outcome == FANOUT_REFUSED, was_hit());
+	ck_assert_uint_eq(got.ends, was_hit() ? 1 : 0);
+	ck_assert_uint_eq(j.s.streams.count, was_hit() ? 0 : 1);
+	server_forget(&got);
+	joining_end(&j);
+	fixture_assert_sound(setup);
 }
 
 START_TEST(stream_is_admitted_or_refused_politely)
@@ -945,33 +953,35 @@ START_TEST(stream_is_admitted_or_refused_politely)
 END_TEST
 
 static void
-try_look_on(void *setup)
+join_status(struct joining *j)
 {
-	struct setup h;
-	struct buf got = { 0 };
-	setup_make(&h, setup);
-	struct status_feed status_feed = { .streams = &h.streams };
-	struct subscriber *arrival = arrive(&h);
-	arrival->is_status = true;
-
-	SEAM_STARVE(
-	    status_feed_admit(&status_feed, arrival, FIXTURE_NOW, false));
-
-	bool ended = take_answer(h.ours, &got);
-	streams_reap(&h.streams);
-	if (got.len > 0) {
-		ck_assert(has(buf_span(&got), "\r\n\r\nretry: "));
-		ck_assert_int_eq(has(buf_span(&got), "event: status"), !ended);
-	}
-	ended = ended || got.len == 0;
-	ck_assert(!ended || was_hit());
-	ck_assert_uint_eq(h.streams.count, ended ? 0 : 1);
-	ck_assert_uint_eq(h.streams.status_streams, ended ? 0 : 1);
-	buf_fini(&got);
-	setup_end(&h);
+	j->outcome = status_feed_join(&j->s.status_feed, j->c, &j->head,
+	    FIXTURE_NOW, false);
+	reply_refusal(j);
 }
 
-START_TEST(onlooker_is_told_the_status_or_refused_politely)
+static void
+try_status_stream(void *setup)
+{
+	struct joining j;
+	struct server_answer got = { 0 };
+	joining_make(&j, setup);
+
+	SEAM_STARVE(join_status(&j));
+
+	server_take(j.s.peers[0], &got);
+	streams_reap(&j.s.streams, FIXTURE_NOW.boot_ms);
+	ck_assert(server_has(&got, "\r\n\r\nretry: "));
+	ck_assert_int_eq(server_has(&got, "event: status"), got.ends == 0);
+	ck_assert_int_eq(j.outcome == FANOUT_REFUSED, was_hit());
+	ck_assert_uint_eq(got.ends, was_hit() ? 1 : 0);
+	ck_assert_uint_eq(j.s.streams.count, was_hit() ? 0 : 1);
+	ck_assert_uint_eq(j.s.streams.status_streams, was_hit() ? 0 : 1);
+	server_forget(&got);
+	joining_end(&j);
+}
+
+START_TEST(status_stream_is_admitted_or_refused_politely)
 {
 	struct fixture_worker w;
 	char path[FIXTURE_PATH];
@@ -979,84 +989,92 @@ START_TEST(onlooker_is_told_the_status_or_refused_politely)
 	fixture_path(path);
 	fixture_join(&w, path);
 
-	seam_starve(try_look_on, &w);
+	seam_starve(try_status_stream, &w);
 
 	fixture_leave(&w);
 }
 END_TEST
 
-START_TEST(streams_are_told_to_come_back_without_memory)
+START_TEST(streams_end_in_order_without_memory)
 {
 	struct fixture_worker w;
-	struct setup h;
-	struct buf got = { 0 };
+	struct joining j;
+	struct server_answer got = { 0 };
 	char path[FIXTURE_PATH];
 	fcgi_init_library();
 	fixture_path(path);
 	fixture_join(&w, path);
-	setup_make(&h, &w);
-	fanout_admit(&h.fanout, arrive(&h), FIXTURE_NOW, false);
-	(void)take_answer(h.ours, &got);
-	buf_clear(&got);
+	joining_make(&j, &w);
+	join(&j);
+	server_take(j.s.peers[0], &got);
+	server_forget(&got);
 	seam.nth = 1;
 	seam.lasting = true;
 
-	SEAM_STARVE(fanout_end_all(&h.fanout, FIXTURE_NOW.boot_ms));
+	SEAM_STARVE(fanout_end_all(&j.s.fanout, FIXTURE_NOW.boot_ms));
 
-	ck_assert(take_answer(h.ours, &got));
-	ck_assert(has(buf_span(&got), "retry: "));
-	buf_fini(&got);
-	setup_end(&h);
+	server_take(j.s.peers[0], &got);
+	ck_assert_uint_eq(got.ends, 1);
+	ck_assert(server_has(&got, "retry: "));
+	server_forget(&got);
+	joining_end(&j);
 	fixture_leave(&w);
 }
 END_TEST
 
-/* An event larger than a page, which the fanout must grow for it. */
+static void
+append_large(struct server *s, char *line, size_t len)
+{
+	struct buf body = { 0 };
+	struct store_appended appended;
+
+	memset(line, 'x', len);
+	sse_event(&body, SPAN(""), (struct span){ line, len });
+	const struct store_event event = { .channel = SPAN("a"),
+		.body = buf_span(&body) };
+	ck_assert_int_eq(wake_append(&s->w->wake, FIXTURE_NOW, &event, 1,
+			     &appended),
+	    0);
+	buf_fini(&body);
+}
+
+/* An event larger than a segment, which the fanout must grow for it. */
 static void
 try_large(void *setup)
 {
 	static char line[70000];
-	struct setup h;
-	struct buf got = { 0 };
-	struct buf body = { 0 };
-	struct store_appended appended;
-	setup_make(&h, setup);
+	struct joining j;
+	struct server_answer got = { 0 };
+	joining_make(&j, setup);
 	/* That of the trial before. */
-	(void)store_purge(&h.w->store, SPAN("a"));
-	fanout_admit(&h.fanout, arrive(&h), FIXTURE_NOW, false);
-	fanout_pass(&h.fanout, FIXTURE_NOW.boot_ms);
-	(void)take_answer(h.ours, &got);
-	buf_clear(&got);
-	memset(line, 'x', sizeof(line));
-	sse_event(&body, SPAN(""), (struct span){ line, sizeof(line) });
-	const struct store_event event = { .channel = SPAN("a"),
-		.body = buf_span(&body) };
-	ck_assert_int_eq(wake_append(&h.w->wake, FIXTURE_NOW, &event, 1,
-			     &appended),
-	    0);
-	wake_drain(&h.w->store, h.w->inbox);
+	(void)store_purge(&j.s.w->store, SPAN("a"));
+	join(&j);
+	fanout_pass(&j.s.fanout, FIXTURE_NOW.boot_ms);
+	server_take(j.s.peers[0], &got);
+	server_forget(&got);
+	append_large(&j.s, line, sizeof(line));
 
 	SEAM_STARVE({
-		fanout_take_news(&h.fanout, FIXTURE_NOW.boot_ms);
-		fanout_pass(&h.fanout, FIXTURE_NOW.boot_ms);
+		server_take_news(&j.s);
+		fanout_pass(&j.s.fanout, FIXTURE_NOW.boot_ms);
 	});
 
 	/* It waits, and not for ever, and does not spin meanwhile. */
-	(void)take_answer(h.ours, &got);
-	if (got.len == 0)
-		ck_assert_uint_gt(fanout_deadline(&h.fanout),
+	server_take(j.s.peers[0], &got);
+	if (got.content.len == 0)
+		ck_assert_uint_gt(fanout_deadline(&j.s.fanout),
 		    FIXTURE_NOW.boot_ms);
 	for (int i = 0; i < 4; i++) {
-		fanout_pass(&h.fanout, FIXTURE_NOW.boot_ms + 1000);
-		ck_assert(!take_answer(h.ours, &got));
-		fanout_stream_event(&h.fanout, h.streams.first, EPOLLOUT,
+		fanout_pass(&j.s.fanout, FIXTURE_NOW.boot_ms + 1000);
+		server_take(j.s.peers[0], &got);
+		ck_assert_uint_eq(got.ends, 0);
+		fanout_stream_event(&j.s.fanout, j.s.streams.first, EPOLLOUT,
 		    FIXTURE_NOW.boot_ms + 1000);
 	}
-	ck_assert_uint_gt(got.len, sizeof(line));
-	ck_assert_uint_lt(got.len, sizeof(line) + 100);
-	buf_fini(&got);
-	buf_fini(&body);
-	setup_end(&h);
+	ck_assert_uint_gt(got.content.len, sizeof(line));
+	ck_assert_uint_lt(got.content.len, sizeof(line) + 100);
+	server_forget(&got);
+	joining_end(&j);
 }
 
 START_TEST(event_that_does_not_fit_waits_and_comes_once)
@@ -1076,7 +1094,7 @@ START_TEST(event_that_does_not_fit_waits_and_comes_once)
 END_TEST
 
 static void
-try_hall(void *setup)
+try_streams(void *setup)
 {
 	struct fixture_worker *w = setup;
 	const struct streams_settings settings = { .retry_ms = 3000 };
@@ -1085,7 +1103,7 @@ try_hall(void *setup)
 	int rc[2];
 
 	SEAM_STARVE({
-		rc[0] = streams_init(&a, &w->store, NULL, &settings, -1);
+		rc[0] = streams_init(&a, &w->store, NULL, &settings);
 		rc[1] = fanout_init(&p, &a);
 	});
 
@@ -1110,7 +1128,7 @@ make_channels(struct subscriptions *r)
 }
 
 static void
-try_roster(void *setup)
+try_subscriptions(void *setup)
 {
 	struct subscriptions r;
 	uint32_t made;
@@ -1133,109 +1151,10 @@ START_TEST(streams_have_their_lists_or_not)
 	fixture_path(path);
 	fixture_join(&w, path);
 
-	seam_starve(try_hall, &w);
-	seam_starve(try_roster, NULL);
+	seam_starve(try_streams, &w);
+	seam_starve(try_subscriptions, NULL);
 
 	fixture_leave(&w);
-}
-END_TEST
-
-/* ---- The intake ---- */
-
-static void
-try_connection(void *setup)
-{
-	struct connections all = { .epoll_fd = -1 };
-	struct connection *c;
-
-	(void)setup;
-	int fd = open("/dev/null", O_RDONLY);
-	SEAM_STARVE(c = connection_adopt(&all, fd, false));
-
-	ck_assert_int_eq(c == NULL, was_hit());
-	ck_assert_uint_eq(all.idle.count, was_hit() ? 0 : 1);
-	if (c != NULL)
-		connection_drop(&all, c);
-}
-
-struct worker_setup {
-	struct fixture_worker w;
-	struct options options;
-	struct sockaddr_un address;
-};
-
-static int
-listen_at(struct worker_setup *h)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	(void)unlink(h->address.sun_path);
-	ck_assert_int_eq(bind(fd, (struct sockaddr *)&h->address,
-			     sizeof(h->address)),
-	    0);
-	ck_assert_int_eq(listen(fd, 8), 0);
-	return fd;
-}
-
-static void
-try_intake(void *setup)
-{
-	struct worker_setup *h = setup;
-	struct mailbox arrivals;
-	struct intake *in = NULL;
-	int rc;
-	ck_assert_int_eq(mailbox_init(&arrivals), 0);
-	int listen_fd = listen_at(h);
-
-	SEAM_STARVE(rc = intake_start(&in, listen_fd, &h->options, &h->w.store,
-			&arrivals));
-
-	ck_assert_int_eq(rc, was_hit() ? -ENOMEM : 0);
-	if (rc == 0)
-		intake_stop(in);
-	mailbox_fini(&arrivals);
-	close(listen_fd);
-}
-
-/* A connection that is handed back is kept, or closed; never forgotten. */
-static void
-try_give(void *setup)
-{
-	struct worker_setup *h = setup;
-	struct mailbox arrivals;
-	struct intake *in = NULL;
-	int pair[2];
-	ck_assert_int_eq(mailbox_init(&arrivals), 0);
-	int listen_fd = listen_at(h);
-	ck_assert_int_eq(intake_start(&in, listen_fd, &h->options, &h->w.store,
-			     &arrivals),
-	    0);
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-
-	SEAM_STARVE(intake_give(in, pair[0]));
-
-	intake_stop(in);
-	mailbox_fini(&arrivals);
-	close(listen_fd);
-	close(pair[1]);
-}
-
-START_TEST(intake_starts_or_not)
-{
-	struct worker_setup h = { .options = { .max_body = 1000 },
-		.address = { .sun_family = AF_UNIX } };
-	char path[FIXTURE_PATH];
-	fcgi_init_library();
-	fixture_path(path);
-	fixture_join(&h.w, path);
-	(void)snprintf(h.address.sun_path, sizeof(h.address.sun_path),
-	    "%.90s.sock", path);
-
-	seam_starve(try_connection, NULL);
-	seam_starve(try_intake, &h);
-	seam_starve(try_give, &h);
-
-	fixture_leave(&h.w);
 }
 END_TEST
 
@@ -1246,10 +1165,11 @@ FIXTURE_MAIN("memory", message_that_cannot_be_read_is_a_problem,
     old_keys_stay_when_new_ones_cannot_be_read,
     socket_that_cannot_be_made_is_refused, arena_is_opened_and_made_or_refused,
     arena_is_looked_at_or_not, worker_attaches_and_is_woken_without_memory,
-    event_is_stored_and_answered_or_neither, gate_and_body_are_there_or_not,
+    event_is_stored_and_answered_or_neither, connection_is_served_or_not,
     request_is_answered_whole_or_hung_up_on,
+    connection_is_answered_whole_or_closed,
     stream_is_admitted_or_refused_politely,
-    onlooker_is_told_the_status_or_refused_politely,
-    streams_are_told_to_come_back_without_memory,
+    status_stream_is_admitted_or_refused_politely,
+    streams_end_in_order_without_memory,
     event_that_does_not_fit_waits_and_comes_once,
-    streams_have_their_lists_or_not, intake_starts_or_not)
+    streams_have_their_lists_or_not)

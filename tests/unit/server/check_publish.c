@@ -1,3 +1,4 @@
+#include "access_fixture.h"
 #include "arena_fixture.h"
 
 #include <errno.h>
@@ -8,7 +9,7 @@
 struct setup {
 	struct fixture_worker w;
 	struct request request;
-	struct message_limits limits;
+	struct message_rules limits;
 	struct problem problem;
 	struct buf reply;
 };
@@ -18,7 +19,7 @@ setup_make(struct setup *s, const char *type, const char *query)
 {
 	char path[FIXTURE_PATH];
 
-	*s = (struct setup){ .limits = { .event_size = 60000 } };
+	*s = (struct setup){ .limits = rules_of_size(60000) };
 	s->request.content_type = span_of(type);
 	s->request.query = span_of(query);
 	fixture_path(path);

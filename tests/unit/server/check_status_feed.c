@@ -1,71 +1,57 @@
 #include "server/status_feed.h"
 
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/socket.h>
 
-#include "arena_fixture.h"
-#include "wire/reply.h"
+#include "server_fixture.h"
 
 #define SEATS 3
 
-/* A worker's streams; the web server's ends of their sockets are ours. */
 struct setup {
 	struct fixture_worker w;
-	struct streams streams;
-	struct fanout fanout;
-	struct status_feed status_feed;
-	int ours[SEATS + 1];
-	size_t count;
+	struct server server;
 };
 
 static void
 setup_make(struct setup *h)
 {
-	const struct streams_settings settings = { .retry_ms = 3000,
-		.stall_ms = 30000,
-		.max_streams = SEATS };
 	char path[FIXTURE_PATH];
 
-	*h = (struct setup){ 0 };
-	fcgi_init_library();
 	fixture_path(path);
 	fixture_join(&h->w, path);
-	ck_assert_int_eq(streams_init(&h->streams, &h->w.store, fcgi_new(),
-			     &settings, epoll_create1(0)),
-	    0);
-	ck_assert_int_eq(fanout_init(&h->fanout, &h->streams), 0);
-	h->status_feed.streams = &h->streams;
+	server_make(&h->server, &h->w, SEATS);
 }
 
 static void
 setup_end(struct setup *h)
 {
-	fanout_end_all(&h->fanout, FIXTURE_NOW.boot_ms);
-	close(h->streams.epoll_fd);
-	fanout_fini(&h->fanout);
-	fcgi_free(h->streams.fcgi);
-	streams_fini(&h->streams);
-	for (size_t i = 0; i < h->count; i++)
-		close(h->ours[i]);
+	server_end(&h->server);
 	fixture_leave(&h->w);
 }
 
-/* An status stream comes; returns its number. */
+/* A status stream comes; returns the number of its peer. */
+static size_t
+watch_status_of(struct setup *h, bool stopping)
+{
+	struct server *s = &h->server;
+	struct connection *c = server_handling(s);
+	const struct reply_cors cors = { .count = 0 };
+	struct buf head = { 0 };
+
+	reply_negotiated_stream(&head, &cors, SPAN(""));
+	enum fanout_outcome outcome =
+	    status_feed_join(&s->status_feed, c, &head, FIXTURE_NOW, stopping);
+	ck_assert(outcome == FANOUT_JOINED || outcome == FANOUT_REFUSED);
+	if (outcome == FANOUT_REFUSED)
+		ck_assert(connection_reply(&s->connections, c, buf_span(&head),
+		    SPAN(""), FIXTURE_NOW.boot_ms));
+	buf_fini(&head);
+	return s->peer_count - 1;
+}
+
 static size_t
 watch_status(struct setup *h)
 {
-	struct subscriber *arrival = calloc(1, sizeof(*arrival));
-	const struct reply_cors cors = { .count = 0 };
-	int pair[2];
-
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	h->ours[h->count] = pair[1];
-	arrival->peer = (struct fcgi_peer){ pair[0], 1, false, false };
-	arrival->is_status = true;
-	reply_negotiated_stream(&arrival->head, &cors, SPAN(""));
-	status_feed_admit(&h->status_feed, arrival, FIXTURE_NOW, false);
-	return h->count++;
+	return watch_status_of(h, false);
 }
 
 /* What has arrived since the last time, as a string. */
@@ -73,14 +59,14 @@ static const char *
 take(const struct setup *h, size_t number)
 {
 	static char text[65536];
-	ssize_t len =
-	    recv(h->ours[number], text, sizeof(text) - 1, MSG_DONTWAIT);
+	struct server_answer answer = { 0 };
 
-	for (ssize_t i = 0; i < len; i++) {
-		if (text[i] == '\0')
-			text[i] = ' ';
-	}
-	text[len < 0 ? 0 : len] = '\0';
+	server_take(h->server.peers[number], &answer);
+	ck_assert_uint_lt(answer.content.len, sizeof(text));
+	memcpy(text, answer.content.ptr == NULL ? "" : answer.content.ptr,
+	    answer.content.len);
+	text[answer.content.len] = '\0';
+	server_forget(&answer);
 	return text;
 }
 
@@ -94,7 +80,7 @@ after(uint64_t ms)
 	return now;
 }
 
-START_TEST(onlooker_is_told_the_status_at_once)
+START_TEST(status_stream_begins_with_the_status)
 {
 	struct setup h;
 	setup_make(&h);
@@ -112,48 +98,50 @@ START_TEST(onlooker_is_told_the_status_at_once)
 }
 END_TEST
 
-START_TEST(nobody_in_the_gallery_costs_nothing)
+START_TEST(no_status_stream_costs_nothing)
 {
 	struct setup h;
 	setup_make(&h);
-	ck_assert_uint_eq(status_feed_deadline(&h.status_feed), UINT64_MAX);
+	ck_assert_uint_eq(status_feed_deadline(&h.server.status_feed),
+	    UINT64_MAX);
 	size_t me = watch_status(&h);
-	ck_assert_uint_eq(status_feed_deadline(&h.status_feed),
+	ck_assert_uint_eq(status_feed_deadline(&h.server.status_feed),
 	    after(1000).boot_ms);
 
-	close(h.ours[me]);
-	fanout_stream_event(&h.fanout, h.streams.first, EPOLLHUP,
+	close(h.server.peers[me]);
+	h.server.peers[me] = -1;
+	fanout_stream_event(&h.server.fanout, h.server.streams.first, EPOLLHUP,
 	    FIXTURE_NOW.boot_ms);
-	fanout_pass(&h.fanout, FIXTURE_NOW.boot_ms);
+	streams_reap(&h.server.streams, FIXTURE_NOW.boot_ms);
 
-	ck_assert_uint_eq(h.streams.count, 0);
-	ck_assert_uint_eq(status_feed_deadline(&h.status_feed), UINT64_MAX);
-	h.count = 0;
+	ck_assert_uint_eq(h.server.streams.count, 0);
+	ck_assert_uint_eq(status_feed_deadline(&h.server.status_feed),
+	    UINT64_MAX);
 	setup_end(&h);
 }
 END_TEST
 
-START_TEST(all_are_told_again_each_second)
+START_TEST(all_get_the_status_each_second)
 {
 	struct setup h;
 	setup_make(&h);
 	for (size_t i = 0; i < SEATS; i++)
 		(void)take(&h, watch_status(&h));
 
-	status_feed_timers(&h.status_feed, after(999));
+	status_feed_timers(&h.server.status_feed, after(999));
 	for (size_t i = 0; i < SEATS; i++)
 		ck_assert_str_eq(take(&h, i), "");
-	status_feed_timers(&h.status_feed, after(1000));
+	status_feed_timers(&h.server.status_feed, after(1000));
 
 	for (size_t i = 0; i < SEATS; i++)
 		ck_assert_ptr_nonnull(strstr(take(&h, i), "event: status\n"));
-	ck_assert_uint_eq(status_feed_deadline(&h.status_feed),
+	ck_assert_uint_eq(status_feed_deadline(&h.server.status_feed),
 	    after(2000).boot_ms);
 	setup_end(&h);
 }
 END_TEST
 
-START_TEST(onlookers_count_as_streams_and_are_refused_as_such)
+START_TEST(status_streams_count_as_streams_and_are_refused_as_such)
 {
 	struct setup h;
 	setup_make(&h);
@@ -166,7 +154,7 @@ START_TEST(onlookers_count_as_streams_and_are_refused_as_such)
 	ck_assert_ptr_nonnull(strstr(text, "\r\n\r\nretry: "));
 	ck_assert_ptr_null(strstr(text, "event: status"));
 	ck_assert_ptr_nonnull(strstr(take(&h, 0), "\"streams\":0,"));
-	status_feed_timers(&h.status_feed, after(1000));
+	status_feed_timers(&h.server.status_feed, after(1000));
 	text = take(&h, 0);
 	ck_assert_ptr_nonnull(strstr(text, "\"streams\":3,"));
 	ck_assert_ptr_nonnull(strstr(text, "\"refused\":1"));
@@ -175,7 +163,7 @@ START_TEST(onlookers_count_as_streams_and_are_refused_as_such)
 }
 END_TEST
 
-START_TEST(onlooker_that_does_not_read_is_passed_over_and_then_ended)
+START_TEST(status_stream_that_does_not_read_is_skipped_and_then_ended)
 {
 	struct setup h;
 	setup_make(&h);
@@ -183,92 +171,86 @@ START_TEST(onlooker_that_does_not_read_is_passed_over_and_then_ended)
 	(void)watch_status(&h);
 	uint64_t ms = 0;
 
-	while (h.streams.blocked == 0) {
+	while (h.server.streams.blocked == 0) {
 		ms += 1000;
 		ck_assert_uint_lt(ms, 10000000);
-		status_feed_timers(&h.status_feed, after(ms));
+		status_feed_timers(&h.server.status_feed, after(ms));
 		(void)take(&h, 1);
 	}
 	for (int i = 0; i < 32; i++) {
 		ms += 1000;
-		status_feed_timers(&h.status_feed, after(ms));
-		streams_timers(&h.streams, after(ms).boot_ms);
-		fanout_pass(&h.fanout, after(ms).boot_ms);
+		status_feed_timers(&h.server.status_feed, after(ms));
+		streams_timers(&h.server.streams, after(ms).boot_ms);
+		streams_reap(&h.server.streams, after(ms).boot_ms);
 		ck_assert_ptr_nonnull(strstr(take(&h, 1), "event: status\n"));
 	}
 
-	ck_assert_uint_eq(h.streams.status_streams, 1);
-	ck_assert_uint_eq(h.streams.count, 1);
+	ck_assert_uint_eq(h.server.streams.status_streams, 1);
+	ck_assert_uint_eq(h.server.streams.count, 1);
 	setup_end(&h);
 }
 END_TEST
 
-START_TEST(onlooker_that_reads_again_is_told_again)
+START_TEST(status_stream_that_reads_again_gets_the_next_status)
 {
 	struct setup h;
 	setup_make(&h);
 	(void)watch_status(&h);
 	uint64_t ms = 0;
-	while (h.streams.blocked == 0) {
+	while (h.server.streams.blocked == 0) {
 		ms += 1000;
 		ck_assert_uint_lt(ms, 10000000);
-		status_feed_timers(&h.status_feed, after(ms));
+		status_feed_timers(&h.server.status_feed, after(ms));
 	}
 	while (*take(&h, 0) != '\0')
 		;
 
-	fanout_stream_event(&h.fanout, h.streams.first, EPOLLOUT,
+	fanout_stream_event(&h.server.fanout, h.server.streams.first, EPOLLOUT,
 	    after(ms).boot_ms);
-	fanout_pass(&h.fanout, after(ms).boot_ms);
+	fanout_pass(&h.server.fanout, after(ms).boot_ms);
 	ck_assert_str_eq(take(&h, 0), "");
-	status_feed_timers(&h.status_feed, after(ms + 1000));
+	status_feed_timers(&h.server.status_feed, after(ms + 1000));
 
 	ck_assert_ptr_nonnull(strstr(take(&h, 0), "event: status\n"));
 	setup_end(&h);
 }
 END_TEST
 
-START_TEST(onlookers_are_ended_with_the_others_and_in_order)
+START_TEST(status_streams_are_ended_with_the_others_and_in_order)
 {
 	struct setup h;
 	setup_make(&h);
 	size_t me = watch_status(&h);
 	(void)take(&h, me);
 
-	fanout_end_all(&h.fanout, FIXTURE_NOW.boot_ms);
+	fanout_end_all(&h.server.fanout, FIXTURE_NOW.boot_ms);
 
 	ck_assert_ptr_nonnull(strstr(take(&h, me), "retry: "));
-	ck_assert_uint_eq(h.streams.status_streams, 0);
-	ck_assert_uint_eq(h.streams.count, 0);
+	ck_assert_uint_eq(h.server.streams.status_streams, 0);
+	ck_assert_uint_eq(h.server.streams.count, 0);
 	setup_end(&h);
 }
 END_TEST
 
-START_TEST(stopping_worker_refuses_onlookers)
+START_TEST(stopping_worker_refuses_status_streams)
 {
 	struct setup h;
 	setup_make(&h);
-	int pair[2];
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-	h.ours[h.count++] = pair[1];
-	struct subscriber *arrival = calloc(1, sizeof(*arrival));
-	arrival->peer = (struct fcgi_peer){ pair[0], 1, false, false };
-	arrival->is_status = true;
 
-	status_feed_admit(&h.status_feed, arrival, FIXTURE_NOW, true);
+	size_t me = watch_status_of(&h, true);
 
-	const char *text = take(&h, 0);
+	const char *text = take(&h, me);
 	ck_assert_ptr_nonnull(strstr(text, "retry: "));
 	ck_assert_ptr_null(strstr(text, "event: "));
-	ck_assert_uint_eq(h.streams.count, 0);
+	ck_assert_uint_eq(h.server.streams.count, 0);
 	setup_end(&h);
 }
 END_TEST
 
-FIXTURE_MAIN("gallery", onlooker_is_told_the_status_at_once,
-    nobody_in_the_gallery_costs_nothing, all_are_told_again_each_second,
-    onlookers_count_as_streams_and_are_refused_as_such,
-    onlooker_that_does_not_read_is_passed_over_and_then_ended,
-    onlooker_that_reads_again_is_told_again,
-    onlookers_are_ended_with_the_others_and_in_order,
-    stopping_worker_refuses_onlookers)
+FIXTURE_MAIN("status_feed", status_stream_begins_with_the_status,
+    no_status_stream_costs_nothing, all_get_the_status_each_second,
+    status_streams_count_as_streams_and_are_refused_as_such,
+    status_stream_that_does_not_read_is_skipped_and_then_ended,
+    status_stream_that_reads_again_gets_the_next_status,
+    status_streams_are_ended_with_the_others_and_in_order,
+    stopping_worker_refuses_status_streams)

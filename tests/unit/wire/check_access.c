@@ -36,7 +36,9 @@ status_of(const struct request *r, enum access_role role,
 {
 	struct problem problem = { 0 };
 
-	int error = access_check(r, role, default_roles, keys, &problem);
+	struct access access;
+	access_build(&access, r, default_roles, keys);
+	int error = access_check(&access, role, &problem);
 
 	ck_assert_int_eq(error, problem.status == 0 ? 0 : -EACCES);
 	ck_assert_int_eq(problem.detail[0] == '\0', problem.status == 0);

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access_fixture.h"
 #include "wire/message.h"
 
-static const struct message_limits limits = { .event_size = 64 };
+static const struct message_rules limits = { .event_size = 64,
+	.access = &all_access };
 
 /* What message_read() gave, and with what. */
 struct outcome {

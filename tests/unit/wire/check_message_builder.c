@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "access_fixture.h"
 #include "wire/message_builder.h"
 
 #define STORE_LEN 4096
@@ -12,7 +13,7 @@
 /* A builder with its message, as message_read() sets them up. */
 struct setup {
 	struct message m;
-	struct message_limits limits;
+	struct message_rules rules;
 	struct problem problem;
 	struct message_builder b;
 };
@@ -20,9 +21,9 @@ struct setup {
 static void
 setup_make(struct setup *s)
 {
-	*s = (struct setup){ .limits = { .event_size = 10 } };
+	*s = (struct setup){ .rules = rules_of_size(10) };
 	s->b = (struct message_builder){ .m = &s->m,
-		.limits = &s->limits,
+		.rules = &s->rules,
 		.problem = &s->problem };
 	ck_assert_ptr_nonnull(buf_room(&s->m.store, STORE_LEN));
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "access_fixture.h"
 #include "wire/request.h"
 #include "wire/subscription.h"
 
@@ -43,8 +44,9 @@ subscribe_with(struct reading *got, const struct variable *table,
 	request_read(&r, look, table);
 	memset(got, 0xa5, sizeof(*got));
 	got->problem.status = 0;
+	const struct subscription_rules rules = rules_of_param(param);
 	got->rc =
-	    subscription_read(&got->s, &r, param, look, table, &got->problem);
+	    subscription_read(&got->s, &r, &rules, look, table, &got->problem);
 }
 
 static void
