@@ -132,6 +132,9 @@ START_TEST(variables_that_are_no_pairs_are_broken)
 		{ "\x80\0\0\1\xff\xff\xff\xffZ", 9 },
 		{ "\1\2A\0b", 5 }, /* NUL in a value */
 		{ "\1\1\0b", 4 },  /* NUL in a name */
+		/* The same behind a length that is NUL. */
+		{ "\1\0A\1\2B\0c", 8 },
+		{ "\0\0\2\0\0B", 6 },
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
