@@ -1,3 +1,11 @@
+/*
+ * The order in which an arena is opened: take FILE.lock, open or make the file,
+ * try byte 1 alone. Whoever gets it alone checks and repairs the file and
+ * initialises the mutex, then shares byte 1 and gives FILE.lock back
+ * (arena_settle); all others find byte 1 shared and only attach. A process that
+ * dies anywhere in between leaves no lock behind, since the kernel ends them,
+ * and the next one begins from the start.
+ */
 #include "arena/arena.h"
 
 #include <errno.h>

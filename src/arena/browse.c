@@ -1,3 +1,9 @@
+/*
+ * A segment of channels is read in one critical section, bucket after bucket;
+ * the position between two sections is a bucket's number, which means the same
+ * whatever came or went meanwhile. Nothing is registered, so looking changes
+ * nothing for anybody.
+ */
 #include "arena/browse.h"
 
 #include <errno.h>

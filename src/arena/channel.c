@@ -1,3 +1,11 @@
+/*
+ * An event is written in blocks that still say FREE; then its kind is stored,
+ * then it is linked into the channel's list and the arena's, which are indexes.
+ * It counts once header.last_id reaches its id, which is the caller's last
+ * store (store.c). When an event goes, the channel's forgotten mark is raised
+ * before its kind is cleared: whoever dies in between has at worst reported a
+ * gap early, and never hidden one.
+ */
 #include "arena/channel.h"
 
 #include <errno.h>

@@ -1,3 +1,8 @@
+/*
+ * Lock; repair if the last owner died; work; repair and work once more if it
+ * found an index broken; unlock. Repair before the mutex is made consistent, so
+ * that a death in the repair is found by the next process in the same way.
+ */
 #include "arena/critical.h"
 
 #include <errno.h>

@@ -1,3 +1,10 @@
+/*
+ * A join registers first and finds the resume point in the same critical
+ * section, so nothing can be appended between the two. A read takes the
+ * channels' next events in the order of their ids; before it copies any, it
+ * looks at the channels' forgotten marks, so that events which have gone are
+ * reported and never skipped silently.
+ */
 #include "arena/follow.h"
 
 #include <errno.h>

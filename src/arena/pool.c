@@ -1,3 +1,8 @@
+/*
+ * A block is taken off the free list before it is filled in, and goes back
+ * after its kind was cleared: a process that dies in between leaves a block in
+ * no list, which repair finds by its kind.
+ */
 #include "arena/pool.h"
 
 #include <errno.h>

@@ -1,3 +1,9 @@
+/*
+ * A registration is truth; the three lists it stands in (its channel's, its
+ * worker's, those with news) and the channel's count of subscribers are
+ * indexes. It is committed before it is linked, and unlinked before it is given
+ * back.
+ */
 #include "arena/registry.h"
 
 #include <errno.h>

@@ -1,3 +1,10 @@
+/*
+ * All indexes are forgotten first.  Then channels are put into their buckets,
+ * registrations into their lists, and the committed events, sorted by id, into
+ * theirs; what is not whole is dropped and leaves a mark.  The free list comes last:
+ * it is all that nobody has claimed.  Nothing written here is read by the next
+ * attempt, so a repair may be cut short at any step.
+ */
 #include "arena/repair.h"
 
 #include "arena/channel.h"

@@ -1,3 +1,8 @@
+/*
+ * The figures are copied in one critical section, except the workers' counters,
+ * which their owners change without the lock: each is read once, and their sum
+ * may be a moment old.
+ */
 #include "arena/status.h"
 
 #include <errno.h>

@@ -1,3 +1,10 @@
+/*
+ * An append checks everything that can fail (sizes, ids) before it stores
+ * anything, makes room by evicting the oldest events, writes the events, and
+ * commits them all with one store to header.last_id. What follows, trimming and
+ * marking the registrations, is indexes: when a process dies there, repair
+ * trims and marks.
+ */
 #include "arena/store.h"
 
 #include <errno.h>

@@ -1,3 +1,7 @@
+/*
+ * Walks over every list as a reader would, counting, and over all blocks as
+ * repair would, and compares the two.
+ */
 #include "arena/verify.h"
 
 #include <errno.h>

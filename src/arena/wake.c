@@ -1,3 +1,9 @@
+/*
+ * A byte is written after the append's critical section, never inside: a slow
+ * or full FIFO holds nobody up. The counts in layout_worker say when one is on
+ * its way already; the order in which a worker raises drained and takes its
+ * news makes that safe (layout.h).
+ */
 #include "arena/wake.h"
 
 #include <dirent.h>

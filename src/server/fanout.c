@@ -1,3 +1,9 @@
+/*
+ * A pass serves the channels with news first, then up to 64 streams that are
+ * behind, so that a storm of returning clients delays live events by one round
+ * at most. Lists are taken whole before they are walked: what a pause adds
+ * stands in a new list, for the next pass.
+ */
 #include "server/fanout.h"
 
 #include <errno.h>

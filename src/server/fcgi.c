@@ -1,3 +1,9 @@
+/*
+ * Set-up: libfcgi accepts the least possible request from a memory file and
+ * closes its stream into it; the stream is opened again in the state it then
+ * has. A write: header, content and end records are put into the stream's
+ * buffer and flushed once.
+ */
 #include "server/fcgi.h"
 
 #include <errno.h>

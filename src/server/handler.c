@@ -1,3 +1,8 @@
+/*
+ * Variables are read once, then access is built, then the path and the method
+ * decide. What can be refused is refused before anything is stored; the reply's
+ * memory is taken before the append, because what was stored must be answered.
+ */
 #include "server/handler.h"
 
 #include <errno.h>

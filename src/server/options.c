@@ -1,3 +1,7 @@
+/*
+ * The command line is read twice: first for what has to be known before the
+ * file (--config, --help), then after the file, so that it wins.
+ */
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #endif

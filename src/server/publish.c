@@ -1,3 +1,8 @@
+/*
+ * Read the message, encode each event once, take the reply's memory, append,
+ * print the reply: the steps that can fail stand before the append, which is
+ * all or nothing.
+ */
 #include "server/publish.h"
 
 #include <errno.h>

@@ -1,3 +1,8 @@
+/*
+ * The cursor moves only over events that were written whole; partial says how
+ * much of the next one was. So whatever a write returns, the stream knows
+ * exactly what its client has.
+ */
 #include "server/stream.h"
 
 bool

@@ -1,3 +1,8 @@
+/*
+ * A channel is found by its name when a stream joins, and by its cookie when
+ * the arena has news for it. It stays while a stream is linked to it or it
+ * stands in a list of those with news.
+ */
 #include "server/subscriptions.h"
 
 #include <errno.h>

@@ -1,3 +1,9 @@
+/*
+ * The supervisor never reads the arena and serves no request: it forks, waits
+ * for signals, and replaces children. So whatever happens to a worker cannot
+ * happen to it. A child dies with it (PR_SET_PDEATHSIG), and looks after fork
+ * whether it is already alone.
+ */
 #include "server/supervisor.h"
 
 #include <errno.h>
