@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
@@ -102,6 +103,8 @@ main(int argc, char **argv)
 	int status = 0;
 
 	keep_standard_descriptors();
+	/* Whoever reads the log, or a FIFO, may have gone. */
+	(void)signal(SIGPIPE, SIG_IGN);
 	switch (options_read(&options, argc, argv, &text)) {
 	case OPTIONS_RUN:
 		if (!options.check)

@@ -1,21 +1,35 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <sys/un.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/printable.h"
 #include "base/span.h"
 
 #define TEXT_MAX 1000
+/* A line that repeats the one before is logged again after so long. */
+#define REPEAT_SECONDS 10
 
 /* Everything may log; log.h says why these are globals. */
 static const char *log_name = "peal";
 static enum log_level log_limit = LOG_AT_NOTICE;
 static bool log_to_syslog;
+static int log_socket = -1;
+static uint64_t log_lost;
+static uint64_t log_repeated;
+static char log_last[TEXT_MAX + 1];
+static enum log_level log_last_level;
+static uint64_t log_last_s;
 
 static const struct {
 	const char *word;
@@ -38,8 +52,9 @@ log_open(const char *name, enum log_level level, bool to_syslog)
 	log_to_syslog = to_syslog;
 	/* localtime_r() need not look at TZ itself. */
 	tzset();
-	if (to_syslog)
-		openlog(name, LOG_PID, LOG_DAEMON);
+	log_lost = 0;
+	log_repeated = 0;
+	log_last[0] = '\0';
 }
 
 int
@@ -54,7 +69,7 @@ log_level_parse(const char *word, enum log_level *level)
 	return -EINVAL;
 }
 
-/* Make text one line, without half a character where it was cut. */
+/* Make text printable, without half a character where it was cut. */
 static void
 clean(char *text, bool cut)
 {
@@ -65,13 +80,36 @@ clean(char *text, bool cut)
 		if (len - good <= 3)
 			text[good] = '\0';
 	}
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
-			*text = '?';
-	}
+	printable_clean(text);
 }
 
-static void
+/*
+ * Write without waiting.  POLLOUT on a pipe means that PIPE_BUF bytes fit, more
+ * than a line; another writer may still be faster, so the write itself must not wait
+ * either, where the kernel can do that.  Returns whether the line was written.
+ */
+static bool
+write_now(const char *line, size_t len)
+{
+	struct pollfd pollfd = { .fd = STDERR_FILENO, .events = POLLOUT };
+	const struct iovec part = { .iov_base = (void *)(uintptr_t)line,
+		.iov_len = len };
+	ssize_t written;
+
+	if (poll(&pollfd, 1, 0) != 1 || (pollfd.revents & POLLOUT) == 0)
+		return false;
+	do {
+		written = pwritev2(STDERR_FILENO, &part, 1, -1, RWF_NOWAIT);
+	} while (written < 0 && errno == EINTR);
+	if (written < 0 && errno == EAGAIN)
+		return false;
+	/* Files and terminals may not know RWF_NOWAIT. */
+	if (written < 0)
+		written = write(STDERR_FILENO, line, len);
+	return written == (ssize_t)len;
+}
+
+static bool
 write_line(enum log_level level, const char *text)
 {
 	char line[TEXT_MAX + 200];
@@ -83,11 +121,86 @@ write_line(enum log_level level, const char *text)
 		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S ", &tm);
 	int len = snprintf(line, sizeof(line), "%s%.100s[%ld]: %s: %s\n", when,
 	    log_name, (long)getpid(), levels[level].word, text);
-	ssize_t written;
-	do {
-		written = write(STDERR_FILENO, line, (size_t)len);
-	} while (written < 0 && errno == EINTR);
-	/* A log that takes no more has nowhere to complain. */
+	return write_now(line, (size_t)len);
+}
+
+/* As syslog(3) sends it, which would wait where the socket's buffer is full. */
+static bool
+send_line(enum log_level level, const char *text)
+{
+	const struct sockaddr_un address = { .sun_family = AF_UNIX,
+		.sun_path = "/dev/log" };
+	char line[TEXT_MAX + 200];
+	char when[32] = "";
+	struct tm tm;
+	time_t now = time(NULL);
+
+	if (log_socket < 0)
+		log_socket = socket(AF_UNIX,
+		    SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* RFC 3164, section 4.1.2. */
+	if (localtime_r(&now, &tm) != NULL)
+		(void)strftime(when, sizeof(when), "%b %e %H:%M:%S ", &tm);
+	int len = snprintf(line, sizeof(line), "<%d>%s%.100s[%ld]: %s",
+	    LOG_DAEMON | levels[level].priority, when, log_name, (long)getpid(),
+	    text);
+	return sendto(log_socket, line, (size_t)len, MSG_NOSIGNAL,
+		   (const struct sockaddr *)&address, sizeof(address)) == len;
+}
+
+static bool
+put(enum log_level level, const char *text)
+{
+	bool taken =
+	    log_to_syslog ? send_line(level, text) : write_line(level, text);
+
+	log_lost += !taken;
+	return taken;
+}
+
+/* Log a count of lines, and begin it anew where the line was taken. */
+static void
+put_count(enum log_level level, uint64_t *count, const char *what)
+{
+	char text[100];
+	uint64_t lost = log_lost;
+
+	if (*count == 0)
+		return;
+	(void)snprintf(text, sizeof(text), "%llu %s",
+	    (unsigned long long)*count, what);
+	if (put(level, text))
+		*count = 0;
+	else
+		log_lost = lost;
+}
+
+static uint64_t
+now_s(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec;
+}
+
+/* Whether the text is that of the line before, and is only counted. */
+static bool
+repeats(enum log_level level, const char *text)
+{
+	uint64_t now = now_s();
+
+	if (strcmp(text, log_last) == 0 && now - log_last_s < REPEAT_SECONDS) {
+		log_repeated++;
+		log_last_level = level;
+		return true;
+	}
+	put_count(log_last_level, &log_repeated,
+	    "repetitions of the line before");
+	(void)snprintf(log_last, sizeof(log_last), "%s", text);
+	log_last_level = level;
+	log_last_s = now;
+	return false;
 }
 
 void
@@ -104,10 +217,10 @@ log_at(enum log_level level, const char *format, ...)
 	va_end(arguments);
 	if (len >= 0) {
 		clean(text, len > TEXT_MAX);
-		if (log_to_syslog)
-			syslog(levels[level].priority, "%s", text);
-		else
-			write_line(level, text);
+		put_count(LOG_AT_WARNING, &log_lost,
+		    "lines of the log were lost");
+		if (!repeats(level, text))
+			(void)put(level, text);
 	}
 	errno = saved;
 }

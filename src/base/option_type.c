@@ -9,6 +9,7 @@
 
 #include "base/address.h"
 #include "base/log.h"
+#include "base/printable.h"
 #include "base/units.h"
 
 /* Append to the text, on one line whatever the arguments hold. */
@@ -21,10 +22,7 @@ say_list(struct buf *text, const char *format, va_list arguments)
 		text->failed = true;
 		return;
 	}
-	for (char *c = said; *c != '\0'; c++) {
-		if ((unsigned char)*c < 0x20 || *c == 0x7f)
-			*c = '?';
-	}
+	printable_clean(said);
 	buf_put_cstr(text, said);
 	free(said);
 }

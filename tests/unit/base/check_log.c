@@ -247,10 +247,57 @@ START_TEST(lines_of_several_threads_do_not_mix)
 }
 END_TEST
 
+START_TEST(pipe_that_nobody_reads_is_not_waited_for)
+{
+	int ends[2];
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	ck_assert_int_ge(fcntl(ends[0], F_SETPIPE_SZ, 4096), 4096);
+	ck_assert_int_eq(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+	close(ends[1]);
+	log_open("p", LOG_AT_NOTICE, false);
+
+	/* Far more than fits; to wait would be to hang. */
+	for (int i = 0; i < 2000; i++)
+		log_at(LOG_AT_NOTICE, "line %d", i);
+	char *before = caught(ends[0]);
+	log_at(LOG_AT_NOTICE, "the last");
+
+	char *after = caught(ends[0]);
+	ck_assert_ptr_nonnull(strstr(before, "notice: line 0\n"));
+	ck_assert_ptr_nonnull(strstr(after, " lines of the log were lost\n"));
+	ck_assert_ptr_nonnull(strstr(after, "notice: the last\n"));
+	free(before);
+	free(after);
+	close(ends[0]);
+}
+END_TEST
+
+START_TEST(line_that_repeats_is_counted)
+{
+	int fd = catch_stderr();
+	log_open("p", LOG_AT_NOTICE, false);
+
+	for (int i = 0; i < 100; i++)
+		log_at(LOG_AT_ERROR, "the same");
+	log_at(LOG_AT_NOTICE, "another");
+
+	char *text = caught(fd);
+	char *first = strstr(text, "error: the same\n");
+	ck_assert_ptr_nonnull(first);
+	ck_assert_ptr_null(strstr(first + 1, "the same\n"));
+	ck_assert_ptr_nonnull(
+	    strstr(text, "error: 99 repetitions of the line before\n"));
+	ck_assert_ptr_nonnull(strstr(text, "notice: another\n"));
+	free(text);
+	close(fd);
+}
+END_TEST
+
 UNIT_MAIN("log", a_line_has_time_name_pid_level_and_text, the_time_is_local,
     what_is_less_grave_than_the_level_is_left_out,
     level_words_are_read_and_others_refused,
     control_characters_cannot_make_a_second_line,
     a_long_text_is_cut_at_a_thousand_bytes, a_character_is_not_cut_in_two,
     errno_is_left_as_it_was, with_syslog_nothing_goes_to_standard_error,
-    lines_of_several_threads_do_not_mix)
+    lines_of_several_threads_do_not_mix,
+    pipe_that_nobody_reads_is_not_waited_for, line_that_repeats_is_counted)
