@@ -353,6 +353,10 @@ START_TEST(body_that_nobody_wants_is_refused_before_it_is_complete)
 	buf_clear(&records);
 	for (int i = 0; i < 3; i++)
 		server_put_record(&records, 5, SPAN("and more"));
+	send_bytes(&h, peer, buf_span(&records));
+	settle(&h);
+	ck_assert_uint_eq(h.s.connections.busy.first->request->body.len, 0);
+	buf_clear(&records);
 	server_put_record(&records, 5, SPAN(""));
 	send_bytes(&h, peer, buf_span(&records));
 	settle(&h);
