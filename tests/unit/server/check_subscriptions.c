@@ -107,7 +107,7 @@ START_TEST(cookies_do_not_run_away_from_channels_that_come_and_go)
 }
 END_TEST
 
-START_TEST(seats_can_be_left_in_any_order)
+START_TEST(links_can_be_removed_in_any_order)
 {
 	static const int orders[6][3] = { { 0, 1, 2 }, { 0, 2, 1 }, { 1, 0, 2 },
 		{ 1, 2, 0 }, { 2, 0, 1 }, { 2, 1, 0 } };
@@ -140,9 +140,170 @@ START_TEST(seats_can_be_left_in_any_order)
 }
 END_TEST
 
-UNIT_MAIN("roster", channel_is_made_once,
+/* Fan-out goes over a channel's links while some come and others go. */
+#define LINKS 64
+
+struct loop {
+	struct subscriptions r;
+	struct subscriptions_channel *channel;
+	struct subscriptions_link links[2 * LINKS];
+	size_t count;
+};
+
+static void
+loop_make(struct loop *l)
+{
+	*l = (struct loop){ .count = LINKS };
+	ck_assert_int_eq(subscriptions_init(&l->r), 0);
+	l->channel = subscriptions_channel(&l->r, SPAN("a"));
+	for (size_t i = 0; i < LINKS; i++)
+		subscriptions_add(l->channel, &l->links[i], NULL);
+}
+
+/* The links of the channel, each exactly once, as a set. */
+static void
+assert_links(const struct loop *l, const bool *want)
+{
+	bool seen[2 * LINKS] = { false };
+	const struct subscriptions_link *before = NULL;
+
+	for (const struct subscriptions_link *i = l->channel->links; i != NULL;
+	     i = i->next) {
+		ck_assert_ptr_eq(i->previous, before);
+		ck_assert(!seen[i - l->links]);
+		seen[i - l->links] = true;
+		before = i;
+	}
+	for (size_t i = 0; i < UNIT_COUNT(seen); i++)
+		ck_assert_int_eq(seen[i], want[i]);
+}
+
+START_TEST(loop_sees_each_link_once_while_others_come)
+{
+	struct loop l;
+	bool want[2 * LINKS];
+	size_t seen = 0;
+	loop_make(&l);
+	memset(want, true, sizeof(want));
+
+	for (const struct subscriptions_link *i = l.channel->links; i != NULL;
+	     i = i->next) {
+		/* Those who come stand in front, where the loop has been. */
+		ck_assert_ptr_eq(i, &l.links[LINKS - 1 - seen]);
+		seen++;
+		subscriptions_add(l.channel, &l.links[l.count++], NULL);
+	}
+
+	ck_assert_uint_eq(seen, LINKS);
+	assert_links(&l, want);
+	subscriptions_fini(&l.r);
+}
+END_TEST
+
+START_TEST(loop_may_remove_links_before_and_behind_it)
+{
+	/* Which of them goes when the loop is at a link; itself is not. */
+	static const int distances[] = { -7, -1, 1, 2, 5 };
+
+	for (size_t d = 0; d < UNIT_COUNT(distances); d++) {
+		struct loop l;
+		bool want[2 * LINKS] = { false };
+		bool visited[LINKS] = { false };
+		loop_make(&l);
+		memset(want, true, LINKS);
+
+		for (struct subscriptions_link *i = l.channel->links; i != NULL;
+		     i = i->next) {
+			ptrdiff_t at = i - l.links;
+			ptrdiff_t gone = at + distances[d];
+			ck_assert(want[at]);
+			visited[at] = true;
+			if (gone < 0 || gone >= LINKS || !want[gone] ||
+			    at % 3 != 0)
+				continue;
+			subscriptions_remove(&l.links[gone]);
+			want[gone] = false;
+		}
+
+		assert_links(&l, want);
+		for (size_t i = 0; i < LINKS; i++)
+			ck_assert(visited[i] || !want[i]);
+		subscriptions_fini(&l.r);
+	}
+}
+END_TEST
+
+START_TEST(loop_that_removes_what_it_has_seen_empties_the_channel)
+{
+	struct loop l;
+	loop_make(&l);
+
+	for (struct subscriptions_link *i = l.channel->links; i != NULL;) {
+		struct subscriptions_link *next = i->next;
+		subscriptions_remove(i);
+		i = next;
+	}
+
+	ck_assert_ptr_null(l.channel->links);
+	subscriptions_drop(&l.r, l.channel);
+	ck_assert_uint_eq(l.r.count, 0);
+	subscriptions_fini(&l.r);
+}
+END_TEST
+
+START_TEST(link_that_left_may_come_again)
+{
+	struct loop l;
+	bool want[2 * LINKS] = { false };
+	loop_make(&l);
+	memset(want, true, LINKS);
+
+	for (size_t i = 0; i < LINKS; i += 2) {
+		subscriptions_remove(&l.links[i]);
+		subscriptions_add(l.channel, &l.links[i], NULL);
+		ck_assert_ptr_eq(l.channel->links, &l.links[i]);
+	}
+
+	assert_links(&l, want);
+	subscriptions_fini(&l.r);
+}
+END_TEST
+
+START_TEST(cookies_of_all_channels_can_be_gone_through_while_some_are_dropped)
+{
+	struct subscriptions r;
+	char name[16];
+	uint32_t seen = 0;
+	ck_assert_int_eq(subscriptions_init(&r), 0);
+	for (unsigned i = 0; i < 100; i++) {
+		(void)snprintf(name, sizeof(name), "c%u", i);
+		ck_assert_ptr_nonnull(subscriptions_channel(&r, span_of(name)));
+	}
+
+	for (uint32_t i = 0; i < r.cookie_count; i++) {
+		struct subscriptions_channel *c =
+		    subscriptions_by_cookie(&r, i);
+		ck_assert_ptr_nonnull(c);
+		ck_assert_uint_eq(c->cookie, i);
+		seen++;
+		if (i % 2 == 0)
+			subscriptions_drop(&r, c);
+	}
+
+	ck_assert_uint_eq(seen, 100);
+	ck_assert_uint_eq(r.count, 50);
+	subscriptions_fini(&r);
+}
+END_TEST
+
+UNIT_MAIN("subscriptions", channel_is_made_once,
     names_differ_by_every_byte_and_by_length,
     thousands_of_channels_are_found_and_dropped,
     cookie_that_names_nothing_gives_nothing,
     cookies_do_not_run_away_from_channels_that_come_and_go,
-    seats_can_be_left_in_any_order)
+    links_can_be_removed_in_any_order,
+    loop_sees_each_link_once_while_others_come,
+    loop_may_remove_links_before_and_behind_it,
+    loop_that_removes_what_it_has_seen_empties_the_channel,
+    link_that_left_may_come_again,
+    cookies_of_all_channels_can_be_gone_through_while_some_are_dropped)
