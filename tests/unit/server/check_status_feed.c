@@ -41,9 +41,11 @@ watch_status_of(struct setup *h, bool stopping)
 	enum fanout_outcome outcome =
 	    status_feed_join(&s->status_feed, c, &head, FIXTURE_NOW, stopping);
 	ck_assert(outcome == FANOUT_JOINED || outcome == FANOUT_REFUSED);
-	if (outcome == FANOUT_REFUSED)
+	if (outcome == FANOUT_REFUSED) {
 		ck_assert(connection_reply(&s->connections, c, buf_span(&head),
 		    SPAN(""), FIXTURE_NOW.boot_ms));
+		ck_assert(!connection_finish(&s->connections, c));
+	}
 	buf_fini(&head);
 	return s->peer_count - 1;
 }
