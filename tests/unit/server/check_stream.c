@@ -8,8 +8,8 @@
 struct setup {
 	struct fixture_worker w;
 	struct server s;
-	struct stream stream;
 	struct connection *c;
+	struct stream stream;
 };
 
 static void
