@@ -131,6 +131,9 @@ static bool
 handle(struct requests *q, struct connection *c, uint64_t until_ms,
     struct clock_now now)
 {
+	/* While all fail at once, they do not wait one after the other either. */
+	q->handler->wake->store->arena.lock_wait_us =
+	    now.boot_ms < q->refuse_until_ms ? 1 : REQUESTS_LOCK_WAIT_US;
 	/* One that is tried again keeps its place among those who wait. */
 	if (c->state != CONNECTION_WAITING)
 		connection_move(q->connections, c, CONNECTION_HANDLING, 0);

@@ -19,6 +19,10 @@
 #include "server/handler.h"
 #include "server/status_feed.h"
 
+/* Patience with the arena's lock while others wait for the loop.  Longer waits are
+ * the requests' own. */
+#define REQUESTS_LOCK_WAIT_US 1000
+
 struct requests {
 	struct connections *connections;
 	struct handler *handler;

@@ -41,10 +41,6 @@
 /* For requests that are half there when a worker stops. */
 #define STOP_MS 300
 
-/* Patience with the arena's lock while others wait for the loop.  Longer waits are
- * the requests' own. */
-#define LOCK_WAIT_US 1000
-
 /* Free memory at the heap's end that stays ours. */
 #define HEAP_KEPT (512 * 1024)
 
@@ -417,7 +413,7 @@ start(struct worker *w, int listen_fd, struct buf *why)
 
 	if (rc != 0)
 		return rc;
-	w->store.arena.lock_wait_us = LOCK_WAIT_US;
+	w->store.arena.lock_wait_us = REQUESTS_LOCK_WAIT_US;
 	return open_loop(w, listen_fd, descriptors);
 }
 

@@ -39,6 +39,8 @@ fcgi_record_fini(struct fcgi_record_request *r)
 	buf_fini(&r->body);
 	free(r->variables);
 	r->variables = NULL;
+	r->variable_room = 0;
+	r->variable_count = 0;
 }
 
 static void

@@ -74,8 +74,8 @@ void fcgi_record_fini(struct fcgi_record_request *r);
  * and bytes hold what came behind the request.
  *
  * A body that is too large is read to its end and dropped rather than refused in
- * its midst, so that the peer reads our answer.  Nothing comes of a request after a verdict other than
- * MORE, VARIABLES and WHOLE.
+ * its midst, so that the peer reads our answer.  Nothing comes of a request after a
+ * verdict other than MORE, VARIABLES and WHOLE.
  */
 enum fcgi_record_verdict fcgi_record_look(struct fcgi_record_request *r);
 

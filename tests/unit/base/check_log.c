@@ -251,7 +251,7 @@ START_TEST(pipe_that_nobody_reads_is_not_waited_for)
 {
 	int ends[2];
 	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-	ck_assert_int_ge(fcntl(ends[0], F_SETPIPE_SZ, 4096), 4096);
+	ck_assert_int_ge(fcntl(ends[0], F_SETPIPE_SZ, 8192), 8192);
 	ck_assert_int_eq(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
 	close(ends[1]);
 	log_open("p", LOG_AT_NOTICE, false);
@@ -284,7 +284,7 @@ START_TEST(line_that_repeats_is_counted)
 	char *text = caught(fd);
 	char *first = strstr(text, "error: the same\n");
 	ck_assert_ptr_nonnull(first);
-	ck_assert_ptr_null(strstr(first + 1, "the same\n"));
+	ck_assert_ptr_null(strstr(first + 15, "the same\n"));
 	ck_assert_ptr_nonnull(
 	    strstr(text, "error: 99 repetitions of the line before\n"));
 	ck_assert_ptr_nonnull(strstr(text, "notice: another\n"));
