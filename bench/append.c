@@ -156,7 +156,7 @@ fill(struct appender *a)
 	for (;;) {
 		struct status s = picture(a);
 		if (s.used * 100 >= s.size * a->plan->fill ||
-		    s.evicted_count + s.evicted_pressure > s.events)
+		    s.trimmed + s.evicted > s.events)
 			return;
 		append(a, BATCH_MAX, 100);
 	}
@@ -244,13 +244,12 @@ run(const struct plan *plan)
 	    printf("{\"processes\": %llu, \"channels\": %u, \"events\": %.0f, "
 		   "\"seconds\": %.6f, \"events_per_s\": %.0f, "
 		   "\"cpu_us_per_event\": %.4f, \"kept\": %u, "
-		   "\"used_percent\": %.1f, \"evicted_count\": %llu, "
-		   "\"evicted_pressure\": %llu}\n",
+		   "\"used_percent\": %.1f, \"trimmed\": %llu, "
+		   "\"evicted\": %llu}\n",
 		(unsigned long long)plan->processes, s.channels, events,
 		seconds, events / seconds, cpu * 1e6 / events, s.events,
 		(double)s.used * 100 / (double)s.size,
-		(unsigned long long)s.evicted_count,
-		(unsigned long long)s.evicted_pressure);
+		(unsigned long long)s.trimmed, (unsigned long long)s.evicted);
 }
 
 static int

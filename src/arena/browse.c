@@ -182,10 +182,10 @@ static int
 expire_work(struct arena *a, void *argument)
 {
 	struct expire *expire = argument;
-	uint64_t before = a->header->evicted_age;
+	uint64_t before = a->header->expired;
 	int rc = channel_expire_some(a, expire->boot_ms, PAGE_EXPIRED);
 
-	expire->more = a->header->evicted_age - before == PAGE_EXPIRED;
+	expire->more = a->header->expired - before == PAGE_EXPIRED;
 	return rc;
 }
 

@@ -293,7 +293,7 @@ channel_expire(struct arena *a, struct layout_block *channel, uint64_t boot_ms)
 		int rc = channel_forget_oldest(a, channel);
 		if (rc != 0)
 			return rc;
-		a->header->evicted_age++;
+		a->header->expired++;
 	}
 	return 0;
 }
@@ -329,7 +329,7 @@ channel_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most)
 		int rc = forget_first(a, event, NULL);
 		if (rc != 0)
 			return rc;
-		a->header->evicted_age++;
+		a->header->expired++;
 	}
 	return 0;
 }
@@ -352,7 +352,7 @@ channel_evict(struct arena *a, const struct layout_block *keep)
 		return -ENOSPC;
 	int rc = forget_first(a, event, keep);
 	if (rc == 0)
-		a->header->evicted_pressure++;
+		a->header->evicted++;
 	return rc;
 }
 

@@ -52,6 +52,16 @@ enum layout_kind {
 	LAYOUT_REGISTRATION = 0x4c73546e,
 };
 
+/* What a worker counts; kept in its slot, added up when it goes. */
+enum layout_total {
+	LAYOUT_PUBLISHED, /* events this worker took in */
+	LAYOUT_DELIVERED, /* events written to streams */
+	LAYOUT_GAPS,	  /* gap events sent */
+	LAYOUT_STALLED,	  /* streams ended for not reading */
+	LAYOUT_REFUSED,	  /* streams refused politely */
+	LAYOUT_TOTALS,	  /* how many there are */
+};
+
 struct layout_header {
 	/* Set when the file is made, never changed. */
 	char magic[8];
@@ -77,9 +87,9 @@ struct layout_header {
 
 	/* Index. */
 	uint32_t free_head;
-	uint32_t fresh; /* blocks from here on were never used */
-	uint32_t used;	/* blocks that are not free */
-	uint32_t high_water;
+	uint32_t fresh;	 /* blocks from here on were never used */
+	uint32_t used;	 /* blocks that are not free */
+	uint32_t peak;	 /* the most that used ever was */
 	uint32_t oldest; /* of all events, by id */
 	uint32_t newest;
 	uint32_t events;
@@ -88,24 +98,15 @@ struct layout_header {
 	uint32_t pad2;
 
 	/* Statistics: best effort, never relied on. */
-	uint64_t evicted_age;
-	uint64_t evicted_count;
-	uint64_t evicted_pressure;
+	uint64_t expired; /* events that grew too old */
+	uint64_t trimmed; /* events beyond their channel's limit */
+	uint64_t evicted; /* events that went early: the arena was full */
 	uint64_t purged;
 	_Atomic uint64_t repairs;
-	uint64_t totals[5]; /* of workers that are gone; enum layout_total */
+	uint64_t totals[LAYOUT_TOTALS]; /* of workers that are gone */
 
 	/* Index, and its own cache line. */
 	_Alignas(64) pthread_mutex_t mutex;
-};
-
-/* What a worker counts; kept in its slot, added up when it goes. */
-enum layout_total {
-	LAYOUT_PUBLISHED, /* events this worker took in */
-	LAYOUT_DELIVERED, /* events written to streams */
-	LAYOUT_GAPS,	  /* gap events sent */
-	LAYOUT_STALLED,	  /* streams ended for not reading */
-	LAYOUT_REFUSED,	  /* streams refused politely */
 };
 
 /*
@@ -132,8 +133,8 @@ struct layout_worker {
 	uint32_t pad;
 	_Atomic uint64_t woken_ms; /* boot clock */
 
-	_Atomic uint64_t totals[5];
-	uint64_t pad2[5];
+	_Atomic uint64_t totals[LAYOUT_TOTALS];
+	uint64_t pad2[10 - LAYOUT_TOTALS]; /* room for more totals */
 };
 
 /*

@@ -67,8 +67,8 @@ pool_take(struct arena *a)
 	 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
 	block->more = LAYOUT_NONE;
 	h->used++;
-	if (h->used > h->high_water)
-		h->high_water = h->used;
+	if (h->used > h->peak)
+		h->peak = h->used;
 	return number;
 }
 

@@ -346,8 +346,8 @@ repair_arena(struct arena *a, bool whole)
 		if ((b = pool_block(a, i, LAYOUT_CHANNEL)) != NULL)
 			channel_drop_if_idle(a, b);
 	}
-	if (h->high_water < h->used || h->high_water >= a->block_count)
-		h->high_water = h->used;
+	if (h->peak < h->used || h->peak >= a->block_count)
+		h->peak = h->used;
 	h->wake_all = 1;
 	return damage.blocks;
 }

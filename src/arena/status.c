@@ -34,7 +34,7 @@ status_workers(const struct arena *a, struct survey *survey)
 		to->pid = worker->pid;
 		to->since_ms = worker->since_ms;
 		to->streams = atomic_load(&worker->streams);
-		for (size_t t = 0; t < 5; t++) {
+		for (size_t t = 0; t < LAYOUT_TOTALS; t++) {
 			to->totals[t] = atomic_load(&worker->totals[t]);
 			out->totals[t] += to->totals[t];
 		}
@@ -54,15 +54,15 @@ status_work(struct arena *a, void *argument)
 		return rc;
 	out->size = a->map_len;
 	out->used = (uint64_t)h->used * LAYOUT_BLOCK_SIZE;
-	out->high_water = (uint64_t)h->high_water * LAYOUT_BLOCK_SIZE;
+	out->peak = (uint64_t)h->peak * LAYOUT_BLOCK_SIZE;
 	out->made_ms = h->made_ms;
 	out->channels = h->channels;
 	out->events = h->events;
 	out->max_age_ms = h->max_age_ms;
 	out->max_events = h->max_events;
-	out->evicted_age = h->evicted_age;
-	out->evicted_count = h->evicted_count;
-	out->evicted_pressure = h->evicted_pressure;
+	out->expired = h->expired;
+	out->trimmed = h->trimmed;
+	out->evicted = h->evicted;
 	out->purged = h->purged;
 	out->repairs = h->repairs;
 	out->last_id = atomic_load(&h->last_id);

@@ -16,25 +16,25 @@ struct status_worker {
 	int32_t pid;
 	uint64_t since_ms;
 	uint32_t streams;
-	uint64_t totals[5]; /* enum layout_total */
+	uint64_t totals[LAYOUT_TOTALS];
 };
 
 struct status {
 	uint64_t size;
-	uint64_t used;	     /* bytes of blocks in use */
-	uint64_t high_water; /* the most there ever were */
+	uint64_t used; /* bytes of blocks in use */
+	uint64_t peak; /* the most there ever were */
 	uint64_t made_ms;
 	uint32_t channels;
 	uint32_t events;
 	uint64_t max_age_ms;
 	uint32_t max_events;
-	uint64_t evicted_age;
-	uint64_t evicted_count;
-	uint64_t evicted_pressure;
+	uint64_t expired;
+	uint64_t trimmed;
+	uint64_t evicted;
 	uint64_t purged;
 	uint64_t repairs;
 	uint64_t last_id;
-	uint64_t totals[5];
+	uint64_t totals[LAYOUT_TOTALS];
 	struct status_worker *workers; /* the caller frees it */
 	size_t worker_count;
 };

@@ -26,7 +26,7 @@
 static void
 fold_totals(struct arena *a, struct layout_worker *worker)
 {
-	for (size_t i = 0; i < 5; i++)
+	for (size_t i = 0; i < LAYOUT_TOTALS; i++)
 		a->header->totals[i] += atomic_exchange(&worker->totals[i], 0);
 	atomic_store(&worker->streams, 0);
 }
@@ -276,7 +276,7 @@ append_finish(struct arena *a, struct append *append)
 			rc = channel_forget_oldest(a, channel);
 			if (rc != 0)
 				return rc;
-			a->header->evicted_count++;
+			a->header->trimmed++;
 		}
 		rc = registry_mark(a, channel, append->wakes);
 		if (rc != 0)

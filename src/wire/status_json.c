@@ -42,14 +42,14 @@ put_arena(struct buf *out, const struct status *s)
 	buf_put(out, SPAN("\"arena\":{"));
 	put_member(out, "size", s->size);
 	put_member(out, "used", s->used);
-	put_member(out, "high_water", s->high_water);
+	put_member(out, "high_water", s->peak);
 	put_member(out, "channels", s->channels);
 	put_member(out, "events", s->events);
 	put_member(out, "max_age_ms", s->max_age_ms);
 	put_member(out, "max_events", s->max_events);
-	put_member(out, "evicted_by_age", s->evicted_age);
-	put_member(out, "evicted_by_count", s->evicted_count);
-	put_member(out, "evicted_by_pressure", s->evicted_pressure);
+	put_member(out, "evicted_by_age", s->expired);
+	put_member(out, "evicted_by_count", s->trimmed);
+	put_member(out, "evicted_by_pressure", s->evicted);
 	put_member(out, "purged", s->purged);
 	put_member(out, "repairs", s->repairs);
 	buf_put(out, SPAN("\"last_id\":\""));

@@ -59,19 +59,18 @@ status_metrics(struct buf *out, const struct status *s, struct clock_now now)
 	put_gauge(out, "arena_size_bytes", "Size of the arena.", s->size);
 	put_gauge(out, "arena_used_bytes", "Blocks in use.", s->used);
 	put_gauge(out, "arena_high_water_bytes", "The most ever in use.",
-	    s->high_water);
+	    s->peak);
 	put_gauge(out, "channels", "Channels with history or subscribers.",
 	    s->channels);
 	put_gauge(out, "events", "Events kept.", s->events);
 	put_gauge(out, "workers", "Workers attached.", s->worker_count);
 	put_gauge(out, "streams", "Streams open.", streams);
 	put_counter(out, "evicted_by_age", "Events let go for their age.",
-	    s->evicted_age);
+	    s->expired);
 	put_counter(out, "evicted_by_count",
-	    "Events let go for their channel's limit.", s->evicted_count);
+	    "Events let go for their channel's limit.", s->trimmed);
 	put_counter(out, "evicted_by_pressure",
-	    "Events let go early because the arena was full.",
-	    s->evicted_pressure);
+	    "Events let go early because the arena was full.", s->evicted);
 	put_counter(out, "purged", "Events removed by an administrator.",
 	    s->purged);
 	put_counter(out, "repairs", "Times the arena was repaired.",

@@ -592,14 +592,14 @@ name_channels(void)
 	}
 }
 
-/* Fill the arena until pressure lets go of the oldest. */
+/* Fill the arena until it evicts the oldest event. */
 static void
 fill(void)
 {
-	uint64_t evicted = scene.arena.header->evicted_pressure;
+	uint64_t evicted = scene.arena.header->evicted;
 
 	scene.arena.header->max_events = 100000;
-	while (scene.arena.header->evicted_pressure == evicted)
+	while (scene.arena.header->evicted == evicted)
 		append(4, 3000, (unsigned)roll(4), 1);
 }
 

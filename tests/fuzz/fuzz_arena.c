@@ -375,8 +375,8 @@ take_status(void)
 	FUZZ_REQUIRE(status_take(&stores[0], now, &status) == 0);
 	FUZZ_REQUIRE(status.worker_count <= stores[0].arena.worker_count);
 	if (sound)
-		FUZZ_REQUIRE(status.used <= status.size &&
-		    status.high_water <= status.size);
+		FUZZ_REQUIRE(
+		    status.used <= status.size && status.peak <= status.size);
 	free(status.workers);
 }
 

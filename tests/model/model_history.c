@@ -67,7 +67,7 @@ struct model {
 	struct clock_now now;
 	uint64_t stamp_ms;
 	uint64_t beginning;
-	uint64_t seen_evicted; /* by pressure, which the model takes over */
+	uint64_t seen_evicted; /* of the arena, which the model takes over */
 };
 
 /* Names that share no bucket: a shared one may tell a gap that is none. */
@@ -115,7 +115,7 @@ model_forget(struct model *m)
 static void
 model_evict(struct model *m, const struct store *s)
 {
-	uint64_t evicted = s->arena.header->evicted_pressure;
+	uint64_t evicted = s->arena.header->evicted;
 
 	for (size_t i = 0; i < m->count && m->seen_evicted < evicted; i++) {
 		if (!m->events[i].gone) {
@@ -152,7 +152,7 @@ do_append(struct model *m, struct wake *w)
 			.id = outside ? last + 1 + i * 3 : 0,
 		};
 	}
-	/* What is too old goes before pressure looks for the oldest. */
+	/* What is too old goes before the full arena evicts the oldest. */
 	int rc = wake_append(w, m->now, events, count, appended);
 	REQUIRE(rc == 0, "append: %s", strerror(-rc));
 	if (m->stamp_ms < m->now.boot_ms)
@@ -366,12 +366,11 @@ run(const char *folder, uint64_t size, uint32_t max_events, long steps)
 			check_all(&m, &store);
 	}
 	check_all(&m, &store);
-	printf("ok: %ld steps, %zu events, %llu by pressure, %llu by age, "
-	       "%llu by count\n",
-	    steps, m.count,
-	    (unsigned long long)store.arena.header->evicted_pressure,
-	    (unsigned long long)store.arena.header->evicted_age,
-	    (unsigned long long)store.arena.header->evicted_count);
+	printf("ok: %ld steps, %zu events, %llu evicted, %llu expired, "
+	       "%llu trimmed\n",
+	    steps, m.count, (unsigned long long)store.arena.header->evicted,
+	    (unsigned long long)store.arena.header->expired,
+	    (unsigned long long)store.arena.header->trimmed);
 	for (size_t i = 0; i < m.count; i++)
 		buf_fini(&m.events[i].bytes);
 	free(m.events);

@@ -182,7 +182,7 @@ START_TEST(what_is_too_old_goes_before_it_is_shown)
 	ck_assert_int_eq(browse_expire(&w.store, now), 0);
 
 	/* More than one critical section lets go. */
-	ck_assert_uint_eq(w.store.arena.header->evicted_age, 630);
+	ck_assert_uint_eq(w.store.arena.header->expired, 630);
 	ck_assert_int_eq(browse_find(&w.store, SPAN("a"), &found), -ENOENT);
 	fixture_assert_sound(&w.store);
 	fixture_leave(&w);

@@ -231,7 +231,7 @@ START_TEST(channel_forgets_what_reached_the_age_and_no_more)
 
 	ck_assert_uint_eq(before, 3);
 	ck_assert_uint_eq(channel->channel.events, 1);
-	ck_assert_uint_eq(s.arena.header->evicted_age, 2);
+	ck_assert_uint_eq(s.arena.header->expired, 2);
 	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten), id_of(1));
 	fixture_assert_sound(&s);
 	store_close(&s);
@@ -276,7 +276,7 @@ START_TEST(eviction_takes_the_oldest_of_all)
 
 		ck_assert_int_eq(channel_evict(&s.arena, NULL), 0);
 
-		ck_assert_uint_eq(s.arena.header->evicted_pressure, i + 1);
+		ck_assert_uint_eq(s.arena.header->evicted, i + 1);
 		ck_assert_uint_eq(channel_forgotten_of(&s.arena,
 				      span_of(names[i])) == id_of(i),
 		    !is_there(&s, names[i]));

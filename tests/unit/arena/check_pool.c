@@ -114,7 +114,7 @@ START_TEST(blocks_given_back_are_given_out_again)
 			pool_give(&a, blocks[i * 7 % count]);
 
 		ck_assert_uint_eq(pool_left(&a), count);
-		ck_assert_uint_eq(a.header->high_water, count);
+		ck_assert_uint_eq(a.header->peak, count);
 	}
 	arena_close(&a);
 }

@@ -15,7 +15,7 @@ START_TEST(new_arena_is_empty)
 
 	ck_assert_uint_eq(status.size, FIXTURE_SIZE);
 	ck_assert_uint_eq(status.used, 0);
-	ck_assert_uint_eq(status.high_water, 0);
+	ck_assert_uint_eq(status.peak, 0);
 	ck_assert_uint_eq(status.channels, 0);
 	ck_assert_uint_eq(status.events, 0);
 	ck_assert_uint_eq(status.max_age_ms, FIXTURE_MAX_AGE_MS);
@@ -44,12 +44,12 @@ START_TEST(events_channels_and_losses_are_counted)
 
 	ck_assert_uint_eq(status.channels, 1);
 	ck_assert_uint_eq(status.events, FIXTURE_MAX_EVENTS);
-	ck_assert_uint_eq(status.evicted_count, 3);
+	ck_assert_uint_eq(status.trimmed, 3);
 	ck_assert_uint_eq(status.purged, 1);
 	ck_assert_uint_eq(status.last_id, id);
 	ck_assert_uint_eq(status.used,
 	    (FIXTURE_MAX_EVENTS + 1) * LAYOUT_BLOCK_SIZE);
-	ck_assert_uint_gt(status.high_water, status.used);
+	ck_assert_uint_gt(status.peak, status.used);
 	free(status.workers);
 	fixture_leave(&w);
 }
@@ -73,7 +73,7 @@ START_TEST(event_that_is_too_old_does_not_count)
 
 	ck_assert_uint_eq(status.events, 1);
 	ck_assert_uint_eq(status.channels, 1);
-	ck_assert_uint_eq(status.evicted_age, 50);
+	ck_assert_uint_eq(status.expired, 50);
 	free(status.workers);
 	fixture_leave(&w);
 }

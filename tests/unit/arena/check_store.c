@@ -287,7 +287,7 @@ START_TEST(full_arena_lets_the_oldest_go_and_takes_the_new)
 	}
 
 	const struct layout_header *h = w.store.arena.header;
-	ck_assert_uint_eq(h->events + h->evicted_pressure, 3000);
+	ck_assert_uint_eq(h->events + h->evicted, 3000);
 	ck_assert_uint_gt(h->events, 100);
 	ck_assert_uint_eq(w.store.arena.blocks[h->newest].event.id, last);
 	fixture_assert_sound(&w.store);
@@ -308,7 +308,7 @@ START_TEST(channel_keeps_its_newest_events_up_to_the_limit)
 	const struct layout_header *h = w.store.arena.header;
 	ck_assert_uint_eq(events_of(&w, "a"), FIXTURE_MAX_EVENTS);
 	ck_assert_uint_eq(events_of(&w, "b"), 1);
-	ck_assert_uint_eq(h->evicted_count, 5);
+	ck_assert_uint_eq(h->trimmed, 5);
 	ck_assert_uint_eq(w.store.arena.blocks[h->oldest].event.id, ids[5]);
 	fixture_leave(&w);
 }
@@ -348,7 +348,7 @@ START_TEST(appending_clears_away_what_is_too_old_elsewhere)
 
 	ck_assert_uint_eq(events_of(&w, "idle"), 0);
 	ck_assert_uint_eq(w.store.arena.header->channels, 1);
-	ck_assert_uint_eq(w.store.arena.header->evicted_age, 3);
+	ck_assert_uint_eq(w.store.arena.header->expired, 3);
 	fixture_leave(&w);
 }
 END_TEST
