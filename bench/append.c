@@ -28,6 +28,7 @@
 #include "arena/store.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/json_writer.h"
 #include "base/units.h"
 #include "wire/sse.h"
 
@@ -215,6 +216,32 @@ start_children(const struct plan *plan, int ready[2], int start[2])
 	}
 }
 
+/* The times are those of all the appending, in seconds. */
+static void
+print_result(const struct plan *plan, const struct status *s, double seconds,
+    double cpu)
+{
+	struct buf out = { 0 };
+	struct json_writer w = { .out = &out };
+	double events = (double)(plan->events * plan->processes);
+
+	json_writer_begin(&w, NULL, '{');
+	json_writer_u64(&w, "processes", plan->processes);
+	json_writer_u64(&w, "channels", s->channels);
+	json_writer_u64(&w, "events", plan->events * plan->processes);
+	json_writer_real(&w, "seconds", seconds);
+	json_writer_real(&w, "events_per_s", events / seconds);
+	json_writer_real(&w, "cpu_us_per_event", cpu * 1e6 / events);
+	json_writer_u64(&w, "kept", s->events);
+	json_writer_real(&w, "used_percent",
+	    (double)s->used * 100 / (double)s->size);
+	json_writer_u64(&w, "trimmed", s->trimmed);
+	json_writer_u64(&w, "evicted", s->evicted);
+	json_writer_end(&w, '}');
+	(void)printf("%.*s\n", (int)out.len, out.ptr);
+	buf_fini(&out);
+}
+
 static void
 run(const struct plan *plan)
 {
@@ -237,19 +264,9 @@ run(const struct plan *plan)
 	appender_close(&a);
 	if (!good)
 		fail("a child", -ECHILD);
-	double events = (double)(plan->events * plan->processes);
 	double cpu = seconds_of(after.ru_utime) + seconds_of(after.ru_stime) -
 	    seconds_of(before.ru_utime) - seconds_of(before.ru_stime);
-	(void)
-	    printf("{\"processes\": %llu, \"channels\": %u, \"events\": %.0f, "
-		   "\"seconds\": %.6f, \"events_per_s\": %.0f, "
-		   "\"cpu_us_per_event\": %.4f, \"kept\": %u, "
-		   "\"used_percent\": %.1f, \"trimmed\": %llu, "
-		   "\"evicted\": %llu}\n",
-		(unsigned long long)plan->processes, s.channels, events,
-		seconds, events / seconds, cpu * 1e6 / events, s.events,
-		(double)s.used * 100 / (double)s.size,
-		(unsigned long long)s.trimmed, (unsigned long long)s.evicted);
+	print_result(plan, &s, seconds, cpu);
 }
 
 static int

@@ -89,68 +89,6 @@ buf_put_u64(struct buf *b, uint64_t value)
 	buf_put(b, (struct span){ digits + at, sizeof(digits) - at });
 }
 
-static void
-put_json_escape(struct buf *b, unsigned char c)
-{
-	static const char hex[] = "0123456789abcdef";
-
-	switch (c) {
-	case '"':
-		buf_put(b, SPAN("\\\""));
-		break;
-	case '\\':
-		buf_put(b, SPAN("\\\\"));
-		break;
-	case '\n':
-		buf_put(b, SPAN("\\n"));
-		break;
-	case '\r':
-		buf_put(b, SPAN("\\r"));
-		break;
-	case '\t':
-		buf_put(b, SPAN("\\t"));
-		break;
-	default:
-		buf_put(b, SPAN("\\u00"));
-		buf_put_char(b, hex[c >> 4]);
-		buf_put_char(b, hex[c & 15]);
-	}
-}
-
-/* Put text that is valid UTF-8, escaping what RFC 8259, section 7, wants. */
-static void
-put_json_text(struct buf *b, struct span s)
-{
-	size_t plain = 0;
-
-	for (size_t i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
-		if (c >= 0x20 && c != '"' && c != '\\' && c != 0x7f)
-			continue;
-		buf_put(b, (struct span){ s.ptr + plain, i - plain });
-		put_json_escape(b, c);
-		plain = i + 1;
-	}
-	buf_put(b, (struct span){ s.ptr + plain, s.len - plain });
-}
-
-void
-buf_put_json(struct buf *b, struct span s)
-{
-	buf_put_char(b, '"');
-	while (s.len > 0) {
-		size_t good = span_utf8_prefix(s);
-		put_json_text(b, (struct span){ s.ptr, good });
-		if (good < s.len) {
-			buf_put(b, SPAN("\xef\xbf\xbd"));
-			good++;
-		}
-		s.ptr += good;
-		s.len -= good;
-	}
-	buf_put_char(b, '"');
-}
-
 struct span
 buf_span(const struct buf *b)
 {

@@ -43,12 +43,6 @@ void buf_put_char(struct buf *b, char c);
 void buf_put_cstr(struct buf *b, const char *string);
 void buf_put_u64(struct buf *b, uint64_t value);
 
-/*
- * Put s as a JSON string with its quotes (RFC 8259, section 7).  Bytes that
- * are not UTF-8 become U+FFFD, so the result is always valid.
- */
-void buf_put_json(struct buf *b, struct span s);
-
 /* All of b as a span, valid until b changes. */
 struct span buf_span(const struct buf *b);
 

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 
 #include "base/clock.h"
+#include "base/json_writer.h"
 #include "bench/subscribers.h"
 
 #define ROOM 65536
@@ -77,6 +78,7 @@ publishers_fini(struct publishers *p)
 	free(p->all);
 	free(p->filler);
 	buf_fini(&p->body);
+	buf_fini(&p->name);
 	buf_fini(&p->why);
 	*p = (struct publishers){ 0 };
 }
@@ -126,14 +128,19 @@ put_data(struct publishers *p, struct publisher *one, uint32_t channel,
 
 static void
 put_object(struct publishers *p, struct publisher *one, uint32_t channel,
-    uint64_t due_ns)
+    uint64_t due_ns, struct json_writer *w)
 {
-	buf_put(&p->body, SPAN("{\"channel\":\""));
-	buf_put_cstr(&p->body, p->plan->channel);
-	buf_put_u64(&p->body, channel);
-	buf_put(&p->body, SPAN("\",\"data\":\""));
+	buf_clear(&p->name);
+	buf_put_cstr(&p->name, p->plan->channel);
+	buf_put_u64(&p->name, channel);
+	json_writer_begin(w, NULL, '{');
+	json_writer_string(w, "channel", buf_span(&p->name));
+	/* A mark and its filler need no escapes. */
+	json_writer_name(w, "data");
+	buf_put_char(&p->body, '"');
 	put_data(p, one, channel, due_ns);
-	buf_put(&p->body, SPAN("\"}"));
+	buf_put_char(&p->body, '"');
+	json_writer_end(w, '}');
 }
 
 /* Returns the channel of the first event. */
@@ -143,24 +150,25 @@ put_body(struct publishers *p, struct publisher *one, uint32_t count,
 {
 	const struct publishers_plan *plan = p->plan;
 	uint32_t first = (uint32_t)(p->events % plan->channels);
+	struct json_writer w = { .out = &p->body };
 
 	buf_clear(&p->body);
 	if (plan->type == PUBLISHERS_ARRAY)
-		buf_put_char(&p->body, '[');
+		json_writer_begin(&w, NULL, '[');
 	for (uint32_t i = 0; i < count; i++) {
 		uint32_t channel = (uint32_t)(p->events++ % plan->channels);
 		if (plan->type == PUBLISHERS_RAW) {
 			put_data(p, one, channel, due_ns);
 			continue;
 		}
-		if (plan->type == PUBLISHERS_ARRAY && i > 0)
-			buf_put_char(&p->body, ',');
-		put_object(p, one, channel, due_ns);
-		if (plan->type == PUBLISHERS_NDJSON)
+		put_object(p, one, channel, due_ns, &w);
+		if (plan->type == PUBLISHERS_NDJSON) {
 			buf_put_char(&p->body, '\n');
+			w = (struct json_writer){ .out = &p->body };
+		}
 	}
 	if (plan->type == PUBLISHERS_ARRAY)
-		buf_put_char(&p->body, ']');
+		json_writer_end(&w, ']');
 	return first;
 }
 

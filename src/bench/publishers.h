@@ -56,7 +56,8 @@ struct publishers {
 	int epoll_fd;
 	char *filler;
 	struct buf body;
-	struct buf why; /* what went wrong first */
+	struct buf name; /* of the channel of an event */
+	struct buf why;	 /* what went wrong first */
 };
 
 /*

@@ -1,6 +1,6 @@
 #include "bench/results.h"
 
-#include "base/span.h"
+#include "base/json_writer.h"
 
 static double
 seconds(uint64_t ns)
@@ -88,93 +88,68 @@ results_print(FILE *out, const struct load *l)
 	    l->subscribers.failed, (unsigned long long)t->failed);
 }
 
-/* A name and its colon, behind a comma unless it is the first of its object. */
 static void
-put_name(struct buf *out, const char *name)
+put_times(struct json_writer *w, const char *name, const struct histogram *h)
 {
-	if (out->len > 0 && out->ptr[out->len - 1] != '{')
-		buf_put_char(out, ',');
-	buf_put_json(out, span_of(name));
-	buf_put_char(out, ':');
+	json_writer_begin(w, name, '{');
+	json_writer_real(w, "p50", ms(histogram_at(h, 500)));
+	json_writer_real(w, "p90", ms(histogram_at(h, 900)));
+	json_writer_real(w, "p99", ms(histogram_at(h, 990)));
+	json_writer_real(w, "max", ms(h->max_ns));
+	json_writer_end(w, '}');
 }
 
 static void
-put_number(struct buf *out, const char *name, double value)
-{
-	char text[48];
-	int len = snprintf(text, sizeof(text), "%.6f", value);
-
-	put_name(out, name);
-	buf_put(out, (struct span){ text, (size_t)len });
-}
-
-static void
-put_count(struct buf *out, const char *name, uint64_t value)
-{
-	put_name(out, name);
-	buf_put_u64(out, value);
-}
-
-static void
-put_times(struct buf *out, const char *name, const struct histogram *h)
-{
-	put_name(out, name);
-	buf_put_char(out, '{');
-	put_number(out, "p50", ms(histogram_at(h, 500)));
-	put_number(out, "p90", ms(histogram_at(h, 900)));
-	put_number(out, "p99", ms(histogram_at(h, 990)));
-	put_number(out, "max", ms(h->max_ns));
-	buf_put_char(out, '}');
-}
-
-static void
-put_watch(struct buf *out, const struct load *l, const struct load_watch *w)
+put_watch(struct json_writer *to, const struct load *l,
+    const struct load_watch *w)
 {
 	double cpu_us = used_us(w);
 	double grown = (double)w->open.pss - (double)w->before.pss;
 
-	put_name(out, w->name);
-	buf_put_char(out, '{');
-	put_number(out, "cpu_s", cpu_us / 1e6);
-	put_number(out, "cpu_us_per_delivery",
+	json_writer_begin(to, w->name, '{');
+	json_writer_real(to, "cpu_s", cpu_us / 1e6);
+	json_writer_real(to, "cpu_us_per_delivery",
 	    ratio(cpu_us, l->check.deliveries));
-	put_number(out, "cpu_us_per_event", ratio(cpu_us, l->check.published));
-	put_count(out, "processes", w->after.processes);
-	put_count(out, "pss_before", w->before.pss);
-	put_count(out, "pss", w->after.pss);
-	put_count(out, "rss_peak", w->after.rss_peak);
-	put_number(out, "pss_per_stream",
+	json_writer_real(to, "cpu_us_per_event",
+	    ratio(cpu_us, l->check.published));
+	json_writer_u64(to, "processes", w->after.processes);
+	json_writer_u64(to, "pss_before", w->before.pss);
+	json_writer_u64(to, "pss", w->after.pss);
+	json_writer_u64(to, "rss_peak", w->after.rss_peak);
+	json_writer_real(to, "pss_per_stream",
 	    l->plan->replay > 0 ? 0 : ratio(grown, l->subscribers.open));
-	buf_put_char(out, '}');
+	json_writer_end(to, '}');
 }
 
 void
 results_json(struct buf *out, const struct load *l)
 {
 	const struct delivery_check *t = &l->check;
+	struct json_writer w = { .out = out };
 
-	buf_put_char(out, '{');
-	put_count(out, "streams", l->subscribers.open);
-	put_number(out, "open_seconds", seconds(l->open_ns));
-	put_number(out, "seconds", seconds(l->ran_ns));
-	put_count(out, "published", t->published);
-	put_number(out, "published_per_s",
+	json_writer_begin(&w, NULL, '{');
+	json_writer_u64(&w, "streams", l->subscribers.open);
+	json_writer_real(&w, "open_seconds", seconds(l->open_ns));
+	json_writer_real(&w, "seconds", seconds(l->ran_ns));
+	json_writer_u64(&w, "published", t->published);
+	json_writer_real(&w, "published_per_s",
 	    ratio((double)t->published * 1e9, l->ran_ns));
-	put_count(out, "deliveries", t->deliveries);
-	put_number(out, "deliveries_per_s",
+	json_writer_u64(&w, "deliveries", t->deliveries);
+	json_writer_real(&w, "deliveries_per_s",
 	    ratio((double)t->deliveries * 1e9, l->ran_ns));
-	put_times(out, "latency_ms", &t->each);
-	put_times(out, "last_ms", &t->last);
-	put_times(out, "publish_ms", &t->post);
-	put_count(out, "lost", t->lost);
-	put_count(out, "duplicated", t->duplicated);
-	put_count(out, "disordered", t->disordered);
-	put_count(out, "ended", l->subscribers.ended);
-	put_count(out, "not_opened", l->subscribers.failed);
-	put_count(out, "failed_posts", t->failed);
-	put_name(out, "processes");
-	buf_put_char(out, '{');
+	put_times(&w, "latency_ms", &t->each);
+	put_times(&w, "last_ms", &t->last);
+	put_times(&w, "publish_ms", &t->post);
+	json_writer_u64(&w, "lost", t->lost);
+	json_writer_u64(&w, "duplicated", t->duplicated);
+	json_writer_u64(&w, "disordered", t->disordered);
+	json_writer_u64(&w, "ended", l->subscribers.ended);
+	json_writer_u64(&w, "not_opened", l->subscribers.failed);
+	json_writer_u64(&w, "failed_posts", t->failed);
+	json_writer_begin(&w, "processes", '{');
 	for (size_t i = 0; i < l->plan->watch_count; i++)
-		put_watch(out, l, &l->plan->watches[i]);
-	buf_put(out, SPAN("}}\n"));
+		put_watch(&w, l, &l->plan->watches[i]);
+	json_writer_end(&w, '}');
+	json_writer_end(&w, '}');
+	buf_put_char(out, '\n');
 }

@@ -7,6 +7,7 @@
 #include "arena/browse.h"
 #include "arena/follow.h"
 #include "base/buf.h"
+#include "base/json_writer.h"
 #include "base/terminal.h"
 #include "wire/sse_reader.h"
 
@@ -18,9 +19,9 @@ struct past {
 	struct browse_reader reader;
 	struct follow_segment segment;
 	struct follow_mark marks[MARKS];
-	uint64_t skip;	  /* events still to be passed over */
-	uint64_t printed; /* so far */
-	struct buf json;  /* one event */
+	uint64_t skip; /* events still to be passed over */
+	struct json_writer json;
+	struct buf bytes; /* of the JSON */
 };
 
 /* Read the next segment; events are gone through only once more is needed. */
@@ -64,24 +65,29 @@ print_row(const struct past *p, const struct sse_reader_event *event)
 	(void)fputc('\n', l->out);
 }
 
+/* Print the JSON that there is, and remember where memory ran out. */
+static void
+print_json(struct past *p)
+{
+	if (buf_error(&p->bytes) != 0)
+		return;
+	(void)fwrite(p->bytes.ptr, 1, p->bytes.len, p->l->out);
+	buf_clear(&p->bytes);
+}
+
 static void
 print_object(struct past *p, const struct sse_reader_event *event)
 {
-	struct buf *out = &p->json;
-
-	buf_put_cstr(out, p->printed > 0 ? ",\n{\"id\":" : "{\"id\":");
-	buf_put_json(out, event->id);
-	buf_put(out, SPAN(",\"topic\":"));
+	json_writer_line(&p->json);
+	json_writer_begin(&p->json, NULL, '{');
+	json_writer_string(&p->json, "id", event->id);
 	if (event->type.len > 0)
-		buf_put_json(out, event->type);
+		json_writer_string(&p->json, "topic", event->type);
 	else
-		buf_put(out, SPAN("null"));
-	buf_put(out, SPAN(",\"data\":"));
-	buf_put_json(out, event->data);
-	buf_put_char(out, '}');
-	if (buf_error(out) == 0)
-		(void)fwrite(out->ptr, 1, out->len, p->l->out);
-	buf_clear(out);
+		json_writer_null(&p->json, "topic");
+	json_writer_string(&p->json, "data", event->data);
+	json_writer_end(&p->json, '}');
+	print_json(p);
 }
 
 /* An event was taken apart as its subscribers do it. */
@@ -107,7 +113,6 @@ print_event(struct past *p, struct span bytes)
 	else
 		rc = sse_reader_read(&reader, bytes);
 	sse_reader_fini(&reader);
-	p->printed++;
 	return rc;
 }
 
@@ -182,6 +187,7 @@ history_print(const struct table_output *l, struct store *s,
 	int rc = p.segment.bytes == NULL ? -ENOMEM : 0;
 
 	p.segment.marks = p.marks;
+	p.json.out = &p.bytes;
 	*lost = false;
 	if (rc == 0 && asked)
 		rc = look_for_loss(&p, since.id, lost);
@@ -192,12 +198,16 @@ history_print(const struct table_output *l, struct store *s,
 		table_output_head(l,
 		    "TIME                 TOPIC            DATA");
 	else if (l->form == TABLE_OUTPUT_JSON)
-		(void)fputc('[', l->out);
+		json_writer_begin(&p.json, NULL, '[');
 	if (rc == 0)
 		rc = read_pages(&p, since.id, true, &count);
-	if (l->form == TABLE_OUTPUT_JSON)
-		(void)fputs("]\n", l->out);
+	if (l->form == TABLE_OUTPUT_JSON) {
+		json_writer_end(&p.json, ']');
+		buf_put_char(&p.bytes, '\n');
+		print_json(&p);
+		rc = rc == 0 ? buf_error(&p.bytes) : rc;
+	}
 	free(p.segment.bytes);
-	buf_fini(&p.json);
+	buf_fini(&p.bytes);
 	return rc;
 }

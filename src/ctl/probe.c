@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/json_writer.h"
 
 /* Take a URL apart and look its host up. */
 static int
@@ -131,17 +132,18 @@ bool
 probe_publish(struct probe *p, struct exchange **streams, size_t count)
 {
 	struct buf body = { 0 };
+	struct json_writer w = { .out = &body };
 	struct exchange **all = calloc(count + 1, sizeof(struct exchange *));
 
 	if (all == NULL)
 		return false;
 	memcpy(all, streams, count * sizeof(struct exchange *));
 	all[count] = &p->post;
-	buf_put(&body, SPAN("{\"channel\":\""));
-	buf_put_cstr(&body, p->channel);
-	buf_put(&body, SPAN("\",\"topic\":\"test event\",\"data\":"));
-	buf_put_u64(&body, ++p->number);
-	buf_put_char(&body, '}');
+	json_writer_begin(&w, NULL, '{');
+	json_writer_string(&w, "channel", span_of(p->channel));
+	json_writer_string(&w, "topic", SPAN("test event"));
+	json_writer_u64(&w, "data", ++p->number);
+	json_writer_end(&w, '}');
 	probe_post(p, buf_span(&body));
 	bool over = exchange_wait(all, count + 1, exchange_is_over, &p->post,
 	    p->plan->limit_ms);

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/event.h"
+#include "base/json_writer.h"
 #include "base/terminal.h"
 #include "wire/status_json.h"
 #include "wire/status_metrics.h"
@@ -210,37 +211,13 @@ print_worker(const struct table_output *l, const struct status_worker *w,
 		    (unsigned long long)w->since_ms);
 }
 
-static void
-put_member(struct buf *out, const char *name, uint64_t value)
-{
-	buf_put_char(out, '"');
-	buf_put_cstr(out, name);
-	buf_put(out, SPAN("\":"));
-	buf_put_u64(out, value);
-	buf_put_char(out, ',');
-}
-
 static int
 workers_json(const struct table_output *l, const struct status *s)
 {
 	struct buf out = { 0 };
 
-	buf_put_char(&out, '[');
-	for (size_t i = 0; i < s->worker_count; i++) {
-		const struct status_worker *w = &s->workers[i];
-		buf_put_cstr(&out, i > 0 ? ",{" : "{");
-		put_member(&out, "pid", (uint64_t)w->pid);
-		put_member(&out, "streams", w->streams);
-		put_member(&out, "published", w->totals[LAYOUT_PUBLISHED]);
-		put_member(&out, "delivered", w->totals[LAYOUT_DELIVERED]);
-		put_member(&out, "gaps", w->totals[LAYOUT_GAPS]);
-		put_member(&out, "stalled", w->totals[LAYOUT_STALLED]);
-		put_member(&out, "refused", w->totals[LAYOUT_REFUSED]);
-		buf_put(&out, SPAN("\"since\":"));
-		buf_put_u64(&out, w->since_ms);
-		buf_put_char(&out, '}');
-	}
-	buf_put(&out, SPAN("]\n"));
+	status_json_workers(&out, s);
+	buf_put_char(&out, '\n');
 	return print_json(l, &out);
 }
 
@@ -314,16 +291,12 @@ print_channel(const struct table_output *l, const struct browse_channel *c,
 }
 
 static void
-put_id(struct buf *out, const char *name, uint64_t id)
+put_id(struct json_writer *w, const char *name, uint64_t id)
 {
-	char text[EVENT_ID_CHARS];
-
-	buf_put_cstr(out, name);
 	if (id == 0)
-		buf_put(out, SPAN("null"));
+		json_writer_null(w, name);
 	else
-		buf_put_json(out,
-		    (struct span){ text, event_id_print(id, text) });
+		json_writer_id(w, name, id);
 }
 
 static int
@@ -331,21 +304,23 @@ channels_json(const struct table_output *l,
     const struct browse_channel *channels, size_t count)
 {
 	struct buf out = { 0 };
+	struct json_writer w = { .out = &out };
 
-	buf_put_char(&out, '[');
+	json_writer_begin(&w, NULL, '[');
 	for (size_t i = 0; i < count; i++) {
 		const struct browse_channel *c = &channels[i];
-		buf_put_cstr(&out,
-		    i > 0 ? ",\n{\"channel\":" : "{\"channel\":");
-		buf_put_json(&out, (struct span){ c->name, c->name_len });
-		buf_put_char(&out, ',');
-		put_member(&out, "subscribers", c->subscribers);
-		put_member(&out, "events", c->events);
-		put_id(&out, "\"oldest\":", c->oldest);
-		put_id(&out, ",\"newest\":", c->newest);
-		buf_put_char(&out, '}');
+		json_writer_line(&w);
+		json_writer_begin(&w, NULL, '{');
+		json_writer_string(&w, "channel",
+		    (struct span){ c->name, c->name_len });
+		json_writer_u64(&w, "subscribers", c->subscribers);
+		json_writer_u64(&w, "events", c->events);
+		put_id(&w, "oldest", c->oldest);
+		put_id(&w, "newest", c->newest);
+		json_writer_end(&w, '}');
 	}
-	buf_put(&out, SPAN("]\n"));
+	json_writer_end(&w, ']');
+	buf_put_char(&out, '\n');
 	return print_json(l, &out);
 }
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "base/event.h"
+#include "base/json_writer.h"
 
 /* RFC 9110, section 10.2.1: what this address takes, not what another does. */
 #define METHODS "GET, HEAD, POST, OPTIONS"
@@ -161,13 +162,14 @@ reply_negotiated(struct buf *out, const char *type, size_t len,
 static void
 put_problem_json(struct buf *body, const struct problem *problem)
 {
-	buf_put(body, SPAN("{\"status\":"));
-	buf_put_u64(body, (uint64_t)problem->status);
-	buf_put(body, SPAN(",\"title\":"));
-	buf_put_json(body, span_of(problem_title(problem->status)));
-	buf_put(body, SPAN(",\"detail\":"));
-	buf_put_json(body, span_of(problem->detail));
-	buf_put_char(body, '}');
+	struct json_writer w = { .out = body };
+
+	json_writer_begin(&w, NULL, '{');
+	json_writer_u64(&w, "status", (uint64_t)problem->status);
+	json_writer_string(&w, "title",
+	    span_of(problem_title(problem->status)));
+	json_writer_string(&w, "detail", span_of(problem->detail));
+	json_writer_end(&w, '}');
 }
 
 void
@@ -194,14 +196,15 @@ reply_problem(struct buf *out, const struct problem *problem,
 }
 
 static void
-put_id_and_subscribers(struct buf *body, const struct reply_published *event)
+put_published(struct json_writer *w, const struct reply_published *event,
+    bool single)
 {
-	char id[EVENT_ID_CHARS];
-
-	buf_put(body, SPAN("\"id\":"));
-	buf_put_json(body, (struct span){ id, event_id_print(event->id, id) });
-	buf_put(body, SPAN(",\"subscribers\":"));
-	buf_put_u64(body, event->subscribers);
+	json_writer_begin(w, NULL, '{');
+	if (!single)
+		json_writer_string(w, "channel", event->channel);
+	json_writer_id(w, "id", event->id);
+	json_writer_u64(w, "subscribers", event->subscribers);
+	json_writer_end(w, '}');
 }
 
 size_t
@@ -222,20 +225,17 @@ void
 reply_published(struct buf *body, const struct reply_published *events,
     size_t count, bool single)
 {
+	struct json_writer w = { .out = body };
+
 	if (single) {
 		assert(count == 1);
-		buf_put_char(body, '{');
-		put_id_and_subscribers(body, &events[0]);
-		buf_put_char(body, '}');
+		put_published(&w, &events[0], true);
 		return;
 	}
-	buf_put(body, SPAN("{\"events\":["));
-	for (size_t i = 0; i < count; i++) {
-		buf_put_cstr(body, i == 0 ? "{\"channel\":" : ",{\"channel\":");
-		buf_put_json(body, events[i].channel);
-		buf_put_char(body, ',');
-		put_id_and_subscribers(body, &events[i]);
-		buf_put_char(body, '}');
-	}
-	buf_put(body, SPAN("]}"));
+	json_writer_begin(&w, NULL, '{');
+	json_writer_begin(&w, "events", '[');
+	for (size_t i = 0; i < count; i++)
+		put_published(&w, &events[i], false);
+	json_writer_end(&w, ']');
+	json_writer_end(&w, '}');
 }

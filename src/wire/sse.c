@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "base/json_writer.h"
+
 /* Bytes of an unreadable resume point that the gap event repeats. */
 #define ASKED_MAX 64
 
@@ -131,16 +133,16 @@ shortened(struct span s)
 void
 sse_gap(struct buf *out, uint64_t id, struct span asked, uint64_t from)
 {
-	char printed[EVENT_ID_CHARS];
+	struct json_writer w = { .out = out };
 
 	put_id_line(out, id);
 	/* JSON escapes line breaks, so the data is one line. */
-	buf_put(out, SPAN("event: peal:gap\ndata: {\"after\":"));
-	buf_put_json(out, shortened(asked));
-	buf_put(out, SPAN(",\"from\":"));
-	size_t len = event_id_print(from, printed);
-	buf_put_json(out, (struct span){ printed, len });
-	buf_put(out, SPAN("}\n\n"));
+	buf_put(out, SPAN("event: peal:gap\ndata: "));
+	json_writer_begin(&w, NULL, '{');
+	json_writer_string(&w, "after", shortened(asked));
+	json_writer_id(&w, "from", from);
+	json_writer_end(&w, '}');
+	buf_put(out, SPAN("\n\n"));
 }
 
 void

@@ -4,7 +4,7 @@
 
 #include "wire/status_json.h"
 
-#include "base/event.h"
+#include "base/json_writer.h"
 
 static const char *const total_names[] = {
 	[LAYOUT_PUBLISHED] = "published",
@@ -17,73 +17,73 @@ static const char *const total_names[] = {
 #define TOTALS (sizeof(total_names) / sizeof(total_names[0]))
 
 static void
-put_member(struct buf *out, const char *name, uint64_t value)
+put_arena(struct json_writer *w, const struct status *s)
 {
-	buf_put_char(out, '"');
-	buf_put_cstr(out, name);
-	buf_put(out, SPAN("\":"));
-	buf_put_u64(out, value);
-	buf_put_char(out, ',');
-}
-
-/* Turn the comma after the last member into its object's end. */
-static void
-end_object(struct buf *out)
-{
-	if (buf_error(out) == 0 && out->len > 0)
-		out->ptr[out->len - 1] = '}';
-}
-
-static void
-put_arena(struct buf *out, const struct status *s)
-{
-	char id[EVENT_ID_CHARS];
-
-	buf_put(out, SPAN("\"arena\":{"));
-	put_member(out, "size", s->size);
-	put_member(out, "used", s->used);
-	put_member(out, "high_water", s->peak);
-	put_member(out, "channels", s->channels);
-	put_member(out, "events", s->events);
-	put_member(out, "max_age_ms", s->max_age_ms);
-	put_member(out, "max_events", s->max_events);
-	put_member(out, "evicted_by_age", s->expired);
-	put_member(out, "evicted_by_count", s->trimmed);
-	put_member(out, "evicted_by_pressure", s->evicted);
-	put_member(out, "purged", s->purged);
-	put_member(out, "repairs", s->repairs);
-	buf_put(out, SPAN("\"last_id\":\""));
-	buf_put(out, (struct span){ id, event_id_print(s->last_id, id) });
-	buf_put(out, SPAN("\"}"));
+	json_writer_begin(w, "arena", '{');
+	json_writer_u64(w, "size", s->size);
+	json_writer_u64(w, "used", s->used);
+	json_writer_u64(w, "high_water", s->peak);
+	json_writer_u64(w, "channels", s->channels);
+	json_writer_u64(w, "events", s->events);
+	json_writer_u64(w, "max_age_ms", s->max_age_ms);
+	json_writer_u64(w, "max_events", s->max_events);
+	json_writer_u64(w, "evicted_by_age", s->expired);
+	json_writer_u64(w, "evicted_by_count", s->trimmed);
+	json_writer_u64(w, "evicted_by_pressure", s->evicted);
+	json_writer_u64(w, "purged", s->purged);
+	json_writer_u64(w, "repairs", s->repairs);
+	json_writer_id(w, "last_id", s->last_id);
+	json_writer_end(w, '}');
 }
 
 static void
-put_totals(struct buf *out, const uint64_t totals[TOTALS])
+put_totals(struct json_writer *w, const uint64_t totals[TOTALS])
 {
 	for (size_t i = 0; i < TOTALS; i++)
-		put_member(out, total_names[i], totals[i]);
+		json_writer_u64(w, total_names[i], totals[i]);
+}
+
+static void
+put_worker(struct json_writer *to, const struct status_worker *w)
+{
+	json_writer_begin(to, NULL, '{');
+	json_writer_u64(to, "pid", (uint64_t)w->pid);
+	json_writer_u64(to, "streams", w->streams);
+	json_writer_u64(to, "since", w->since_ms);
+	put_totals(to, w->totals);
+	json_writer_end(to, '}');
+}
+
+static void
+put_workers(struct json_writer *w, const char *name, const struct status *s)
+{
+	json_writer_begin(w, name, '[');
+	for (size_t i = 0; i < s->worker_count; i++)
+		put_worker(w, &s->workers[i]);
+	json_writer_end(w, ']');
+}
+
+void
+status_json_workers(struct buf *out, const struct status *s)
+{
+	struct json_writer w = { .out = out };
+
+	put_workers(&w, NULL, s);
 }
 
 void
 status_json(struct buf *out, const struct status *s, struct clock_now now)
 {
-	buf_put(out, SPAN("{\"version\":\"" PACKAGE_VERSION "\","));
-	put_member(out, "uptime", status_uptime_s(s, now));
-	put_arena(out, s);
-	buf_put(out, SPAN(",\"workers\":["));
-	for (size_t i = 0; i < s->worker_count; i++) {
-		const struct status_worker *w = &s->workers[i];
-		if (i > 0)
-			buf_put_char(out, ',');
-		buf_put_char(out, '{');
-		put_member(out, "pid", (uint64_t)w->pid);
-		put_member(out, "streams", w->streams);
-		put_member(out, "since", w->since_ms);
-		put_totals(out, w->totals);
-		end_object(out);
-	}
-	buf_put(out, SPAN("],\"totals\":{"));
-	put_totals(out, s->totals);
-	end_object(out);
-	buf_put(out, SPAN("}\n"));
+	struct json_writer w = { .out = out };
+
+	json_writer_begin(&w, NULL, '{');
+	json_writer_string(&w, "version", SPAN(PACKAGE_VERSION));
+	json_writer_u64(&w, "uptime", status_uptime_s(s, now));
+	put_arena(&w, s);
+	put_workers(&w, "workers", s);
+	json_writer_begin(&w, "totals", '{');
+	put_totals(&w, s->totals);
+	json_writer_end(&w, '}');
+	json_writer_end(&w, '}');
+	buf_put_char(out, '\n');
 }

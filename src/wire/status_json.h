@@ -11,4 +11,7 @@
 void status_json(struct buf *out, const struct status *status,
     struct clock_now now);
 
+/* Its member "workers" alone: an array. */
+void status_json_workers(struct buf *out, const struct status *status);
+
 #endif

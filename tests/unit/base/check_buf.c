@@ -141,62 +141,8 @@ START_TEST(numbers_are_decimal)
 }
 END_TEST
 
-START_TEST(json_string_is_quoted_escaped_and_valid)
-{
-	static const struct {
-		struct span text;
-		const char *json;
-	} rows[] = {
-		{ { "", 0 }, "\"\"" },
-		{ { NULL, 0 }, "\"\"" },
-		{ { "plain", 5 }, "\"plain\"" },
-		{ { "\"", 1 }, "\"\\\"\"" },
-		{ { "a\\b", 3 }, "\"a\\\\b\"" },
-		{ { "/", 1 }, "\"/\"" },
-		{ { "\n\r\t", 3 }, "\"\\n\\r\\t\"" },
-		{ { "a\0b", 3 }, "\"a\\u0000b\"" },
-		{ { "\x1f\x7f", 2 }, "\"\\u001f\\u007f\"" },
-		{ { "\xe2\x82\xac", 3 }, "\"\xe2\x82\xac\"" },
-		{ { "\xf0\x9f\x98\x80", 4 }, "\"\xf0\x9f\x98\x80\"" },
-		{ { "\xff", 1 }, "\"\xef\xbf\xbd\"" },
-		{ { "a\xff"
-		    "b",
-		      3 },
-		    "\"a\xef\xbf\xbd"
-		    "b\"" },
-		{ { "a\xc3\"", 3 }, "\"a\xef\xbf\xbd\\\"\"" },
-		{ { "\xe2\x82\xac", 1 }, "\"\xef\xbf\xbd\"" },
-	};
-
-	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
-		struct buf b = { 0 };
-
-		buf_put_json(&b, rows[i].text);
-
-		unit_assert_span(buf_span(&b), rows[i].json);
-		buf_fini(&b);
-	}
-}
-END_TEST
-
-START_TEST(json_string_of_any_byte_is_utf8_without_controls)
-{
-	for (int c = 0; c < 256; c++) {
-		struct buf b = { 0 };
-		char byte = (char)c;
-
-		buf_put_json(&b, (struct span){ &byte, 1 });
-
-		ck_assert(span_is_utf8(buf_span(&b)));
-		ck_assert(!span_has_control(buf_span(&b)));
-		buf_fini(&b);
-	}
-}
-END_TEST
-
 UNIT_MAIN("buf", zeroed_buf_is_empty_and_sound, puts_follow_each_other,
     contents_survive_growth, room_counts_only_what_the_caller_adds,
     room_for_nothing_is_no_failure, failure_is_remembered_and_stops_later_puts,
     clear_forgets_contents_and_failure, fini_leaves_a_usable_buf,
-    numbers_are_decimal, json_string_is_quoted_escaped_and_valid,
-    json_string_of_any_byte_is_utf8_without_controls)
+    numbers_are_decimal)
