@@ -55,7 +55,10 @@ status_work(struct arena *a, void *argument)
 	out->size = a->map_len;
 	out->used = (uint64_t)h->used * LAYOUT_BLOCK_SIZE;
 	out->peak = (uint64_t)h->peak * LAYOUT_BLOCK_SIZE;
-	out->made_ms = h->made_ms;
+	/* By the wall clock, which may have been put back since. */
+	out->uptime_s = survey->now.wall_ms > h->made_ms
+	    ? (survey->now.wall_ms - h->made_ms) / 1000
+	    : 0;
 	out->channels = h->channels;
 	out->events = h->events;
 	out->max_age_ms = h->max_age_ms;
@@ -67,7 +70,6 @@ status_work(struct arena *a, void *argument)
 	out->repairs = h->repairs;
 	out->last_id = atomic_load(&h->last_id);
 	memcpy(out->totals, h->totals, sizeof(out->totals));
-	out->worker_count = 0;
 	status_workers(a, survey);
 	return 0;
 }
@@ -84,10 +86,12 @@ drop_gone(struct store *s, struct status *out)
 	for (size_t i = 0; i < out->worker_count; i++) {
 		const struct status_worker *w = &out->workers[i];
 		bool own = s->attached && w->slot == s->slot;
-		if (own || arena_is_claimed(&s->arena, w->slot))
+		if (own || arena_is_claimed(&s->arena, w->slot)) {
+			out->streams += w->streams;
 			out->workers[kept++] = *w;
-		else
+		} else {
 			(void)store_reap(s, w->slot, w->session);
+		}
 	}
 	out->worker_count = kept;
 }
@@ -111,10 +115,86 @@ status_take(struct store *s, struct clock_now now, struct status *out)
 	return rc;
 }
 
-uint64_t
-status_uptime_s(const struct status *status, struct clock_now now)
+#define AT(field) offsetof(struct status, field)
+#define TOTAL(total) (AT(totals) + (total) * sizeof(uint64_t))
+
+static const struct status_figure figures[] = {
+	{ STATUS_TOP, "uptime", "peal_uptime_seconds", "uptime", STATUS_SECONDS,
+	    false, false, "Time since the arena was made.", AT(uptime_s) },
+	{ STATUS_ARENA, "size", "peal_arena_size_bytes", "size", STATUS_BYTES,
+	    false, false, "Size of the arena.", AT(size) },
+	{ STATUS_ARENA, "used", "peal_arena_used_bytes", "used", STATUS_BYTES,
+	    false, false, "Bytes of blocks in use.", AT(used) },
+	{ STATUS_ARENA, "peak", "peal_arena_peak_bytes", "peak", STATUS_BYTES,
+	    false, false, "The most bytes of blocks that were ever in use.",
+	    AT(peak) },
+	{ STATUS_ARENA, "channels", "peal_channels", "channels", STATUS_NUMBER,
+	    false, false, "Channels with events or subscribers.",
+	    AT(channels) },
+	{ STATUS_ARENA, "events", "peal_events", "events", STATUS_NUMBER, false,
+	    false, "Events in the history.", AT(events) },
+	{ STATUS_ARENA, "max_age_ms", NULL, "max age", STATUS_MILLISECONDS,
+	    false, false, "The age at which an event expires.",
+	    AT(max_age_ms) },
+	{ STATUS_ARENA, "max_events", NULL, "max events", STATUS_NUMBER, false,
+	    false, "The most events that a channel keeps.", AT(max_events) },
+	{ STATUS_ARENA, "expired", "peal_expired_total", "expired",
+	    STATUS_NUMBER, true, false, "Events that expired: too old.",
+	    AT(expired) },
+	{ STATUS_ARENA, "trimmed", "peal_trimmed_total", "trimmed",
+	    STATUS_NUMBER, true, false,
+	    "Events that were trimmed: too many in their channel.",
+	    AT(trimmed) },
+	{ STATUS_ARENA, "evicted", "peal_evicted_total", "evicted",
+	    STATUS_NUMBER, true, true,
+	    "Events that were evicted early: the arena was full.",
+	    AT(evicted) },
+	{ STATUS_ARENA, "purged", "peal_purged_total", "purged", STATUS_NUMBER,
+	    true, false, "Events that an administrator removed.", AT(purged) },
+	{ STATUS_ARENA, "repairs", "peal_repairs_total", "repairs",
+	    STATUS_NUMBER, true, true, "Times the arena was repaired.",
+	    AT(repairs) },
+	{ STATUS_WORKERS, "workers", "peal_workers", "workers", STATUS_NUMBER,
+	    false, false, "Workers attached to the arena.", AT(worker_count) },
+	{ STATUS_WORKERS, "streams", "peal_streams", "streams", STATUS_NUMBER,
+	    false, false, "Streams open.", AT(streams) },
+	{ STATUS_TOTALS, "published", "peal_published_total", "published",
+	    STATUS_NUMBER, true, false, "Events that workers stored.",
+	    TOTAL(LAYOUT_PUBLISHED) },
+	{ STATUS_TOTALS, "delivered", "peal_delivered_total", "delivered",
+	    STATUS_NUMBER, true, false, "Events written to streams.",
+	    TOTAL(LAYOUT_DELIVERED) },
+	{ STATUS_TOTALS, "gaps", "peal_gaps_total", "gaps", STATUS_NUMBER, true,
+	    false, "Gap events sent.", TOTAL(LAYOUT_GAPS) },
+	{ STATUS_TOTALS, "stalled", "peal_stalled_total", "stalled",
+	    STATUS_NUMBER, true, false,
+	    "Streams ended because they did not read.", TOTAL(LAYOUT_STALLED) },
+	{ STATUS_TOTALS, "refused", "peal_refused_total", "refused",
+	    STATUS_NUMBER, true, false,
+	    "Streams refused by a full or stopping worker.",
+	    TOTAL(LAYOUT_REFUSED) },
+};
+
+#define FIGURES (sizeof(figures) / sizeof(figures[0]))
+
+const struct status_figure *
+status_figure(size_t index)
 {
-	return now.wall_ms > status->made_ms
-	    ? (now.wall_ms - status->made_ms) / 1000
-	    : 0;
+	return index < FIGURES ? &figures[index] : NULL;
+}
+
+const struct status_figure *
+status_total(enum layout_total total)
+{
+	/* The totals come last, in the order of their enum. */
+	return &figures[FIGURES - LAYOUT_TOTALS + total];
+}
+
+uint64_t
+status_value(const struct status *status, const struct status_figure *figure)
+{
+	uint64_t value;
+
+	memcpy(&value, (const char *)status + figure->offset, sizeof(value));
+	return value;
 }

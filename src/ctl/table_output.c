@@ -1,5 +1,6 @@
 #include "ctl/table_output.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +11,6 @@
 #include "base/json_writer.h"
 #include "base/terminal.h"
 #include "wire/status_json.h"
-#include "wire/status_metrics.h"
 
 void
 table_output_init(struct table_output *l, FILE *out, bool json)
@@ -77,80 +77,52 @@ table_output_event_age(char out[TABLE_OUTPUT_CHARS], uint64_t id,
 		table_output_age(out, now.wall_ms > ms ? now.wall_ms - ms : 0);
 }
 
-/* A figure of the status: its name in JSON's words, and in people's. */
-struct figure {
-	const char *path;
-	const char *words;
-	uint64_t value;
-	bool bytes;
-};
-
-#define FIGURES_MAX 24
-
-static size_t
-figures_of(const struct status *s, struct figure out[FIGURES_MAX])
+/* The name of a figure as a path into the JSON, and its value. */
+static void
+print_line(const struct table_output *l, const struct status_figure *f,
+    uint64_t value)
 {
-	const uint64_t *totals = s->totals;
-	uint64_t streams = 0;
+	const char *before = "";
 
-	for (size_t i = 0; i < s->worker_count; i++)
-		streams += s->workers[i].streams;
-	const struct figure figures[] = {
-		{ "arena.size", "arena", s->size, true },
-		{ "arena.used", "used", s->used, true },
-		{ "arena.peak", "used at most", s->peak, true },
-		{ "arena.channels", "channels", s->channels, false },
-		{ "arena.events", "events", s->events, false },
-		{ "workers", "workers", s->worker_count, false },
-		{ "streams", "streams", streams, false },
-		{ "totals.published", "published", totals[LAYOUT_PUBLISHED],
-		    false },
-		{ "totals.delivered", "delivered", totals[LAYOUT_DELIVERED],
-		    false },
-		{ "totals.gaps", "gaps told", totals[LAYOUT_GAPS], false },
-		{ "totals.stalled", "stalled", totals[LAYOUT_STALLED], false },
-		{ "totals.refused", "refused", totals[LAYOUT_REFUSED], false },
-		{ "arena.evicted_by_age", "evicted by age", s->expired, false },
-		{ "arena.evicted_by_count", "evicted by count", s->trimmed,
-		    false },
-		{ "arena.evicted_by_pressure", "evicted by pressure",
-		    s->evicted, false },
-		{ "arena.purged", "purged", s->purged, false },
-		{ "arena.repairs", "repairs", s->repairs, false },
-	};
-	_Static_assert(sizeof(figures) / sizeof(figures[0]) <= FIGURES_MAX,
-	    "figures");
-	memcpy(out, figures, sizeof(figures));
-	return sizeof(figures) / sizeof(figures[0]);
-}
-
-/* What an administrator should ask about: early losses and repairs. */
-static bool
-is_alarming(const struct figure *f)
-{
-	return f->value > 0 &&
-	    (strcmp(f->path, "arena.evicted_by_pressure") == 0 ||
-		strcmp(f->path, "arena.repairs") == 0);
+	switch (f->group) {
+	case STATUS_TOP:
+	case STATUS_WORKERS:
+		break;
+	case STATUS_ARENA:
+		before = "arena.";
+		break;
+	case STATUS_TOTALS:
+		before = "totals.";
+		break;
+	}
+	(void)fprintf(l->out, "%s%s\t%llu\n", before, f->name,
+	    (unsigned long long)value);
 }
 
 static void
-print_figure(const struct table_output *l, const struct figure *f)
+print_row(const struct table_output *l, const struct status_figure *f,
+    uint64_t value)
 {
-	char bytes[TABLE_OUTPUT_CHARS];
-	bool red = l->colours && is_alarming(f);
+	bool red = l->colours && f->is_alarming && value > 0;
+	char text[TABLE_OUTPUT_CHARS];
 
-	if (l->form == TABLE_OUTPUT_TEXT) {
-		(void)fprintf(l->out, "%s\t%llu\n", f->path,
-		    (unsigned long long)f->value);
-		return;
+	switch (f->unit) {
+	case STATUS_NUMBER:
+		(void)snprintf(text, sizeof(text), "%llu",
+		    (unsigned long long)value);
+		break;
+	case STATUS_BYTES:
+		table_output_bytes(text, value);
+		break;
+	case STATUS_SECONDS:
+		table_output_age(text, value * 1000);
+		break;
+	case STATUS_MILLISECONDS:
+		table_output_age(text, value);
+		break;
 	}
-	table_output_bytes(bytes, f->value);
-	(void)fprintf(l->out, "%-20s %s", f->words, red ? "\033[31m" : "");
-	if (f->bytes)
-		(void)fprintf(l->out, "%12s", bytes);
-	else
-		(void)fprintf(l->out, "%12llu", (unsigned long long)f->value);
-	(void)fprintf(l->out, "%s\n", red ? "\033[0m" : "");
+	(void)fprintf(l->out, "%-20s %s%12s%s\n", f->label,
+	    red ? "\033[31m" : "", text, red ? "\033[0m" : "");
 }
 
 /* Print JSON that was put together, if there was memory for it. */
@@ -169,46 +141,23 @@ int
 table_output_status(const struct table_output *l, const struct status *s,
     struct clock_now now)
 {
-	struct figure figures[FIGURES_MAX];
+	const struct status_figure *f;
 	struct buf json = { 0 };
 
 	if (l->form == TABLE_OUTPUT_JSON) {
-		status_json(&json, s, now);
+		status_json(&json, s);
 		return print_json(l, &json);
 	}
-	size_t count = figures_of(s, figures);
-	for (size_t i = 0; i < count; i++)
-		print_figure(l, &figures[i]);
+	for (size_t i = 0; (f = status_figure(i)) != NULL; i++) {
+		if (l->form == TABLE_OUTPUT_TEXT)
+			print_line(l, f, status_value(s, f));
+		else
+			print_row(l, f, status_value(s, f));
+	}
 	if (l->form == TABLE_OUTPUT_TEXT)
 		return 0;
 	(void)fputc('\n', l->out);
 	return table_output_workers(l, s, now);
-}
-
-static void
-print_worker(const struct table_output *l, const struct status_worker *w,
-    struct clock_now now)
-{
-	const uint64_t *totals = w->totals;
-	char age[TABLE_OUTPUT_CHARS];
-
-	table_output_age(age,
-	    now.wall_ms > w->since_ms ? now.wall_ms - w->since_ms : 0);
-	if (l->form == TABLE_OUTPUT_TABLE)
-		(void)fprintf(l->out, "%8d %8u %12llu %12llu %8llu %8llu %7s\n",
-		    (int)w->pid, w->streams,
-		    (unsigned long long)totals[LAYOUT_PUBLISHED],
-		    (unsigned long long)totals[LAYOUT_DELIVERED],
-		    (unsigned long long)totals[LAYOUT_STALLED],
-		    (unsigned long long)totals[LAYOUT_REFUSED], age);
-	else
-		(void)fprintf(l->out, "%d\t%u\t%llu\t%llu\t%llu\t%llu\t%llu\n",
-		    (int)w->pid, w->streams,
-		    (unsigned long long)totals[LAYOUT_PUBLISHED],
-		    (unsigned long long)totals[LAYOUT_DELIVERED],
-		    (unsigned long long)totals[LAYOUT_STALLED],
-		    (unsigned long long)totals[LAYOUT_REFUSED],
-		    (unsigned long long)w->since_ms);
 }
 
 static int
@@ -221,6 +170,55 @@ workers_json(const struct table_output *l, const struct status *s)
 	return print_json(l, &out);
 }
 
+/* Columns of a total in a table: as its name's, and space before it. */
+static int
+total_columns(size_t total)
+{
+	return (int)strlen(status_total(total)->label) + 2;
+}
+
+static void
+print_worker_head(const struct table_output *l)
+{
+	char head[160];
+	int len = snprintf(head, sizeof(head), "%8s %8s %7s", "PID", "STREAMS",
+	    "UPTIME");
+
+	for (size_t i = 0; i < LAYOUT_TOTALS; i++)
+		len += snprintf(head + len, sizeof(head) - (size_t)len, " %*s",
+		    total_columns(i), status_total(i)->label);
+	for (char *c = head; *c != '\0'; c++)
+		*c = (char)toupper((unsigned char)*c);
+	table_output_head(l, head);
+}
+
+static void
+print_worker_row(const struct table_output *l, const struct status_worker *w,
+    struct clock_now now)
+{
+	char age[TABLE_OUTPUT_CHARS];
+
+	table_output_age(age,
+	    now.wall_ms > w->since_ms ? now.wall_ms - w->since_ms : 0);
+	(void)fprintf(l->out, "%8d %8llu %7s", (int)w->pid,
+	    (unsigned long long)w->streams, age);
+	for (size_t i = 0; i < LAYOUT_TOTALS; i++)
+		(void)fprintf(l->out, " %*llu", total_columns(i),
+		    (unsigned long long)w->totals[i]);
+	(void)fputc('\n', l->out);
+}
+
+static void
+print_worker_line(const struct table_output *l, const struct status_worker *w)
+{
+	(void)fprintf(l->out, "%d\t%llu\t%llu", (int)w->pid,
+	    (unsigned long long)w->streams, (unsigned long long)w->since_ms);
+	for (size_t i = 0; i < LAYOUT_TOTALS; i++)
+		(void)fprintf(l->out, "\t%llu",
+		    (unsigned long long)w->totals[i]);
+	(void)fputc('\n', l->out);
+}
+
 int
 table_output_workers(const struct table_output *l, const struct status *s,
     struct clock_now now)
@@ -228,11 +226,13 @@ table_output_workers(const struct table_output *l, const struct status *s,
 	if (l->form == TABLE_OUTPUT_JSON)
 		return workers_json(l, s);
 	if (l->form == TABLE_OUTPUT_TABLE)
-		table_output_head(l,
-		    "     PID  STREAMS    PUBLISHED    DELIVERED  STALLED  "
-		    "REFUSED     AGE");
-	for (size_t i = 0; i < s->worker_count; i++)
-		print_worker(l, &s->workers[i], now);
+		print_worker_head(l);
+	for (size_t i = 0; i < s->worker_count; i++) {
+		if (l->form == TABLE_OUTPUT_TABLE)
+			print_worker_row(l, &s->workers[i], now);
+		else
+			print_worker_line(l, &s->workers[i]);
+	}
 	return 0;
 }
 

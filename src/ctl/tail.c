@@ -50,8 +50,8 @@ tail_read(struct tail *t)
 		}
 		if (rc == -ENODATA) {
 			(void)fprintf(stderr,
-			    "pealctl: some events were let go unread\n");
-			/* Told now; what is let go later is told anew. */
+			    "pealctl: some events left the history unread\n");
+			/* What is lost from now on is reported again. */
 			t->reader.gap_known = store_last_id(t->store);
 			t->segment.more = true;
 			continue;

@@ -15,14 +15,16 @@
 #include "base/terminal.h"
 #include "ctl/table_output.h"
 
+/* The first of the totals are traffic, and shown as rates. */
+#define RATED (LAYOUT_DELIVERED + 1)
+
 struct top {
 	struct store *store;
 	struct table_output l;
 	struct terminal terminal; /* fd -1: lines are printed */
 	int signals;
 	uint64_t at_ns; /* of the last round */
-	uint64_t published;
-	uint64_t delivered;
+	uint64_t totals[RATED];
 	uint64_t last_id;
 	struct browse_channel *channels;
 	size_t count;
@@ -30,16 +32,14 @@ struct top {
 
 /* What happened since the last round, a second. */
 struct rates {
-	uint64_t published;
-	uint64_t delivered;
-	uint64_t streams;
+	uint64_t totals[RATED];
 	double seconds;
 };
 
 static uint64_t
 rate(uint64_t now, uint64_t before, double seconds)
 {
-	/* An arena that was made anew begins at nought. */
+	/* An arena that was recreated begins at 0. */
 	if (now < before || seconds <= 0)
 		return 0;
 	return (uint64_t)((double)(now - before) / seconds + 0.5);
@@ -50,19 +50,13 @@ find_rates(struct top *t, const struct status *s)
 {
 	uint64_t now_ns = clock_measure_ns();
 	double seconds = (double)(now_ns - t->at_ns) / 1e9;
-	struct rates rates = {
-		.published =
-		    rate(s->totals[LAYOUT_PUBLISHED], t->published, seconds),
-		.delivered =
-		    rate(s->totals[LAYOUT_DELIVERED], t->delivered, seconds),
-		.seconds = seconds,
-	};
+	struct rates rates = { .seconds = seconds };
 
-	for (size_t i = 0; i < s->worker_count; i++)
-		rates.streams += s->workers[i].streams;
+	for (size_t i = 0; i < RATED; i++) {
+		rates.totals[i] = rate(s->totals[i], t->totals[i], seconds);
+		t->totals[i] = s->totals[i];
+	}
 	t->at_ns = now_ns;
-	t->published = s->totals[LAYOUT_PUBLISHED];
-	t->delivered = s->totals[LAYOUT_DELIVERED];
 	return rates;
 }
 
@@ -70,14 +64,14 @@ static void
 print_line(const struct top *t, const struct status *s,
     const struct rates *rates, struct clock_now now)
 {
+	(void)fprintf(t->l.out, "%llu", (unsigned long long)now.wall_ms);
+	for (size_t i = 0; i < RATED; i++)
+		(void)fprintf(t->l.out, " %s=%llu", status_total(i)->name,
+		    (unsigned long long)rates->totals[i]);
 	(void)fprintf(t->l.out,
-	    "%llu published=%llu delivered=%llu streams=%llu channels=%u "
-	    "events=%u used=%llu\n",
-	    (unsigned long long)now.wall_ms,
-	    (unsigned long long)rates->published,
-	    (unsigned long long)rates->delivered,
-	    (unsigned long long)rates->streams, s->channels, s->events,
-	    (unsigned long long)s->used);
+	    " streams=%llu channels=%llu events=%llu used=%llu\n",
+	    (unsigned long long)s->streams, (unsigned long long)s->channels,
+	    (unsigned long long)s->events, (unsigned long long)s->used);
 }
 
 /* Deliveries there were to be, then subscribers, then events. */
@@ -116,37 +110,48 @@ print_channel(const struct top *t, const struct browse_channel *c,
 	(void)fprintf(t->l.out, "%s\033[K\n", busy ? "\033[0m" : "");
 }
 
+/* Each line clears what is behind it. */
+static void
+draw_status(const struct top *t, const struct status *s,
+    const struct rates *rates)
+{
+	char used[TABLE_OUTPUT_CHARS];
+	char size[TABLE_OUTPUT_CHARS];
+	char uptime[TABLE_OUTPUT_CHARS];
+
+	table_output_bytes(used, s->used);
+	table_output_bytes(size, s->size);
+	table_output_age(uptime, s->uptime_s * 1000);
+	(void)fprintf(t->l.out, "peal  arena %s, %s used, uptime %s\033[K\n",
+	    size, used, uptime);
+	for (size_t i = 0; i < RATED; i++)
+		(void)fprintf(t->l.out, "%llu %s/s  ",
+		    (unsigned long long)rates->totals[i],
+		    status_total(i)->label);
+	(void)fprintf(t->l.out,
+	    "%llu streams  %llu worker%s\033[K\n"
+	    "%llu channels, %llu events",
+	    (unsigned long long)s->streams, (unsigned long long)s->worker_count,
+	    s->worker_count == 1 ? "" : "s", (unsigned long long)s->channels,
+	    (unsigned long long)s->events);
+	for (size_t i = RATED; i < LAYOUT_TOTALS; i++)
+		(void)fprintf(t->l.out, "%s%llu %s", i == RATED ? "; " : ", ",
+		    (unsigned long long)s->totals[i], status_total(i)->label);
+	(void)fputs("\033[K\n\033[K\n", t->l.out);
+}
+
 static void
 draw(struct top *t, const struct status *s, const struct rates *rates,
     struct clock_now now)
 {
 	struct terminal_size size = terminal_size(t->terminal.fd);
-	char used[TABLE_OUTPUT_CHARS];
-	char all[TABLE_OUTPUT_CHARS];
-	char age[TABLE_OUTPUT_CHARS];
 	size_t lines = size.lines > 7 ? (size_t)size.lines - 7 : 1;
 
 	t->l.columns = size.columns;
-	table_output_bytes(used, s->used);
-	table_output_bytes(all, s->size);
-	table_output_age(age,
-	    now.wall_ms > s->made_ms ? now.wall_ms - s->made_ms : 0);
 	if (t->count > 0)
 		qsort(t->channels, t->count, sizeof(*t->channels), by_traffic);
-	/* From the top left; each line clears what is behind it. */
-	(void)fprintf(t->l.out,
-	    "\033[Hpeal  arena %s, %s of it used, made %s ago\033[K\n"
-	    "%llu published/s  %llu delivered/s  %llu streams  %zu worker%s"
-	    "\033[K\n"
-	    "%u channels, %u events; %llu gaps, %llu stalled, %llu refused"
-	    "\033[K\n\033[K\n",
-	    all, used, age, (unsigned long long)rates->published,
-	    (unsigned long long)rates->delivered,
-	    (unsigned long long)rates->streams, s->worker_count,
-	    s->worker_count == 1 ? "" : "s", s->channels, s->events,
-	    (unsigned long long)s->totals[LAYOUT_GAPS],
-	    (unsigned long long)s->totals[LAYOUT_STALLED],
-	    (unsigned long long)s->totals[LAYOUT_REFUSED]);
+	(void)fputs("\033[H", t->l.out); /* to the top left */
+	draw_status(t, s, rates);
 	table_output_head(&t->l,
 	    " EVENTS/S   STREAMS   EVENTS  NEWEST  CHANNEL\033[K");
 	for (size_t i = 0; i < t->count && i < lines; i++)

@@ -205,9 +205,9 @@ put_report(struct handler *a, const struct request *r, struct clock_now now)
 
 	if (rc == 0) {
 		if (metrics)
-			status_metrics(&a->json, &status, now);
+			status_metrics(&a->json, &status);
 		else
-			status_json(&a->json, &status, now);
+			status_json(&a->json, &status);
 		rc = buf_error(&a->json);
 	}
 	free(status.workers);

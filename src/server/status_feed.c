@@ -20,7 +20,7 @@ put_status(const struct status_feed *g, struct clock_now now, struct buf *out)
 	int rc = status_take(g->streams->store, now, &status);
 
 	if (rc == 0) {
-		status_json(&json, &status, now);
+		status_json(&json, &status);
 		rc = buf_error(&json);
 	}
 	if (rc == 0) {

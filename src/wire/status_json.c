@@ -6,41 +6,16 @@
 
 #include "base/json_writer.h"
 
-static const char *const total_names[] = {
-	[LAYOUT_PUBLISHED] = "published",
-	[LAYOUT_DELIVERED] = "delivered",
-	[LAYOUT_GAPS] = "gaps",
-	[LAYOUT_STALLED] = "stalled",
-	[LAYOUT_REFUSED] = "refused",
-};
-
-#define TOTALS (sizeof(total_names) / sizeof(total_names[0]))
-
 static void
-put_arena(struct json_writer *w, const struct status *s)
+put_group(struct json_writer *w, const struct status *s,
+    enum status_group group)
 {
-	json_writer_begin(w, "arena", '{');
-	json_writer_u64(w, "size", s->size);
-	json_writer_u64(w, "used", s->used);
-	json_writer_u64(w, "high_water", s->peak);
-	json_writer_u64(w, "channels", s->channels);
-	json_writer_u64(w, "events", s->events);
-	json_writer_u64(w, "max_age_ms", s->max_age_ms);
-	json_writer_u64(w, "max_events", s->max_events);
-	json_writer_u64(w, "evicted_by_age", s->expired);
-	json_writer_u64(w, "evicted_by_count", s->trimmed);
-	json_writer_u64(w, "evicted_by_pressure", s->evicted);
-	json_writer_u64(w, "purged", s->purged);
-	json_writer_u64(w, "repairs", s->repairs);
-	json_writer_id(w, "last_id", s->last_id);
-	json_writer_end(w, '}');
-}
+	const struct status_figure *f;
 
-static void
-put_totals(struct json_writer *w, const uint64_t totals[TOTALS])
-{
-	for (size_t i = 0; i < TOTALS; i++)
-		json_writer_u64(w, total_names[i], totals[i]);
+	for (size_t i = 0; (f = status_figure(i)) != NULL; i++) {
+		if (f->group == group)
+			json_writer_u64(w, f->name, status_value(s, f));
+	}
 }
 
 static void
@@ -50,7 +25,8 @@ put_worker(struct json_writer *to, const struct status_worker *w)
 	json_writer_u64(to, "pid", (uint64_t)w->pid);
 	json_writer_u64(to, "streams", w->streams);
 	json_writer_u64(to, "since", w->since_ms);
-	put_totals(to, w->totals);
+	for (size_t i = 0; i < LAYOUT_TOTALS; i++)
+		json_writer_u64(to, status_total(i)->name, w->totals[i]);
 	json_writer_end(to, '}');
 }
 
@@ -72,17 +48,20 @@ status_json_workers(struct buf *out, const struct status *s)
 }
 
 void
-status_json(struct buf *out, const struct status *s, struct clock_now now)
+status_json(struct buf *out, const struct status *s)
 {
 	struct json_writer w = { .out = out };
 
 	json_writer_begin(&w, NULL, '{');
 	json_writer_string(&w, "version", SPAN(PACKAGE_VERSION));
-	json_writer_u64(&w, "uptime", status_uptime_s(s, now));
-	put_arena(&w, s);
+	put_group(&w, s, STATUS_TOP);
+	json_writer_begin(&w, "arena", '{');
+	put_group(&w, s, STATUS_ARENA);
+	json_writer_id(&w, "last_id", s->last_id);
+	json_writer_end(&w, '}');
 	put_workers(&w, "workers", s);
 	json_writer_begin(&w, "totals", '{');
-	put_totals(&w, s->totals);
+	put_group(&w, s, STATUS_TOTALS);
 	json_writer_end(&w, '}');
 	json_writer_end(&w, '}');
 	buf_put_char(out, '\n');

@@ -6,10 +6,8 @@
 
 #include "arena/status.h"
 #include "base/buf.h"
-#include "base/clock.h"
 
-void status_json(struct buf *out, const struct status *status,
-    struct clock_now now);
+void status_json(struct buf *out, const struct status *status);
 
 /* Its member "workers" alone: an array. */
 void status_json_workers(struct buf *out, const struct status *status);

@@ -7,12 +7,10 @@
 
 #include "arena/status.h"
 #include "base/buf.h"
-#include "base/clock.h"
 
 #define STATUS_METRICS_TYPE "text/plain; version=0.0.4; charset=utf-8"
 
-/* Append names peal_*. */
-void status_metrics(struct buf *out, const struct status *status,
-    struct clock_now now);
+/* Append the figures that are measured. */
+void status_metrics(struct buf *out, const struct status *status);
 
 #endif

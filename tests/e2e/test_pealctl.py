@@ -307,12 +307,15 @@ def workers_are_listed_with_their_streams(place):
     workers = json.loads(done(place.pealctl("workers", "--json"), "workers --json"))
     equal(sorted(int(r[0]) for r in rows), sorted(w["pid"] for w in workers), "ids")
     equal(sum(int(r[1]) for r in rows), 3, "streams")
+    members = ("pid", "streams", "since", "published", "delivered", "gaps", "stalled", "refused")
+    equal(sorted([int(f) for f in r] for r in rows), sorted([w[m] for m in members] for w in workers),
+          "the fields")
     equal(sum(w["published"] for w in workers), 1, "published")
     for worker in workers:
         os.kill(worker["pid"], 0)
     with on_terminal(place, "workers") as shown:
         equal(shown.ended(), 0, "exit status")
-        shown.shows(r"PID +STREAMS +PUBLISHED")
+        shown.shows(r"PID +STREAMS +UPTIME +PUBLISHED +DELIVERED +GAPS +STALLED +REFUSED")
 
 
 @case
@@ -322,14 +325,14 @@ def status_is_lines_of_names_and_numbers(place):
     site.publish("a", 1)
     facts = dict(line.split("\t") for line in done(place.pealctl("status"), "status").splitlines())
     status = json.loads(done(place.pealctl("status", "--json"), "status --json"))
-    for name, value in facts.items():
-        if "." in name:
-            group, _, member = name.partition(".")
-            equal(int(value), status[group][member], name)
-    equal((facts["streams"], facts["workers"], facts["arena.events"]), ("1", "1", "1"), "numbers")
+    wanted = {"%s.%s" % (group, member): str(value) for group in ("arena", "totals")
+              for member, value in status[group].items() if member != "last_id"}
+    check(int(facts.pop("uptime")) <= status["uptime"], "uptime")
+    equal(facts, {**wanted, "streams": "1", "workers": "1"}, "the lines")
     with on_terminal(place, "status") as shown:
         equal(shown.ended(), 0, "exit status")
-        shown.shows(r"arena +64\.0M\r\n")
+        shown.shows(r"size +64\.0M\r\n")
+        shown.shows(r"(?s)peak +\d.*expired +0\r\ntrimmed +0\r\nevicted +0\r\n")
 
 
 @case

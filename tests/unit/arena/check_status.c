@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "arena/status.h"
 
@@ -107,6 +108,7 @@ START_TEST(workers_are_listed_and_totals_are_of_gone_ones_too)
 	}
 	ck_assert_uint_eq(status.totals[LAYOUT_DELIVERED], 1 + 10 + 20);
 	ck_assert_uint_eq(status.totals[LAYOUT_GAPS], 0);
+	ck_assert_uint_eq(status.streams, 7 + 9);
 	free(status.workers);
 	fixture_leave(&workers[2]);
 	fixture_leave(&workers[0]);
@@ -133,8 +135,77 @@ START_TEST(broken_index_is_repaired_and_counted)
 }
 END_TEST
 
+START_TEST(uptime_is_since_the_arena_was_made_and_never_below_zero)
+{
+	struct store s;
+	struct clock_now now = FIXTURE_NOW;
+	fixture_make(&s);
+	static const struct {
+		int64_t ms;
+		uint64_t uptime_s;
+	} rows[] = { { 0, 0 }, { 999, 0 }, { 42999, 42 }, { -5000, 0 } };
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct status status;
+		now.wall_ms = s.arena.header->made_ms + (uint64_t)rows[i].ms;
+
+		ck_assert_int_eq(status_take(&s, now, &status), 0);
+
+		ck_assert_uint_eq(status.uptime_s, rows[i].uptime_s);
+		free(status.workers);
+	}
+	store_close(&s);
+}
+END_TEST
+
+START_TEST(each_figure_has_names_and_a_value_of_its_own)
+{
+	struct status status;
+	const struct status_figure *f;
+	uint64_t seen = 0;
+	size_t count = 0;
+	/* A number of its own for every 8 bytes. */
+	for (size_t i = 0; i < sizeof(status) / 8; i++)
+		memcpy((char *)&status + 8 * i, &(uint64_t){ i }, 8);
+
+	for (; (f = status_figure(count)) != NULL; count++) {
+		uint64_t bit = UINT64_C(1) << status_value(&status, f);
+		ck_assert_uint_eq(seen & bit, 0);
+		seen |= bit;
+		ck_assert(f->name[0] != '\0' && f->label[0] != '\0');
+		/* Prometheus, "Metric and label naming". */
+		if (f->metric != NULL) {
+			ck_assert_ptr_eq(strstr(f->metric, "peal_"), f->metric);
+			ck_assert(f->is_counter ==
+			    (strstr(f->metric, "_total") != NULL));
+		}
+		for (size_t i = 0; i < count; i++)
+			ck_assert_str_ne(status_figure(i)->name, f->name);
+	}
+	ck_assert_uint_gt(count, 18);
+}
+END_TEST
+
+START_TEST(each_total_has_its_figure)
+{
+	struct status status = { 0 };
+	for (uint64_t t = 0; t < LAYOUT_TOTALS; t++)
+		status.totals[t] = 100 + t;
+
+	for (uint64_t t = 0; t < LAYOUT_TOTALS; t++) {
+		const struct status_figure *f = status_total(t);
+		ck_assert_int_eq(f->group, STATUS_TOTALS);
+		ck_assert_uint_eq(status_value(&status, f), 100 + t);
+	}
+	ck_assert_str_eq(status_total(LAYOUT_GAPS)->name, "gaps");
+	ck_assert_str_eq(status_total(LAYOUT_REFUSED)->name, "refused");
+}
+END_TEST
+
 FIXTURE_MAIN("status", new_arena_is_empty,
     events_channels_and_losses_are_counted,
     event_that_is_too_old_does_not_count,
     workers_are_listed_and_totals_are_of_gone_ones_too,
-    broken_index_is_repaired_and_counted)
+    broken_index_is_repaired_and_counted,
+    uptime_is_since_the_arena_was_made_and_never_below_zero,
+    each_figure_has_names_and_a_value_of_its_own, each_total_has_its_figure)
