@@ -1,9 +1,11 @@
 /*
- * JSON as text: where its parts lie, and whether it keeps to the grammar.
+ * JSON, read: whether it keeps to the grammar, where its parts lie, and what a
+ * string says.  json_writer writes it.  Source: RFC 8259.
  *
- * json-c, even when strict, takes NaN, single quotes, "1." and raw control
- * characters, and does not tell where in the text a value stood.  peal passes
- * data on byte for byte, so it needs both.  Source: RFC 8259.
+ * json-c decodes strings, and this is the only module that knows it.  It does no
+ * more: even when strict, it takes NaN, single quotes, "1." and raw control
+ * characters, and does not say where in the text a value stood.  peal passes
+ * data on byte for byte, so it needs both.
  */
 #ifndef PEAL_JSON_H
 #define PEAL_JSON_H
@@ -36,6 +38,30 @@ int json_value(struct span *rest, struct span *value);
  */
 int json_next(struct span container, size_t *at, struct span *name,
     struct span *value);
+
+/*
+ * Find the member of an object that json_value() returned.  Of several with that
+ * name the last counts.  value is set on 0.
+ *
+ * Returns 0, or
+ *   -ENOENT  there is none, or it is no object
+ *   -ENOMEM  memory for a name with escapes ran out
+ */
+int json_find(struct span object, struct span name, struct span *value);
+
+/*
+ * Append what a checked string, with its quotes, says.  That is never longer than
+ * the string.  Half a surrogate pair becomes U+FFFD; U+0000 may be among it.
+ *
+ * Returns 0, or -ENOMEM; a string longer than INT_MAX is as bad.
+ */
+int json_decode(struct buf *out, struct span string);
+
+/*
+ * Compare what a checked string, with its quotes, says with text.
+ * Returns 1 if it is the same, 0 if not, or -ENOMEM.
+ */
+int json_equal(struct span string, struct span text);
 
 /*
  * Append a checked value to out without the white space between its tokens.

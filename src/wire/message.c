@@ -2,7 +2,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <json-c/json.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,103 +10,22 @@
 #include "base/json.h"
 #include "wire/urlencoded.h"
 
-/*
- * JSON.  Every byte has passed json_value() before anything here is asked
- * of json-c, which therefore sees valid strings only.
- */
-
-/*
- * Decode a string with its quotes.  Returns NULL when memory ran out.
- *
- * json-c need not be strict any more, and must not: version 0.18 then takes
- * bytes from 0x80 for control characters.
- */
-static struct json_object *
-decode_string(struct span text)
-{
-	struct json_tokener *tokener = json_tokener_new_ex(JSON_DEPTH_MAX);
-
-	if (tokener == NULL)
-		return NULL;
-	struct json_object *string =
-	    json_tokener_parse_ex(tokener, text.ptr, (int)text.len);
-	json_tokener_free(tokener);
-	return string;
-}
-
-static struct span
-decoded_span(struct json_object *string)
-{
-	return (struct span){ json_object_get_string(string),
-		(size_t)json_object_get_string_len(string) };
-}
-
-/* A string without escapes is its own value; json-c takes 0.2 us and more. */
-static bool
-is_plain(struct span text)
-{
-	return memchr(text.ptr, '\\', text.len) == NULL;
-}
-
-static struct span
-unquote(struct span text)
-{
-	return (struct span){ text.ptr + 1, text.len - 2 };
-}
-
-enum member { MEMBER_OTHER, MEMBER_CHANNEL, MEMBER_TOPIC, MEMBER_DATA };
-
-static enum member
-member_of(struct span name)
-{
-	if (span_equal(name, SPAN("channel")))
-		return MEMBER_CHANNEL;
-	if (span_equal(name, SPAN("topic")))
-		return MEMBER_TOPIC;
-	if (span_equal(name, SPAN("data")))
-		return MEMBER_DATA;
-	return MEMBER_OTHER;
-}
-
-static int
-read_member_name(struct message_builder *b, struct span text,
-    enum member *member)
-{
-	if (is_plain(text)) {
-		*member = member_of(unquote(text));
-		return 0;
-	}
-	/* Each character of a name of ours takes six bytes at most. */
-	*member = MEMBER_OTHER;
-	if (text.len > 6 * strlen("channel") + 2)
-		return 0;
-	struct json_object *name = decode_string(text);
-	if (name == NULL)
-		return message_builder_refuse_memory(b);
-	*member = member_of(decoded_span(name));
-	json_object_put(name);
-	return 0;
-}
-
-/* Put the value of a string into the store.  what is whose it is. */
+/* Put what a string says into the store.  what is whose it is. */
 static int
 keep_string(struct message_builder *b, const char *what, struct span text,
     struct span *kept)
 {
-	if (is_plain(text)) {
-		*kept = message_builder_keep(b, unquote(text));
-		return 0;
-	}
-	/* json-c would make U+FFFD of it: two names would become one. */
+	struct buf *store = &b->m->store;
+	size_t begin = store->len;
+
+	/* Decoded, it would be U+FFFD: two names would become one. */
 	if (json_has_half_pair(text))
 		return message_builder_refuse(b, 400,
 		    "%s has half a surrogate pair, which is no character",
 		    what);
-	struct json_object *string = decode_string(text);
-	if (string == NULL)
+	if (json_decode(store, text) != 0)
 		return message_builder_refuse_memory(b);
-	*kept = message_builder_keep(b, decoded_span(string));
-	json_object_put(string);
+	*kept = (struct span){ store->ptr + begin, store->len - begin };
 	return 0;
 }
 
@@ -180,29 +98,29 @@ static int
 read_members(struct message_builder *b, struct span object,
     struct members *members)
 {
+	const struct {
+		struct span name;
+		struct span *value;
+	} known[] = {
+		{ SPAN("channel"), &members->channel },
+		{ SPAN("topic"), &members->topic },
+		{ SPAN("data"), &members->data },
+	};
 	struct span name;
 	struct span value;
 	size_t at = 0;
 
 	*members = (struct members){ 0 };
 	while (json_next(object, &at, &name, &value) > 0) {
-		enum member member;
-		int error = read_member_name(b, name, &member);
-		if (error != 0)
-			return error;
-		switch (member) {
-		case MEMBER_CHANNEL:
-			members->channel = value;
-			break;
-		case MEMBER_TOPIC:
-			members->topic = value;
-			break;
-		case MEMBER_DATA:
-			members->data = value;
-			break;
-		case MEMBER_OTHER:
-			break;
+		int same = 0;
+		for (size_t i = 0;
+		     same == 0 && i < sizeof(known) / sizeof(known[0]); i++) {
+			same = json_equal(name, known[i].name);
+			if (same > 0)
+				*known[i].value = value;
 		}
+		if (same < 0)
+			return message_builder_refuse_memory(b);
 	}
 	return 0;
 }
@@ -482,7 +400,7 @@ message_read(struct message *m, enum message_type type, struct span body,
 
 	*m = (struct message){ 0 };
 	buf_init(&m->store);
-	/* json-c counts in int. */
+	/* json_decode() takes no longer string. */
 	if (body.len > INT_MAX)
 		return message_builder_refuse(&b, 413, "the body is too long");
 	(void)buf_room(&m->store, body.len + query.len + 1);

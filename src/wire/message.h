@@ -1,6 +1,5 @@
 /*
  * The body of a POST, turned into the events it asks to publish.
- * The only module that knows json-c.
  */
 #ifndef PEAL_MESSAGE_H
 #define PEAL_MESSAGE_H

@@ -1,5 +1,5 @@
 /*
- * jsontext against json-c and against itself.
+ * json against json-c and against itself.
  *
  * The input is text.  Where json_value() takes a value:
  *   - json-c, strict and checking UTF-8, takes it too;
@@ -8,7 +8,9 @@
  *     is equal to json-c, is taken whole, and stays the same when compacted;
  *   - walking it with json_next() meets all of it: the parts put together
  *     again are the compact text;
- *   - json_has_half_pair() says of each string what a plain decoder says.
+ *   - json_has_half_pair(), json_decode() and json_equal() say of each string
+ *     what a plain decoder says;
+ *   - json_find() finds each member of an object, unless a later one has its name.
  */
 #include <errno.h>
 #include <json-c/json.h>
@@ -66,6 +68,93 @@ has_half_pair(struct span s)
 }
 
 static void
+put_utf8(struct buf *out, unsigned long c)
+{
+	if (c < 0x80) {
+		buf_put_char(out, (char)c);
+		return;
+	}
+	if (c < 0x800) {
+		buf_put_char(out, (char)(0xc0 | c >> 6));
+	} else {
+		if (c < 0x10000) {
+			buf_put_char(out, (char)(0xe0 | c >> 12));
+		} else {
+			buf_put_char(out, (char)(0xf0 | c >> 18));
+			buf_put_char(out, (char)(0x80 | (c >> 12 & 0x3f)));
+		}
+		buf_put_char(out, (char)(0x80 | (c >> 6 & 0x3f)));
+	}
+	buf_put_char(out, (char)(0x80 | (c & 0x3f)));
+}
+
+/* What a string without half pairs says. */
+static void
+decode(struct buf *out, struct span s)
+{
+	static const char letters[] = "bfnrt";
+	static const char meant[] = "\b\f\n\r\t";
+
+	for (size_t i = 1; i + 1 < s.len; i++) {
+		if (s.ptr[i] != '\\') {
+			buf_put_char(out, s.ptr[i]);
+			continue;
+		}
+		long unit = unit_at(s, i);
+		long next = unit_at(s, i + 6);
+		char c = s.ptr[++i];
+		const char *letter = strchr(letters, c);
+		if (c != 'u') {
+			buf_put_char(out,
+			    letter == NULL ? c : meant[letter - letters]);
+			continue;
+		}
+		i += 4;
+		if (unit >= 0xd800 && unit < 0xdc00) {
+			unit =
+			    0x10000 + ((unit & 0x3ff) << 10 | (next & 0x3ff));
+			i += 6;
+		}
+		put_utf8(out, (unsigned long)unit);
+	}
+}
+
+static void
+judge_string(struct span s)
+{
+	struct buf decoded = { 0 };
+	struct buf plain = { 0 };
+	bool half = has_half_pair(s);
+
+	FUZZ_REQUIRE(json_has_half_pair(s) == half);
+	FUZZ_REQUIRE(json_decode(&decoded, s) == 0);
+	FUZZ_REQUIRE(decoded.len <= s.len - 2);
+	FUZZ_REQUIRE(span_is_utf8(buf_span(&decoded)));
+	FUZZ_REQUIRE(json_equal(s, buf_span(&decoded)) == 1);
+	if (!half) {
+		decode(&plain, s);
+		FUZZ_REQUIRE(span_equal(buf_span(&decoded), buf_span(&plain)));
+	}
+	buf_put_char(&decoded, 'x');
+	FUZZ_REQUIRE(json_equal(s, buf_span(&decoded)) == 0);
+	buf_fini(&plain);
+	buf_fini(&decoded);
+}
+
+static void
+judge_member(struct span object, struct span name, struct span part)
+{
+	struct buf decoded = { 0 };
+	struct span value;
+
+	FUZZ_REQUIRE(json_decode(&decoded, name) == 0);
+	FUZZ_REQUIRE(json_find(object, buf_span(&decoded), &value) == 0);
+	FUZZ_REQUIRE(fuzz_within(value, object) && value.ptr >= part.ptr);
+	FUZZ_REQUIRE(value.ptr != part.ptr || value.len == part.len);
+	buf_fini(&decoded);
+}
+
+static void
 require_whole(struct span text)
 {
 	struct span rest = text;
@@ -86,7 +175,7 @@ rebuild(struct buf *out, struct span value)
 
 	require_whole(value);
 	if (value.ptr[0] == '"')
-		FUZZ_REQUIRE(json_has_half_pair(value) == has_half_pair(value));
+		judge_string(value);
 	if (value.ptr[0] != '{' && value.ptr[0] != '[') {
 		FUZZ_REQUIRE(json_next(value, &at, &name, &part) == 0);
 		buf_put(out, value);
@@ -101,6 +190,7 @@ rebuild(struct buf *out, struct span value)
 			buf_put_char(out, ',');
 		if (name.len > 0) {
 			FUZZ_REQUIRE(name.ptr[0] == '"');
+			judge_member(value, name, part);
 			rebuild(out, name);
 			buf_put_char(out, ':');
 		}

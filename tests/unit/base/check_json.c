@@ -686,6 +686,111 @@ START_TEST(compacting_appends_to_what_is_there)
 }
 END_TEST
 
+START_TEST(strings_are_decoded)
+{
+	static const struct {
+		const char *string;
+		struct span said;
+	} rows[] = {
+		{ "\"\"", { "", 0 } },
+		{ "\"a b\"", { "a b", 3 } },
+		{ "\"\xc3\xa9\"", { "\xc3\xa9", 2 } },
+		{ "\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", { "\"\\/\b\f\n\r\t", 8 } },
+		{ "\"\\u0041\\u00e9\\u20AC\"", { "A\xc3\xa9\xe2\x82\xac", 6 } },
+		{ "\"a\\u0000b\"", { "a\0b", 3 } },
+		{ "\"\\ud83d\\ude00\"", { "\xf0\x9f\x98\x80", 4 } },
+		{ "\"x\\ud83d\"", { "x\xef\xbf\xbd", 4 } },
+		{ "\"\\ude00x\"", { "\xef\xbf\xbdx", 4 } },
+		{ "\"\x7f\xc3\xa9\\n\"", { "\x7f\xc3\xa9\n", 4 } },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct buf out = { 0 };
+		struct span said = rows[i].said;
+		buf_put_char(&out, '>');
+
+		ck_assert_int_eq(json_decode(&out, span_of(rows[i].string)), 0);
+
+		ck_assert_msg(out.len == 1 + said.len &&
+			memcmp(out.ptr + 1, said.ptr, said.len) == 0,
+		    "%s is \"%.*s\"", rows[i].string, (int)out.len, out.ptr);
+		ck_assert_int_eq(json_equal(span_of(rows[i].string), said), 1);
+		buf_fini(&out);
+	}
+}
+END_TEST
+
+START_TEST(string_equals_what_it_says_and_nothing_else)
+{
+	static const struct {
+		const char *string;
+		struct span text;
+	} rows[] = {
+		{ "\"a\"", { "b", 1 } },
+		{ "\"a\"", { "", 0 } },
+		{ "\"\"", { "a", 1 } },
+		{ "\"data\"", { "dat", 3 } },
+		{ "\"dat\"", { "data", 4 } },
+		/* The text of the string, and not what it says. */
+		{ "\"\\n\"", { "\\n", 2 } },
+		{ "\"\\u0064ata\"", { "dat!", 4 } },
+		{ "\"\\u0064\\u0061\\u0074\\u0061\\u0021\"", { "data", 4 } },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++)
+		ck_assert_int_eq(json_equal(span_of(rows[i].string),
+				     rows[i].text),
+		    0);
+	ck_assert_int_eq(json_equal(SPAN("\"d\\u0061ta\""), SPAN("data")), 1);
+}
+END_TEST
+
+START_TEST(member_is_found_by_its_name)
+{
+	static const struct span object =
+	    SPAN("{\"id\":\"1-2\",\"n\" : 30 ,\"o\":{\"x\":1,\"deep\":2},"
+		 "\"s\":\"\\\"id\\\":5\",\"twice\":1,\"twice\":2,"
+		 "\"esc\\u0061pe\":true}");
+	static const struct {
+		const char *name;
+		const char *value;
+	} rows[] = {
+		{ "id", "\"1-2\"" },
+		{ "n", "30" },
+		{ "o", "{\"x\":1,\"deep\":2}" },
+		{ "twice", "2" },
+		{ "escape", "true" },
+		{ "deep", NULL },
+		{ "", NULL },
+		{ "esc\\u0061pe", NULL },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct span value = SPAN("untouched");
+
+		int rc = json_find(object, span_of(rows[i].name), &value);
+
+		ck_assert_int_eq(rc, rows[i].value == NULL ? -ENOENT : 0);
+		unit_assert_span(value,
+		    rows[i].value == NULL ? "untouched" : rows[i].value);
+	}
+}
+END_TEST
+
+START_TEST(what_is_no_object_has_no_members)
+{
+	static const char *const rows[] = { "", "{}", "[\"id\",1]", "\"id\"",
+		"1" };
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct span value;
+		ck_assert_int_eq(json_find(span_of(rows[i]), SPAN("id"),
+				     &value),
+		    -ENOENT);
+	}
+}
+END_TEST
+
 START_TEST(half_a_surrogate_pair_is_seen_and_a_whole_one_is_not)
 {
 	static const char *const halves[] = { "\"\\ud800\"", "\"\\uDFFFx\"",
@@ -868,6 +973,8 @@ UNIT_MAIN("jsontext", what_rfc_8259_accepts_is_accepted,
     an_empty_container_and_a_scalar_have_nothing_to_walk,
     compacting_drops_white_space_between_tokens_only,
     numbers_and_escapes_go_byte_for_byte, compacting_appends_to_what_is_there,
+    strings_are_decoded, string_equals_what_it_says_and_nothing_else,
+    member_is_found_by_its_name, what_is_no_object_has_no_members,
     half_a_surrogate_pair_is_seen_and_a_whole_one_is_not,
     random_values_compact_to_what_was_generated,
     random_damage_is_refused_or_stays_walkable)
