@@ -101,6 +101,17 @@ static const struct advice advices[] = {
 	    { [ADVICE_NGINX] =
 		    "fastcgi_param QUERY_STRING $query_string;, as in "
 		    "fastcgi_params" } },
+	[ADVICE_CHANNEL_VARIABLE] = { "channel-variable",
+	    "The web server's PEAL_CHANNEL names the channels here, and what it "
+	    "names is not there or is no channel.  Where it needs a user who "
+	    "has logged in, give a cookie or a password with --header.",
+	    { [ADVICE_LIGHTTPD] =
+		    "setenv.add-environment = ( \"PEAL_CHANNEL\" => ... )",
+		[ADVICE_NGINX] =
+		    "fastcgi_param PEAL_CHANNEL ...;, in the location",
+		[ADVICE_APACHE] = "SetEnv PEAL_CHANNEL ..., in the <Location>",
+		[ADVICE_CADDY] =
+		    "env PEAL_CHANNEL ..., in transport fastcgi" } },
 	[ADVICE_FULL] = { "full",
 	    "peal sends streams away: its --max-streams is reached, or it is "
 	    "stopping.",

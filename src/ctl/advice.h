@@ -20,14 +20,15 @@ enum advice_fault {
 	ADVICE_SILENT,	    /* somebody does, and says nothing */
 	ADVICE_CERTIFICATE, /* it shows one that browsers refuse */
 	ADVICE_REDIRECTED,
-	ADVICE_LOCKED,	     /* the web server wants a password */
-	ADVICE_FORBIDDEN,    /* the web server refuses */
-	ADVICE_NOT_MOUNTED,  /* somebody else answers than peal */
-	ADVICE_DOWN,	     /* the web server does not reach peal */
-	ADVICE_NO_ROLE,	     /* peal refuses */
-	ADVICE_NO_VARIABLES, /* peal does not see what was asked */
-	ADVICE_NO_CHANNEL,   /* peal finds no channel in the query */
-	ADVICE_FULL,	     /* peal sends streams away */
+	ADVICE_LOCKED,		 /* the web server wants a password */
+	ADVICE_FORBIDDEN,	 /* the web server refuses */
+	ADVICE_NOT_MOUNTED,	 /* somebody else answers than peal */
+	ADVICE_DOWN,		 /* the web server does not reach peal */
+	ADVICE_NO_ROLE,		 /* peal refuses */
+	ADVICE_NO_VARIABLES,	 /* peal does not see what was asked */
+	ADVICE_NO_CHANNEL,	 /* peal finds no channel in the query */
+	ADVICE_CHANNEL_VARIABLE, /* the web server names no channel */
+	ADVICE_FULL,		 /* peal sends streams away */
 	ADVICE_COMPRESSED,
 	ADVICE_BUFFERED,
 	ADVICE_CEILING, /* the web server holds no more streams */

@@ -148,17 +148,15 @@ static void
 find_refusal(struct probe *p)
 {
 	struct findings *g = &p->diagnosis;
-	int status = exchange_status(&p->post);
-	struct span detail = findings_member(&p->post, "detail");
-	bool no_key = findings_is_problem(&p->post) && status == 401 &&
-	    memmem(detail.ptr, detail.len, "needs a key", 11) != NULL;
+	bool no_key = findings_is(&p->post, PROBLEM_KEY_MISSING);
+	bool no_role = findings_is(&p->post, PROBLEM_NO_ROLE);
 
 	if (no_key && p->plan->key.len > 0)
 		findings_find(g, ADVICE_KEY_LOST,
 		    "%s: peal answers 401, no key has arrived",
 		    p->publish.what);
 	else if (p->plan->publish_url == NULL && p->plan->key.len == 0 &&
-	    findings_is_problem(&p->post) && (status == 403 || status == 401))
+	    (no_key || no_role))
 		findings_note(g,
 		    "nothing was published, as this URL is to subscribe only: "
 		    "give --publish-url or --key-file");
@@ -184,6 +182,21 @@ has_arrived(void *context)
 	    a->stream->state != EXCHANGE_UNDER_WAY;
 }
 
+/* Wait for the event that was published.  Returns false where it did not come. */
+static bool
+await_event(struct probe *p)
+{
+	struct exchange *v = &p->stream;
+	struct buf id = { 0 };
+
+	(void)findings_string(&p->post, "id", &id);
+	struct arrival arrival = { v, buf_span(&id) };
+	(void)exchange_wait(&v, 1, has_arrived, &arrival, p->plan->limit_ms);
+	bool arrived = exchange_has_event(v, arrival.id);
+	buf_fini(&id);
+	return arrived;
+}
+
 /* Publish one test event and wait for it.  Returns false where it did not come. */
 static bool
 send_canary(struct probe *p)
@@ -207,9 +220,7 @@ send_canary(struct probe *p)
 		    p->publish.what);
 		return false;
 	}
-	struct arrival arrival = { v, findings_member(&p->post, "id") };
-	(void)exchange_wait(&v, 1, has_arrived, &arrival, p->plan->limit_ms);
-	if (exchange_has_event(v, arrival.id))
+	if (await_event(p))
 		return true;
 	if (v->state != EXCHANGE_UNDER_WAY) {
 		findings_find(g, ADVICE_DOWN,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/option_type.h"
 #include "base/terminal.h"
 
@@ -94,46 +95,69 @@ findings_is_problem(const struct exchange *v)
 	return exchange_is_type(v, "application/problem+json");
 }
 
-struct span
-findings_member(const struct exchange *v, const char *name)
+/* The text of a member of the JSON object that was answered; empty for none. */
+static struct span
+find_member(const struct exchange *v, const char *name)
 {
-	const struct span none = { NULL, 0 };
-	struct span body = buf_span(&v->body);
-	char quoted[32];
+	struct span rest = buf_span(&v->body);
+	struct span object;
+	struct span value;
 
-	(void)snprintf(quoted, sizeof(quoted), "\"%s\":", name);
-	size_t len = strlen(quoted);
-	const char *at =
-	    body.len == 0 ? NULL : memmem(body.ptr, body.len, quoted, len);
-	if (at == NULL)
-		return none;
-	struct span value = { at + len,
-		body.len - (size_t)(at - body.ptr) - len };
-	bool string = value.len > 0 && value.ptr[0] == '"';
-	if (string) {
-		value.ptr++;
-		value.len--;
-	}
-	size_t end = 0;
-	while (end < value.len &&
-	    (string ? value.ptr[end] != '"' || value.ptr[end - 1] == '\\'
-		    : value.ptr[end] >= '0' && value.ptr[end] <= '9'))
-		end++;
-	return (struct span){ value.ptr, end };
+	if (json_value(&rest, &object) != 0 ||
+	    json_find(object, span_of(name), &value) != 0)
+		return (struct span){ NULL, 0 };
+	return value;
 }
 
-static enum advice_fault
-fault_of_problem(int status)
+bool
+findings_string(const struct exchange *v, const char *name, struct buf *out)
 {
-	if (status == 401)
-		return ADVICE_KEY_WRONG;
-	if (status == 403)
-		return ADVICE_NO_ROLE;
-	if (status == 400)
-		return ADVICE_NO_CHANNEL;
-	if (status == 405)
-		return ADVICE_NO_VARIABLES;
-	return status >= 500 ? ADVICE_DOWN : ADVICE_NOT_MOUNTED;
+	struct span value = find_member(v, name);
+
+	return value.len > 0 && value.ptr[0] == '"' &&
+	    json_decode(out, value) == 0;
+}
+
+bool
+findings_number(const struct exchange *v, const char *name, uint64_t *number)
+{
+	return span_to_u64(find_member(v, name), number) == 0;
+}
+
+bool
+findings_is(const struct exchange *v, enum problem_kind kind)
+{
+	struct buf type = { 0 };
+	bool is = findings_is_problem(v) && findings_string(v, "type", &type) &&
+	    span_equal(buf_span(&type), span_of(problem_type(kind)));
+
+	buf_fini(&type);
+	return is;
+}
+
+/* What peal's own errors mean to doctor, which asks for nothing that is wrong. */
+static enum advice_fault
+fault_of_problem(const struct exchange *v)
+{
+	static const struct {
+		enum problem_kind kind;
+		enum advice_fault fault;
+	} faults[] = {
+		{ PROBLEM_KEY_MISSING, ADVICE_KEY_LOST },
+		{ PROBLEM_KEY_WRONG, ADVICE_KEY_WRONG },
+		{ PROBLEM_NO_ROLE, ADVICE_NO_ROLE },
+		{ PROBLEM_NO_CHANNEL, ADVICE_NO_CHANNEL },
+		{ PROBLEM_BAD_CHANNEL, ADVICE_NO_CHANNEL },
+		{ PROBLEM_CHANNEL_VARIABLE, ADVICE_CHANNEL_VARIABLE },
+		{ PROBLEM_METHOD, ADVICE_NO_VARIABLES },
+		{ PROBLEM_NOT_FOUND, ADVICE_NOT_MOUNTED },
+	};
+
+	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+		if (findings_is(v, faults[i].kind))
+			return faults[i].fault;
+	}
+	return exchange_status(v) >= 500 ? ADVICE_DOWN : ADVICE_NOT_MOUNTED;
 }
 
 static enum advice_fault
@@ -151,18 +175,13 @@ fault_of_status(int status)
 static void
 find_problem(struct findings *d, const struct exchange *v, const char *request)
 {
-	struct span detail = findings_member(v, "detail");
-	struct buf text = { 0 };
+	struct buf detail = { 0 };
 
-	/* RFC 8259, section 7: what peal escapes in a sentence is quotes. */
-	for (size_t i = 0; i < detail.len; i++) {
-		if (detail.ptr[i] != '\\' || i + 1 == detail.len)
-			buf_put_char(&text, detail.ptr[i]);
-	}
-	findings_find(d, fault_of_problem(exchange_status(v)),
-	    "%s: peal answers %d: %.*s", request, exchange_status(v),
-	    (int)text.len, text.len > 0 ? text.ptr : "");
-	buf_fini(&text);
+	(void)findings_string(v, "detail", &detail);
+	findings_find(d, fault_of_problem(v), "%s: peal answers %d: %.*s",
+	    request, exchange_status(v), (int)detail.len,
+	    detail.len > 0 ? detail.ptr : "");
+	buf_fini(&detail);
 }
 
 void

@@ -13,6 +13,7 @@
 #include "base/span.h"
 #include "ctl/advice.h"
 #include "ctl/exchange.h"
+#include "wire/problem.h"
 
 struct findings {
 	enum advice_server server;
@@ -42,11 +43,21 @@ void findings_note(struct findings *d, const char *format, ...)
 /* Whether peal itself has answered with an error. */
 bool findings_is_problem(const struct exchange *v);
 
-/* A string or number of a JSON object that peal has written; or empty. */
-struct span findings_member(const struct exchange *v, const char *name);
+/* Whether it is this error. */
+bool findings_is(const struct exchange *v, enum problem_kind kind);
+
+/*
+ * A member of the JSON object that the body is: a string, which is appended to
+ * out, or a whole number.  Returns false where there is no such member.
+ */
+bool findings_string(const struct exchange *v, const char *name,
+    struct buf *out);
+bool findings_number(const struct exchange *v, const char *name,
+    uint64_t *number);
 
 /*
  * A request, "GET /events", was not answered as it should be: find out from the
+ * error's type or the
  * status what that means.
  */
 void findings_refused(struct findings *d, const struct exchange *v,

@@ -24,12 +24,13 @@ examine_body(struct probe *p, size_t len)
 	free(body);
 	(void)exchange_wait(all, 2, exchange_is_over, &p->post,
 	    p->plan->limit_ms);
-	if (findings_is_problem(&p->post)) {
-		if (exchange_status(&p->post) == 413)
-			findings_note(g,
-			    "peal's --max-body is less than %zu bytes", len);
-		return exchange_status(&p->post) != 413;
+	if (findings_is(&p->post, PROBLEM_TOO_LARGE)) {
+		findings_note(g, "peal's --max-body is less than %zu bytes",
+		    len);
+		return false;
 	}
+	if (findings_is_problem(&p->post))
+		return true;
 	if (exchange_status(&p->post) != 0)
 		findings_find(g, ADVICE_BODY_LIMIT,
 		    "%s with %zu bytes is answered %d by the web server",

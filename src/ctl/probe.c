@@ -155,15 +155,17 @@ probe_publish(struct probe *p, struct exchange **streams, size_t count)
 bool
 probe_is_published(const struct probe *p)
 {
-	return exchange_status(&p->post) == 200 &&
-	    findings_member(&p->post, "id").len > 0;
+	struct buf id = { 0 };
+	bool has_id = findings_string(&p->post, "id", &id);
+
+	buf_fini(&id);
+	return exchange_status(&p->post) == 200 && has_id;
 }
 
 bool
 probe_has_subscribers(const struct probe *p)
 {
-	struct span count = findings_member(&p->post, "subscribers");
-	uint64_t n;
+	uint64_t count;
 
-	return span_to_u64(count, &n) == 0 && n > 0;
+	return findings_number(&p->post, "subscribers", &count) && count > 0;
 }

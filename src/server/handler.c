@@ -88,7 +88,7 @@ put_trouble(struct handler *a, const struct request *r, int rc)
 {
 	struct problem problem;
 
-	problem_set(&problem, 503, "%s",
+	problem_set(&problem, PROBLEM_UNAVAILABLE, "%s",
 	    rc == -ENOMEM ? "out of memory" : "the arena is unavailable");
 	put_problem(a, r, &problem);
 }
@@ -113,7 +113,8 @@ check_length(const struct handler *a, const struct request *r, bool too_large,
 
 	if (too_large ||
 	    (r->content_length > 0 && (uint64_t)r->content_length > most)) {
-		problem_set(problem, 413, "the body is longer than %llu bytes",
+		problem_set(problem, PROBLEM_TOO_LARGE,
+		    "the body is longer than %llu bytes",
 		    (unsigned long long)most);
 		return -EINVAL;
 	}
@@ -142,7 +143,7 @@ check_place(struct handler *a, struct clock_now now, struct problem *problem)
 		return 0;
 	log_at(LOG_AT_ERROR, "%s was removed; this worker ends",
 	    a->options->arena);
-	problem_set(problem, 503, "the arena was removed");
+	problem_set(problem, PROBLEM_UNAVAILABLE, "the arena was removed");
 	a->arena_gone = true;
 	return -ENOENT;
 }
@@ -157,7 +158,8 @@ check_body(const struct handler *a, const struct request *r,
 	if (r->content_length <= 0 ||
 	    record->body.len >= (uint64_t)r->content_length)
 		return 0;
-	problem_set(problem, 400, "the body ends before its Content-Length");
+	problem_set(problem, PROBLEM_INCOMPLETE_BODY,
+	    "the body ends before its Content-Length");
 	return -EINVAL;
 }
 
@@ -179,7 +181,7 @@ publish(struct handler *a, const struct request *r,
 	/* What is stored must not be answered by a hang-up. */
 	if (rc == 0 &&
 	    buf_room(&a->reply, REPLY_HEAD_MAX + r->origin.len) == NULL) {
-		problem_set(&problem, 503, "out of memory");
+		problem_set(&problem, PROBLEM_UNAVAILABLE, "out of memory");
 		rc = -ENOMEM;
 	}
 	if (rc == 0)
@@ -325,7 +327,7 @@ route(struct handler *a, const struct request *r,
 	struct problem problem;
 
 	if (r->path == REQUEST_UNKNOWN) {
-		problem_set(&problem, 404,
+		problem_set(&problem, PROBLEM_NOT_FOUND,
 		    "there is nothing below this address but status and "
 		    "metrics");
 		put_problem(a, r, &problem);
@@ -339,7 +341,7 @@ route(struct handler *a, const struct request *r,
 	} else if (r->method == REQUEST_POST && r->path == REQUEST_MOUNT) {
 		return publish(a, r, record, now);
 	} else {
-		problem_set(&problem, 405,
+		problem_set(&problem, PROBLEM_METHOD,
 		    r->method == REQUEST_POST
 			? "POST is for the address above this one"
 			: "the method is none of GET, HEAD, POST and OPTIONS");

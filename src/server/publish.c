@@ -19,16 +19,16 @@ static int
 refuse(struct problem *problem, int rc)
 {
 	if (rc == -ENOMEM)
-		problem_set(problem, 503, "out of memory");
+		problem_set(problem, PROBLEM_UNAVAILABLE, "out of memory");
 	else if (rc == -EMSGSIZE)
-		problem_set(problem, 413,
+		problem_set(problem, PROBLEM_BATCH_TOO_LARGE,
 		    "the batch is too large for the arena");
 	else if (rc == -ENOSPC)
-		problem_set(problem, 503,
+		problem_set(problem, PROBLEM_ARENA_FULL,
 		    "the arena is full of channels and subscribers");
 	else
-		problem_set(problem, 503, "the arena is unavailable: %s",
-		    strerror(-rc));
+		problem_set(problem, PROBLEM_UNAVAILABLE,
+		    "the arena is unavailable: %s", strerror(-rc));
 	return -EINVAL;
 }
 

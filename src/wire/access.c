@@ -168,12 +168,14 @@ access_check(const struct access *a, enum access_role role,
 	if ((a->roles & (unsigned)role) != 0)
 		return 0;
 	if (role != ACCESS_PUBLISH || !a->wants_key)
-		problem_set(problem, 403, "the role \"%s\" is not granted here",
-		    role_name(role));
+		problem_set(problem, PROBLEM_NO_ROLE,
+		    "the role \"%s\" is not granted here", role_name(role));
 	else if (a->has_right_key)
 		return 0;
 	else
-		problem_set(problem, 401, "%s",
+		problem_set(problem,
+		    a->has_bearer ? PROBLEM_KEY_WRONG : PROBLEM_KEY_MISSING,
+		    "%s",
 		    a->has_bearer
 			? "the key is not one that may publish"
 			: "publishing needs a key, sent as \"Authorization: "

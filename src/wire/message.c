@@ -10,9 +10,9 @@
 #include "base/json.h"
 #include "wire/urlencoded.h"
 
-/* Put what a string says into the store.  what is whose it is. */
+/* Put what a string says into the store.  bad is what it is if it cannot be. */
 static int
-keep_string(struct message_builder *b, const char *what, struct span text,
+keep_string(struct message_builder *b, enum problem_kind bad, struct span text,
     struct span *kept)
 {
 	struct buf *store = &b->m->store;
@@ -20,9 +20,10 @@ keep_string(struct message_builder *b, const char *what, struct span text,
 
 	/* Decoded, it would be U+FFFD: two names would become one. */
 	if (json_has_half_pair(text))
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, bad,
 		    "%s has half a surrogate pair, which is no character",
-		    what);
+		    bad == PROBLEM_BAD_TOPIC ? "the topic"
+					     : "the channel name");
 	if (json_decode(store, text) != 0)
 		return message_builder_refuse_memory(b);
 	*kept = (struct span){ store->ptr + begin, store->len - begin };
@@ -35,10 +36,10 @@ read_channel(struct message_builder *b, struct span text)
 	struct span channel;
 
 	if (text.ptr[0] != '"')
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, PROBLEM_BAD_CHANNEL,
 		    "\"channel\" must be a string or an array of at least one "
 		    "string");
-	int error = keep_string(b, "the channel name", text, &channel);
+	int error = keep_string(b, PROBLEM_BAD_CHANNEL, text, &channel);
 	/* The analyzer does not know that message_builder_refuse(), after which channel is
 	 * not set, never returns 0.
 	 * NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage) */
@@ -69,9 +70,9 @@ read_topic(struct message_builder *b, struct span text, struct span *topic)
 	if (text.len == 0 || span_equal(text, SPAN("null")))
 		return 0;
 	if (text.ptr[0] != '"')
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, PROBLEM_BAD_TOPIC,
 		    "\"topic\" must be a string");
-	int error = keep_string(b, "the topic", text, topic);
+	int error = keep_string(b, PROBLEM_BAD_TOPIC, text, topic);
 	return error == 0 ? message_builder_check_topic(b, *topic) : error;
 }
 
@@ -133,16 +134,16 @@ read_event(struct message_builder *b, struct span object)
 	struct span topic;
 
 	if (object.ptr[0] != '{')
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, PROBLEM_BAD_EVENT,
 		    "an event must be an object");
 	int error = read_members(b, object, &members);
 	if (error != 0)
 		return error;
 	if (members.channel.len == 0)
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, PROBLEM_NO_CHANNEL,
 		    "the member \"channel\" is missing");
 	if (members.data.len == 0)
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, PROBLEM_NO_DATA,
 		    "the member \"data\" is missing");
 	error = read_channels(b, members.channel);
 	if (error == 0)
@@ -169,19 +170,20 @@ read_value(struct message_builder *b, const char *what, struct span text,
 	}
 	size_t offset = (size_t)(rest.ptr - text.ptr);
 	if (error == -ENODATA)
-		return message_builder_refuse(b, 400, "%s is empty", what);
+		return message_builder_refuse(b, PROBLEM_BAD_JSON,
+		    "%s is empty", what);
 	if (error == -ELOOP)
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, PROBLEM_BAD_JSON,
 		    "%s is nested deeper than %d levels", what, JSON_DEPTH_MAX);
 	if (rest.len == 0)
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, PROBLEM_BAD_JSON,
 		    "%s is not JSON: it ends too soon, after byte %zu", what,
 		    offset);
 	/* RFC 8259, section 8.1. */
 	if (offset == 0 && span_starts_nocase(rest, SPAN("\xef\xbb\xbf")))
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, PROBLEM_BAD_JSON,
 		    "%s is not JSON: it begins with a byte order mark", what);
-	return message_builder_refuse(b, 400,
+	return message_builder_refuse(b, PROBLEM_BAD_JSON,
 	    "%s is not JSON: unexpected character at byte %zu", what, offset);
 }
 
@@ -213,7 +215,7 @@ read_json(struct message_builder *b, struct span body)
 	if (value.ptr[0] == '[')
 		return read_batch(b, value);
 	if (value.ptr[0] != '{')
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, PROBLEM_BAD_EVENT,
 		    "the body must be an object or an array of objects");
 	return read_event(b, value);
 }
@@ -294,7 +296,7 @@ check_text(struct message_builder *b, struct span data)
 	size_t good = span_utf8_prefix(data);
 
 	if (good < data.len)
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, PROBLEM_NOT_UTF8,
 		    "the data is not UTF-8, at byte %zu", good);
 	return message_builder_check_size(b, "the data", data);
 }
@@ -308,10 +310,10 @@ read_form(struct message_builder *b, struct span body)
 	if (error != 0)
 		return error;
 	if (b->m->count == 0)
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, PROBLEM_NO_CHANNEL,
 		    "the field \"channel\" is missing");
 	if (!fields.has_data)
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, PROBLEM_NO_DATA,
 		    "the field \"data\" is missing");
 	message_builder_finish(b, 0, fields.topic, fields.data);
 	return check_text(b, fields.data);
@@ -326,7 +328,7 @@ read_raw(struct message_builder *b, struct span body, struct span query)
 	if (error != 0)
 		return error;
 	if (b->m->count == 0)
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, PROBLEM_NO_CHANNEL,
 		    "\"channel\" is missing from the query string, where it "
 		    "belongs with a body of this Content-Type");
 	error = check_text(b, body);
@@ -351,7 +353,7 @@ read_body(struct message_builder *b, enum message_type type, struct span body,
 	case MESSAGE_RAW:
 		return read_raw(b, body, query);
 	case MESSAGE_REFUSED:
-		return message_builder_refuse(b, 415,
+		return message_builder_refuse(b, PROBLEM_MEDIA_TYPE,
 		    "multipart/form-data is not taken; send JSON, a URL-encoded "
 		    "form or the data itself");
 	}
@@ -402,15 +404,16 @@ message_read(struct message *m, enum message_type type, struct span body,
 	buf_init(&m->store);
 	/* json_decode() takes no longer string. */
 	if (body.len > INT_MAX)
-		return message_builder_refuse(&b, 413, "the body is too long");
+		return message_builder_refuse(&b, PROBLEM_TOO_LARGE,
+		    "the body is too long");
 	(void)buf_room(&m->store, body.len + query.len + 1);
 	if (buf_error(&m->store) != 0)
 		return message_builder_refuse_memory(&b);
 	int error = read_body(&b, type, body, query);
 	if (error == 0 && m->count == 0) {
 		b.batch = false;
-		error =
-		    message_builder_refuse(&b, 400, "the batch has no event");
+		error = message_builder_refuse(&b, PROBLEM_NO_EVENT,
+		    "the batch has no event");
 	}
 	if (error != 0)
 		m->count = 0;

@@ -10,7 +10,7 @@
 #include "base/event.h"
 
 int
-message_builder_refuse(struct message_builder *b, int status,
+message_builder_refuse(struct message_builder *b, enum problem_kind kind,
     const char *format, ...)
 {
 	char sentence[PROBLEM_DETAIL_MAX];
@@ -20,20 +20,20 @@ message_builder_refuse(struct message_builder *b, int status,
 	(void)vsnprintf(sentence, sizeof(sentence), format, arguments);
 	va_end(arguments);
 	if (b->line > 0)
-		problem_set(b->problem, status, "event %zu (line %zu): %s",
+		problem_set(b->problem, kind, "event %zu (line %zu): %s",
 		    b->index, b->line, sentence);
 	else if (b->batch)
-		problem_set(b->problem, status, "event %zu: %s", b->index,
+		problem_set(b->problem, kind, "event %zu: %s", b->index,
 		    sentence);
 	else
-		problem_set(b->problem, status, "%s", sentence);
+		problem_set(b->problem, kind, "%s", sentence);
 	return -EINVAL;
 }
 
 int
 message_builder_refuse_memory(struct message_builder *b)
 {
-	problem_set(b->problem, 503, "out of memory");
+	problem_set(b->problem, PROBLEM_UNAVAILABLE, "out of memory");
 	return -EINVAL;
 }
 
@@ -55,8 +55,8 @@ message_builder_add(struct message_builder *b, struct span channel)
 
 	const char *fault = event_channel_fault(channel);
 	if (fault != NULL)
-		return message_builder_refuse(b, 400, "the channel name %s",
-		    fault);
+		return message_builder_refuse(b, PROBLEM_BAD_CHANNEL,
+		    "the channel name %s", fault);
 	if (access_check_channel(b->rules->access, ACCESS_PUBLISH, channel,
 		b->problem) != 0)
 		return -EINVAL;
@@ -140,7 +140,7 @@ message_builder_check_size(struct message_builder *b, const char *what,
 {
 	if (data.len <= b->rules->event_size)
 		return 0;
-	return message_builder_refuse(b, 413,
+	return message_builder_refuse(b, PROBLEM_EVENT_TOO_LARGE,
 	    "%s is %zu bytes long; at most %zu are taken", what, data.len,
 	    b->rules->event_size);
 }
@@ -150,7 +150,7 @@ message_builder_check_topic(struct message_builder *b, struct span topic)
 {
 	const char *fault = event_topic_fault(topic);
 
-	return fault == NULL
-	    ? 0
-	    : message_builder_refuse(b, 400, "the topic %s", fault);
+	return fault == NULL ? 0
+			     : message_builder_refuse(b, PROBLEM_BAD_TOPIC,
+				   "the topic %s", fault);
 }

@@ -54,7 +54,7 @@ struct message_builder {
 };
 
 /* Say what is wrong, and in a batch where.  Returns -EINVAL. */
-int message_builder_refuse(struct message_builder *b, int status,
+int message_builder_refuse(struct message_builder *b, enum problem_kind kind,
     const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Say that memory ran out.  Returns -EINVAL. */

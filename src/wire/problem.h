@@ -1,5 +1,5 @@
 /*
- * What was wrong with a request, to be told to the client.
+ * What was wrong with a request, for the client to be told.
  * Source: RFC 9457, Problem Details for HTTP APIs.
  */
 #ifndef PEAL_PROBLEM_H
@@ -9,8 +9,39 @@
 
 #define PROBLEM_DETAIL_MAX 320
 
+/*
+ * What programs tell problems by, each with a type, a status and a title of its
+ * own; man/peal.7 lists them.
+ */
+enum problem_kind {
+	PROBLEM_BAD_JSON,
+	PROBLEM_BAD_EVENT,
+	PROBLEM_NO_EVENT,
+	PROBLEM_NO_CHANNEL,
+	PROBLEM_BAD_CHANNEL,
+	PROBLEM_TOO_MANY_CHANNELS,
+	PROBLEM_NO_DATA,
+	PROBLEM_BAD_TOPIC,
+	PROBLEM_NOT_UTF8,
+	PROBLEM_INCOMPLETE_BODY,
+	PROBLEM_KEY_MISSING,
+	PROBLEM_KEY_WRONG,
+	PROBLEM_NO_ROLE,
+	PROBLEM_CHANNEL_VARIABLE,
+	PROBLEM_NOT_FOUND,
+	PROBLEM_METHOD,
+	PROBLEM_TOO_LARGE,
+	PROBLEM_EVENT_TOO_LARGE,
+	PROBLEM_BATCH_TOO_LARGE,
+	PROBLEM_MEDIA_TYPE,
+	PROBLEM_UNAVAILABLE,
+	PROBLEM_ARENA_FULL,
+	PROBLEM_KINDS, /* how many there are */
+};
+
 struct problem {
-	int status;			 /* the HTTP status code; 0: none */
+	enum problem_kind kind;
+	int status; /* the kind's; 0: there is no problem */
 	char detail[PROBLEM_DETAIL_MAX]; /* one clear sentence, UTF-8 */
 	bool reads_only; /* of 405: below the mount, where nobody can POST */
 };
@@ -20,10 +51,16 @@ struct problem {
  * character's boundary.  Bytes that come from the client must be shown with %.*s
  * only after they were checked to be UTF-8 without controls.
  */
-void problem_set(struct problem *p, int status, const char *detail, ...)
-    __attribute__((format(printf, 3, 4)));
+void problem_set(struct problem *p, enum problem_kind kind, const char *detail,
+    ...) __attribute__((format(printf, 3, 4)));
 
-/* The status code's standard title, such as "Not Found"; never NULL. */
-const char *problem_title(int status);
+/*
+ * A URI reference that names the kind, such as "#not-found", and never changes.
+ * RFC 9457, section 3.1.1.
+ */
+const char *problem_type(enum problem_kind kind);
+
+/* What the kind is, in words. */
+const char *problem_title(enum problem_kind kind);
 
 #endif

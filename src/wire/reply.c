@@ -9,13 +9,40 @@
 #define METHODS "GET, HEAD, POST, OPTIONS"
 #define METHODS_BELOW "GET, HEAD, OPTIONS"
 
+/* RFC 9110, section 15. */
+static const char *
+reason_of(int status)
+{
+	static const struct {
+		int status;
+		const char *reason;
+	} reasons[] = {
+		{ 200, "OK" },
+		{ 204, "No Content" },
+		{ 400, "Bad Request" },
+		{ 401, "Unauthorized" },
+		{ 403, "Forbidden" },
+		{ 404, "Not Found" },
+		{ 405, "Method Not Allowed" },
+		{ 413, "Content Too Large" },
+		{ 415, "Unsupported Media Type" },
+		{ 503, "Service Unavailable" },
+	};
+
+	for (size_t i = 0; i < sizeof(reasons) / sizeof(reasons[0]); i++) {
+		if (reasons[i].status == status)
+			return reasons[i].reason;
+	}
+	return "";
+}
+
 static void
-put_status(struct buf *out, int status, const char *title)
+put_status(struct buf *out, int status)
 {
 	buf_put(out, SPAN("Status: "));
 	buf_put_u64(out, (uint64_t)status);
 	buf_put_char(out, ' ');
-	buf_put_cstr(out, title);
+	buf_put_cstr(out, reason_of(status));
 	buf_put(out, SPAN("\r\n"));
 }
 
@@ -81,7 +108,7 @@ reply_cors(struct buf *out, const struct reply_cors *cors, struct span origin)
 static void
 put_stream(struct buf *out, const struct reply_cors *cors, struct span origin)
 {
-	put_status(out, 200, "OK");
+	put_status(out, 200);
 	put_header(out, "Content-Type", SPAN("text/event-stream"));
 	put_header(out, "Cache-Control", SPAN("no-cache"));
 	/* Tells nginx not to buffer, whatever its configuration says. */
@@ -111,7 +138,7 @@ reply_options(struct buf *out, const struct reply_cors *cors,
 {
 	struct span methods = reads_only ? SPAN(METHODS_BELOW) : SPAN(METHODS);
 
-	put_status(out, 204, "No Content");
+	put_status(out, 204);
 	put_header(out, "Allow", methods);
 	reply_cors(out, cors, origin);
 	if (match_origin(cors, origin) != CORS_NONE) {
@@ -129,7 +156,7 @@ static void
 put_head(struct buf *out, int status, const char *type, size_t len,
     const struct reply_cors *cors, struct span origin)
 {
-	put_status(out, status, status == 200 ? "OK" : problem_title(status));
+	put_status(out, status);
 	put_header(out, "Content-Type", span_of(type));
 	buf_put(out, SPAN("Content-Length: "));
 	buf_put_u64(out, len);
@@ -165,9 +192,9 @@ put_problem_json(struct buf *body, const struct problem *problem)
 	struct json_writer w = { .out = body };
 
 	json_writer_begin(&w, NULL, '{');
+	json_writer_string(&w, "type", span_of(problem_type(problem->kind)));
 	json_writer_u64(&w, "status", (uint64_t)problem->status);
-	json_writer_string(&w, "title",
-	    span_of(problem_title(problem->status)));
+	json_writer_string(&w, "title", span_of(problem_title(problem->kind)));
 	json_writer_string(&w, "detail", span_of(problem->detail));
 	json_writer_end(&w, '}');
 }

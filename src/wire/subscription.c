@@ -30,15 +30,16 @@ has_channel(const struct reader *d, struct span name)
 	return false;
 }
 
-/* status is what a bad name means; one too many is 400 whoever names it. */
+/* bad is what a bad name means; one too many is one too many whoever names it. */
 static int
-add_channel(struct reader *d, struct urlencoded_pair piece, int status)
+add_channel(struct reader *d, struct urlencoded_pair piece,
+    enum problem_kind bad)
 {
 	struct span name = urlencoded_span(d->store, piece);
 	const char *fault = event_channel_fault(name);
 
 	if (fault != NULL) {
-		problem_set(d->problem, status, "the channel name %s", fault);
+		problem_set(d->problem, bad, "the channel name %s", fault);
 		return -EINVAL;
 	}
 	if (access_check_channel(d->access, ACCESS_SUBSCRIBE, name,
@@ -47,7 +48,7 @@ add_channel(struct reader *d, struct urlencoded_pair piece, int status)
 	if (has_channel(d, name))
 		return 0;
 	if (d->count == SUBSCRIPTION_CHANNELS_MAX) {
-		problem_set(d->problem, 400,
+		problem_set(d->problem, PROBLEM_TOO_MANY_CHANNELS,
 		    "more than %d channels are asked for",
 		    SUBSCRIPTION_CHANNELS_MAX);
 		return -EINVAL;
@@ -96,13 +97,13 @@ put_variable(struct reader *d, struct span *rest)
 	rest->len--;
 	(void)span_cut(rest, '}', &name);
 	if (rest->ptr == NULL || !is_variable_name(name)) {
-		problem_set(d->problem, 403,
+		problem_set(d->problem, PROBLEM_CHANNEL_VARIABLE,
 		    "PEAL_CHANNEL has a \"{\" without a variable's name and \"}\"");
 		return -EINVAL;
 	}
 	value = look_named(d, name);
 	if (value.len == 0) {
-		problem_set(d->problem, 403,
+		problem_set(d->problem, PROBLEM_CHANNEL_VARIABLE,
 		    "the variable %.*s, which PEAL_CHANNEL names, is empty or missing",
 		    (int)name.len, name.ptr);
 		return -EINVAL;
@@ -138,11 +139,12 @@ read_fixed_channels(struct reader *d, struct span fixed)
 		if (put_expanded(d, word) != 0)
 			return -EINVAL;
 		piece.len = d->store->len - piece.at;
-		if (add_channel(d, piece, 403) != 0)
+		if (add_channel(d, piece, PROBLEM_CHANNEL_VARIABLE) != 0)
 			return -EINVAL;
 	}
 	if (d->count == 0) {
-		problem_set(d->problem, 403, "PEAL_CHANNEL names no channel");
+		problem_set(d->problem, PROBLEM_CHANNEL_VARIABLE,
+		    "PEAL_CHANNEL names no channel");
 		return -EINVAL;
 	}
 	return 0;
@@ -158,12 +160,12 @@ read_query_channels(struct reader *d, struct span query, const char *param)
 		if (!span_equal(urlencoded_span(d->store, name),
 			span_of(param)))
 			continue;
-		if (add_channel(d, value, 400) != 0)
+		if (add_channel(d, value, PROBLEM_BAD_CHANNEL) != 0)
 			return -EINVAL;
 	}
 	if (d->count == 0) {
-		problem_set(d->problem, 400, "the query has no member \"%s\"",
-		    param);
+		problem_set(d->problem, PROBLEM_NO_CHANNEL,
+		    "the query has no member \"%s\"", param);
 		return -EINVAL;
 	}
 	return 0;
@@ -249,7 +251,7 @@ subscription_read(struct subscription *s, const struct request *r,
 	if (rc == 0)
 		read_asked(&d, r->query);
 	if (buf_error(&s->store) != 0) {
-		problem_set(problem, 503, "out of memory");
+		problem_set(problem, PROBLEM_UNAVAILABLE, "out of memory");
 		rc = -EINVAL;
 	}
 	if (rc == 0)

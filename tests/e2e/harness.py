@@ -32,6 +32,7 @@ import http.client
 import inspect
 import json
 import os
+import re
 import pwd
 import random
 import shutil
@@ -92,15 +93,18 @@ def wait_for(condition, what, seconds=LIMIT):
         time.sleep(0.01)
 
 
-def is_problem(answer, status, what):
-    """The answer is an error as RFC 9457 has it; returns its object."""
+def is_problem(answer, status, what, kind=None):
+    """The answer is an error as RFC 9457 has it, of the type "#kind"; returns its object."""
     equal(answer.status, status, "%s: status (%r)" % (what, answer.body[:200]))
     equal(answer.headers.get("content-type"), "application/problem+json", what + ": type")
     problem = answer.json()
     equal(problem.get("status"), status, what + ": the problem's status")
-    for member in ("title", "detail"):
+    for member in ("type", "title", "detail"):
         check(isinstance(problem.get(member), str) and problem[member],
               "%s: no %s in %r", what, member, problem)
+    check(re.fullmatch("#[a-z0-9-]+", problem["type"]), "%s: the type is %r", what, problem["type"])
+    if kind:
+        equal(problem["type"], "#" + kind, what + ": the problem's type")
     check("\n" not in problem["detail"], "%s: detail is not one sentence: %r", what, problem)
     return problem
 

@@ -387,6 +387,14 @@ def a_channel_of_another_name_is_found(place):
     Doctor(place, site, BRIEFLY, FEW, path="/events?user={}").well()
 
 
+@case
+def a_variable_that_the_web_server_has_not_set_is_found(place):
+    place.add_user("alice", "wonder")
+    site = place.behind_lighttpd(edits={"user-{REMOTE_USER}": "user-{NOBODY}"})
+    Doctor(place, site, "--header=Authorization: Basic YWxpY2U6d29uZGVy", path="/mine").finds(
+        "channel-variable", "NOBODY", "setenv.add-environment")
+
+
 # ---- TLS --------------------------------------------------------------------
 
 def by_tls(name, start):

@@ -55,6 +55,25 @@ def bad_json_is_400_and_stores_nothing(place):
 
 
 @case
+def a_type_says_what_is_wrong(place):
+    site = place.behind_lighttpd()
+    table = [
+        ("{", "bad-json"), ('"a"', "bad-event"), ("[7]", "bad-event"), ("[]", "no-event"),
+        ('{"data":1}', "no-channel"), ('{"channel":"","data":1}', "bad-channel"),
+        ('{"channel":1,"data":1}', "bad-channel"), ('{"channel":"a"}', "no-data"),
+        ('{"channel":"a","topic":1,"data":1}', "bad-topic"),
+        ('[{"channel":"a","topic":"peal:x","data":1}]', "bad-topic"),
+    ]
+    for body, kind in table:
+        is_problem(site.post(body), 400, body, kind)
+    is_problem(site.post(b"\xff", "text/plain", "/publish?channel=a"), 400, "a byte", "not-utf8")
+    is_problem(site.post("x", "multipart/form-data"), 415, "multipart", "media-type")
+    is_problem(site.get("/events"), 400, "nothing", "no-channel")
+    many = "&".join("channel=c%d" % n for n in range(65))
+    is_problem(site.get("/events?" + many), 400, "65", "too-many-channels")
+
+
+@case
 def a_bad_event_spoils_its_batch_and_is_named(place):
     site = place.behind_lighttpd()
     good = '{"channel":"a","data":1}'
@@ -98,10 +117,11 @@ def bad_forms_and_raw_bodies_store_nothing(place):
 def what_is_too_large_is_413(place):
     site = place.behind_lighttpd("--max-event-size", "1000", "--max-body", "4K")
     fits, too_large = "x" * 998, "x" * 999
-    is_problem(site.post(json.dumps({"channel": "a", "data": too_large})), 413, "a string")
+    is_problem(site.post(json.dumps({"channel": "a", "data": too_large})), 413, "a string",
+               "event-too-large")
     is_problem(site.post("x" * 1001, "text/plain", "/publish?channel=a"), 413, "a raw body")
     is_problem(site.post("channel=a&data=" + "x" * 1001, FORM), 413, "a form")
-    is_problem(site.post("x" * 4097, "text/plain", "/publish?channel=a"), 413, "a body")
+    is_problem(site.post("x" * 4097, "text/plain", "/publish?channel=a"), 413, "a body", "too-large")
     is_problem(site.post(" " * 4097 + '{"channel":"a","data":1}'), 413, "a padded body")
     batch = [{"channel": "a", "data": 1}, {"channel": "a", "data": too_large}]
     is_problem(site.post(json.dumps(batch)), 413, "a batch")
@@ -124,7 +144,7 @@ def a_body_shorter_than_its_length_stores_nothing(place):
     peal = place.direct()
     answer = peal.ask("POST", '{"channel":"a","data":1}', PEAL_ROLES="publish",
                       CONTENT_TYPE="application/json", CONTENT_LENGTH="100")
-    is_problem(answer, 400, "a body that was cut")
+    is_problem(answer, 400, "a body that was cut", "incomplete-body")
     nothing_stored(peal, "a")
 
 
@@ -155,7 +175,7 @@ def control_characters_and_bad_utf8_in_the_query_are_400(place):
 def an_unknown_path_is_404(place):
     site = place.behind_lighttpd()
     for path in ("/events/nothing", "/events/status/x", "/publish/x", "/events/x?channel=a"):
-        is_problem(site.get(path), 404, path)
+        is_problem(site.get(path), 404, path, "not-found")
 
 
 @case
@@ -164,7 +184,7 @@ def an_unknown_method_is_405_and_says_what_is_allowed(place):
     for method in ("PUT", "DELETE", "PATCH"):
         for path in ("/events?channel=a", "/publish"):
             answer = site.ask(method, path, b"x" if method != "DELETE" else None)
-            is_problem(answer, 405, method)
+            is_problem(answer, 405, method, "method")
             allowed = {word.strip() for word in answer.headers.get("allow", "").split(",")}
             check({"GET", "POST"} <= allowed, "Allow: %r", answer.headers.get("allow"))
     nothing_stored(site, "a")

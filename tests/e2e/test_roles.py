@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Who may do what: the web server's configuration says so, and nobody else."""
 
+import re
 import urllib.parse
 
 from fastcgi import FastcgiBody, request
@@ -28,7 +29,7 @@ def the_option_roles_says_what_is_allowed_without_the_variable(place):
     peal = place.direct("--roles", "publish status")
     equal(peal.ask("POST", EVENT, CONTENT_TYPE="application/json").status, 200, "publishing")
     equal(peal.ask(path="/events/status").status, 200, "the status")
-    is_problem(peal.ask(query_string="channel=a"), 403, "subscribing")
+    is_problem(peal.ask(query_string="channel=a"), 403, "subscribing", "no-role")
 
 
 @case
@@ -191,12 +192,15 @@ def a_wrong_key_is_401_and_says_how_to_ask(place):
     keys = place.write("keys", KEY + "\n")
     site = place.behind_lighttpd("--publish-key-file", keys)
     stream = site.subscribe("a")
+
+    def has_key(value):
+        return bool(re.match("Bearer +[^ ]", value or ""))
     wrong = [None, "Bearer " + KEY[:-1], "Bearer " + KEY + "x", "Bearer ", "Bearer", KEY,
              "Basic " + KEY, "Bearer # ours", "Bearer " + KEY.upper()]
     for value in wrong:
         headers = {} if value is None else {"Authorization": value}
         answer = site.post(EVENT, path="/events", headers=headers)
-        is_problem(answer, 401, repr(value))
+        is_problem(answer, 401, repr(value), "key-wrong" if has_key(value) else "key-missing")
         check(answer.headers.get("www-authenticate", "").startswith("Bearer"),
               "WWW-Authenticate: %r", answer.headers.get("www-authenticate"))
     site.publish("a", "end")
@@ -241,10 +245,10 @@ def a_channel_without_its_variable_is_403(place):
     for variables in ({}, {"REMOTE_USER": ""}):
         answer = peal.ask(query_string="channel=a", PEAL_CHANNEL="user-{REMOTE_USER}",
                           **variables)
-        is_problem(answer, 403, repr(variables))
+        is_problem(answer, 403, repr(variables), "channel-variable")
     for template in ("", "user-{REMOTE_USER", "{}", "   "):
         is_problem(peal.ask(query_string="channel=a", PEAL_CHANNEL=template, REMOTE_USER="x"),
-                   403, repr(template))
+                   403, repr(template), "channel-variable")
 
 
 @case

@@ -397,7 +397,8 @@ route(const struct request *r, const struct variables *v, struct span body,
 
 	FUZZ_REQUIRE(r->content_length >= -1);
 	if (r->path == REQUEST_UNKNOWN) {
-		problem_set(&problem, 404, "there is nothing here");
+		problem_set(&problem, PROBLEM_NOT_FOUND,
+		    "there is nothing here");
 		refuse(&problem, r, site);
 	} else if (r->method == REQUEST_OPTIONS) {
 		reply_options(&reply, &site->cors, r->origin,
@@ -410,7 +411,7 @@ route(const struct request *r, const struct variables *v, struct span body,
 	} else if (r->method == REQUEST_POST && r->path == REQUEST_MOUNT) {
 		publish(r, body, site);
 	} else {
-		problem_set(&problem, 405, "not this way");
+		problem_set(&problem, PROBLEM_METHOD, "not this way");
 		problem.reads_only = r->path != REQUEST_MOUNT;
 		refuse(&problem, r, site);
 	}

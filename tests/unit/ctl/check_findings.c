@@ -19,10 +19,11 @@ answer(struct exchange *v, const char *text)
 	v->state = EXCHANGE_COMPLETE;
 }
 
-#define PROBLEM(status, detail)                                 \
+#define PROBLEM(type, status, detail)                           \
 	"HTTP/1.1 " status "\r\nContent-Type: "                 \
 	"application/problem+json\r\nConnection: close\r\n\r\n" \
-	"{\"status\":1,\"title\":\"t\",\"detail\":\"" detail "\"}"
+	"{\"type\":\"" type                                     \
+	"\",\"status\":1,\"title\":\"t\",\"detail\":\"" detail "\"}"
 
 /* What is found when that is the answer to a request. */
 static void
@@ -52,25 +53,52 @@ START_TEST(members_of_an_answer_are_found)
 	answer(&v,
 	    "HTTP/1.1 200 OK\r\n\r\n"
 	    "{\"id\":\"1-2\",\"subscribers\":30,\"e\":\"\","
-	    "\"q\":\"a\\\"b\",\"cut\":\"x");
+	    "\"q\":\"a\\\"b\\u00e9\",\"o\":{\"inner\":\"x\"}} \r\n");
+	static const struct {
+		const char *name;
+		const char *said;
+	} rows[] = {
+		{ "id", "1-2" },
+		{ "e", "" },
+		{ "q", "a\"b\xc3\xa9" },
+		{ "subscribers", NULL },
+		{ "inner", NULL },
+		{ "nothing", NULL },
+	};
 
-	unit_assert_span(findings_member(&v, "id"), "1-2");
-	unit_assert_span(findings_member(&v, "subscribers"), "30");
-	unit_assert_span(findings_member(&v, "e"), "");
-	unit_assert_span(findings_member(&v, "q"), "a\\\"b");
-	unit_assert_span(findings_member(&v, "cut"), "x");
-	unit_assert_span(findings_member(&v, "nothing"), "");
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct buf said = { 0 };
+		ck_assert_int_eq(findings_string(&v, rows[i].name, &said),
+		    rows[i].said != NULL);
+		unit_assert_span(buf_span(&said),
+		    rows[i].said != NULL ? rows[i].said : "");
+		buf_fini(&said);
+	}
+	uint64_t number = 0;
+	ck_assert(findings_number(&v, "subscribers", &number));
+	ck_assert_uint_eq(number, 30);
+	ck_assert(!findings_number(&v, "id", &number));
+	ck_assert(!findings_number(&v, "nothing", &number));
 	exchange_fini(&v);
 }
 END_TEST
 
-START_TEST(answer_without_a_body_has_no_members)
+START_TEST(answer_that_is_no_object_has_no_members)
 {
-	struct exchange v;
-	answer(&v, "HTTP/1.1 204 No\r\n\r\n");
+	static const char *const bodies[] = { "", "<html>\"id\":\"1\"",
+		"[{\"id\":\"1\"}]", "{\"id\":\"1\",\"cut\":\"x" };
 
-	unit_assert_span(findings_member(&v, "id"), "");
-	exchange_fini(&v);
+	for (size_t i = 0; i < UNIT_COUNT(bodies); i++) {
+		struct exchange v;
+		struct buf said = { 0 };
+		answer(&v, "HTTP/1.1 200 OK\r\n\r\n");
+		buf_put_cstr(&v.body, bodies[i]);
+
+		ck_assert(!findings_string(&v, "id", &said));
+
+		ck_assert_uint_eq(said.len, 0);
+		exchange_fini(&v);
+	}
 }
 END_TEST
 
@@ -80,12 +108,19 @@ START_TEST(error_of_peal_is_told_from_one_of_the_web_server)
 		const char *answer;
 		const char *found;
 	} cases[] = {
-		{ PROBLEM("403 No", "the role \\\"x\\\" is not"),
+		{ PROBLEM("#no-role", "403 No", "the role \\\"x\\\" is not"),
 		    "no-role: GET /x: peal answers 403: the role \"x\" is not\n" },
-		{ PROBLEM("400 No", "d"), "no-channel: " },
-		{ PROBLEM("401 No", "d"), "key-wrong: " },
-		{ PROBLEM("404 No", "d"), "not-mounted: " },
-		{ PROBLEM("503 No", "d"), "down: " },
+		{ PROBLEM("#no-channel", "400 No", "d"), "no-channel: " },
+		{ PROBLEM("#bad-channel", "400 No", "d"), "no-channel: " },
+		{ PROBLEM("#channel-variable", "403 No", "d"),
+		    "channel-variable: " },
+		{ PROBLEM("#key-wrong", "401 No", "d"), "key-wrong: " },
+		{ PROBLEM("#key-missing", "401 No", "d"), "key-lost: " },
+		{ PROBLEM("#method", "405 No", "d"), "no-variables: " },
+		{ PROBLEM("#not-found", "404 No", "d"), "not-mounted: " },
+		{ PROBLEM("#unavailable", "503 No", "d"), "down: " },
+		{ PROBLEM("#of-a-later-version", "503 No", "d"), "down: " },
+		{ PROBLEM("about:blank", "403 No", "d"), "not-mounted: " },
 		{ "HTTP/1.1 403 No\r\nContent-Type: text/html\r\n\r\n",
 		    "forbidden: GET /x is answered 403, text/html\n" },
 		{ "HTTP/1.1 401 No\r\n\r\n",
@@ -113,7 +148,7 @@ END_TEST
 START_TEST(what_a_server_says_stays_on_its_line)
 {
 	struct findings d;
-	refuse(&d, PROBLEM("400 No", "a\033[2Jb\nwell: c"));
+	refuse(&d, PROBLEM("#no-channel", "400 No", "a\\u001b[2Jb\\nwell: c"));
 
 	ck_assert(begins(&d,
 	    "no-channel: GET /x: peal answers 400: a?[2Jb?well: c\n"));
@@ -139,7 +174,7 @@ START_TEST(all_is_well_where_nothing_was_found_whatever_the_notes)
 END_TEST
 
 UNIT_MAIN("diagnosis", members_of_an_answer_are_found,
-    answer_without_a_body_has_no_members,
+    answer_that_is_no_object_has_no_members,
     error_of_peal_is_told_from_one_of_the_web_server,
     what_a_server_says_stays_on_its_line,
     all_is_well_where_nothing_was_found_whatever_the_notes)

@@ -152,7 +152,9 @@ put_reply(struct buf *out, int which)
 {
 	const struct reply_cors cors = { { SPAN("https://a.example") }, 1 };
 	const struct span origin = SPAN("https://a.example");
-	const struct problem problem = { 503, "out of memory", false };
+	const struct problem problem = { .kind = PROBLEM_UNAVAILABLE,
+		.status = 503,
+		.detail = "out of memory" };
 	const struct reply_published event = { SPAN("a"), 1, 1 };
 
 	if (which == 0)

@@ -184,7 +184,7 @@ START_TEST(batch_with_one_bad_event_stores_none)
 	    SPAN("[{\"channel\":\"a\",\"data\":1},{\"channel\":\"a\"}]"));
 
 	ck_assert_int_eq(rc, -EINVAL);
-	ck_assert_int_eq(s.problem.status, 400);
+	ck_assert_int_eq(s.problem.kind, PROBLEM_NO_DATA);
 	ck_assert_ptr_nonnull(strstr(s.problem.detail, "event 1"));
 	ck_assert_uint_eq(s.w.store.arena.header->events, 0);
 	ck_assert_uint_eq(s.reply.len, 0);
@@ -207,7 +207,7 @@ START_TEST(batch_that_is_too_large_for_the_arena_is_413)
 
 	ck_assert_int_eq(publish(&s, buf_span(&body)), -EINVAL);
 
-	ck_assert_int_eq(s.problem.status, 413);
+	ck_assert_int_eq(s.problem.kind, PROBLEM_BATCH_TOO_LARGE);
 	ck_assert_uint_eq(s.w.store.arena.header->channels, 0);
 	fixture_assert_sound(&s.w.store);
 	buf_fini(&body);
@@ -236,7 +236,7 @@ START_TEST(arena_full_of_listeners_is_503)
 	rc = publish(&s, (struct span){ body, sizeof(body) });
 
 	ck_assert_int_eq(rc, -EINVAL);
-	ck_assert_int_eq(s.problem.status, 503);
+	ck_assert_int_eq(s.problem.kind, PROBLEM_ARENA_FULL);
 	ck_assert_uint_eq(s.reply.len, 0);
 	fixture_assert_sound(&s.w.store);
 	setup_end(&s);

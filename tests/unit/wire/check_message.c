@@ -70,23 +70,27 @@ assert_single(struct outcome outcome, const char *channel, const char *topic,
 }
 
 static void
-assert_refused(struct outcome outcome, int status, const char *detail)
+assert_refused(struct outcome outcome, enum problem_kind kind,
+    const char *detail)
 {
 	ck_assert_int_eq(outcome.error, -EINVAL);
 	ck_assert_uint_eq(outcome.m.count, 0);
 	ck_assert_str_eq(outcome.problem.detail, detail);
-	ck_assert_int_eq(outcome.problem.status, status);
+	ck_assert_int_eq(outcome.problem.kind, kind);
+	ck_assert_int_ne(outcome.problem.status, 0);
 	message_fini(&outcome.m);
 }
 
 /* The detail's wording is another module's; a part of it must be there. */
 static void
-assert_refused_with(struct outcome outcome, int status, const char *part)
+assert_refused_with(struct outcome outcome, enum problem_kind kind,
+    const char *part)
 {
 	ck_assert_int_eq(outcome.error, -EINVAL);
 	ck_assert_msg(strstr(outcome.problem.detail, part) != NULL,
 	    "\"%s\" does not hold \"%s\"", outcome.problem.detail, part);
-	ck_assert_int_eq(outcome.problem.status, status);
+	ck_assert_int_eq(outcome.problem.kind, kind);
+	ck_assert_int_ne(outcome.problem.status, 0);
 	message_fini(&outcome.m);
 }
 
@@ -209,8 +213,8 @@ END_TEST
 
 START_TEST(a_name_with_a_nul_behind_it_is_another_name)
 {
-	assert_refused(read_json("{\"channel\":\"a\",\"data\\u0000\":1}"), 400,
-	    "the member \"data\" is missing");
+	assert_refused(read_json("{\"channel\":\"a\",\"data\\u0000\":1}"),
+	    PROBLEM_NO_DATA, "the member \"data\" is missing");
 }
 END_TEST
 
@@ -337,10 +341,11 @@ END_TEST
 
 START_TEST(an_empty_batch_is_refused)
 {
-	assert_refused(read_json("[ ]"), 400, "the batch has no event");
-	assert_refused(read_type(MESSAGE_NDJSON, ""), 400,
+	assert_refused(read_json("[ ]"), PROBLEM_NO_EVENT,
 	    "the batch has no event");
-	assert_refused(read_type(MESSAGE_NDJSON, "\n \r\n"), 400,
+	assert_refused(read_type(MESSAGE_NDJSON, ""), PROBLEM_NO_EVENT,
+	    "the batch has no event");
+	assert_refused(read_type(MESSAGE_NDJSON, "\n \r\n"), PROBLEM_NO_EVENT,
 	    "the batch has no event");
 }
 END_TEST
@@ -349,11 +354,11 @@ START_TEST(a_bad_event_in_a_batch_is_named_by_its_index)
 {
 	assert_refused(read_json("[{\"channel\":\"a\",\"data\":1},"
 				 "{\"channel\":\"a\"}]"),
-	    400, "event 1: the member \"data\" is missing");
-	assert_refused(read_json("[1]"), 400,
+	    PROBLEM_NO_DATA, "event 1: the member \"data\" is missing");
+	assert_refused(read_json("[1]"), PROBLEM_BAD_EVENT,
 	    "event 0: an event must be an object");
-	assert_refused(read_json("[{\"channel\":\"a\",\"data\":1},[]]"), 400,
-	    "event 1: an event must be an object");
+	assert_refused(read_json("[{\"channel\":\"a\",\"data\":1},[]]"),
+	    PROBLEM_BAD_EVENT, "event 1: an event must be an object");
 }
 END_TEST
 
@@ -362,27 +367,29 @@ START_TEST(what_a_member_must_be_is_said)
 	const char *channel = "\"channel\" must be a string or an array of at "
 			      "least one string";
 
-	assert_refused(read_json("{\"data\":1}"), 400,
+	assert_refused(read_json("{\"data\":1}"), PROBLEM_NO_CHANNEL,
 	    "the member \"channel\" is missing");
-	assert_refused(read_json("{\"channel\":\"a\"}"), 400,
+	assert_refused(read_json("{\"channel\":\"a\"}"), PROBLEM_NO_DATA,
 	    "the member \"data\" is missing");
-	assert_refused(read_json("{\"channel\":[],\"data\":1}"), 400, channel);
-	assert_refused(read_json("{\"channel\":null,\"data\":1}"), 400,
-	    channel);
-	assert_refused(read_json("{\"channel\":1,\"data\":1}"), 400, channel);
-	assert_refused(read_json("{\"channel\":[\"a\",1],\"data\":1}"), 400,
-	    channel);
-	assert_refused(read_json("{\"channel\":[[\"a\"]],\"data\":1}"), 400,
-	    channel);
-	assert_refused(read_json("{\"channel\":{\"a\":1},\"data\":1}"), 400,
-	    channel);
+	assert_refused(read_json("{\"channel\":[],\"data\":1}"),
+	    PROBLEM_BAD_CHANNEL, channel);
+	assert_refused(read_json("{\"channel\":null,\"data\":1}"),
+	    PROBLEM_BAD_CHANNEL, channel);
+	assert_refused(read_json("{\"channel\":1,\"data\":1}"),
+	    PROBLEM_BAD_CHANNEL, channel);
+	assert_refused(read_json("{\"channel\":[\"a\",1],\"data\":1}"),
+	    PROBLEM_BAD_CHANNEL, channel);
+	assert_refused(read_json("{\"channel\":[[\"a\"]],\"data\":1}"),
+	    PROBLEM_BAD_CHANNEL, channel);
+	assert_refused(read_json("{\"channel\":{\"a\":1},\"data\":1}"),
+	    PROBLEM_BAD_CHANNEL, channel);
 	assert_refused(read_json("{\"channel\":\"a\",\"topic\":1,\"data\":1}"),
-	    400, "\"topic\" must be a string");
+	    PROBLEM_BAD_TOPIC, "\"topic\" must be a string");
 	assert_refused(read_json("{\"channel\":\"a\",\"topic\":[],\"data\":1}"),
-	    400, "\"topic\" must be a string");
-	assert_refused(read_json("\"a\""), 400,
+	    PROBLEM_BAD_TOPIC, "\"topic\" must be a string");
+	assert_refused(read_json("\"a\""), PROBLEM_BAD_EVENT,
 	    "the body must be an object or an array of objects");
-	assert_refused(read_json("null"), 400,
+	assert_refused(read_json("null"), PROBLEM_BAD_EVENT,
 	    "the body must be an object or an array of objects");
 }
 END_TEST
@@ -391,25 +398,25 @@ START_TEST(names_that_cannot_be_are_refused)
 {
 	struct buf body;
 
-	assert_refused_with(read_json("{\"channel\":\"\",\"data\":1}"), 400,
-	    "the channel name ");
+	assert_refused_with(read_json("{\"channel\":\"\",\"data\":1}"),
+	    PROBLEM_BAD_CHANNEL, "the channel name ");
 	assert_refused_with(read_json("{\"channel\":\"a\\u0000\",\"data\":1}"),
-	    400, "the channel name ");
-	assert_refused_with(read_json("{\"channel\":\"a\\n\",\"data\":1}"), 400,
-	    "the channel name ");
+	    PROBLEM_BAD_CHANNEL, "the channel name ");
+	assert_refused_with(read_json("{\"channel\":\"a\\n\",\"data\":1}"),
+	    PROBLEM_BAD_CHANNEL, "the channel name ");
 	assert_refused_with(
-	    read_json("{\"channel\":\"a\",\"topic\":\"\\r\",\"data\":1}"), 400,
-	    "the topic ");
+	    read_json("{\"channel\":\"a\",\"topic\":\"\\r\",\"data\":1}"),
+	    PROBLEM_BAD_TOPIC, "the topic ");
 	assert_refused_with(
 	    read_json("{\"channel\":\"a\",\"topic\":\"t\\u0000\",\"data\":1}"),
-	    400, "the topic ");
+	    PROBLEM_BAD_TOPIC, "the topic ");
 	assert_refused_with(
 	    read_json("{\"channel\":\"a\",\"topic\":\"peal:x\",\"data\":1}"),
-	    400, "the topic ");
+	    PROBLEM_BAD_TOPIC, "the topic ");
 	assert_refused_with(
 	    read_json(
 		"{\"channel\":\"a\",\"topic\":\"pe\\u0061l:x\",\"data\":1}"),
-	    400, "the topic ");
+	    PROBLEM_BAD_TOPIC, "the topic ");
 	buf_init(&body);
 	buf_put_cstr(&body, "{\"channel\":\"");
 	for (int i = 0; i < 256; i++)
@@ -417,7 +424,7 @@ START_TEST(names_that_cannot_be_are_refused)
 	buf_put_cstr(&body, "\",\"data\":1}");
 	assert_refused_with(read_spans(MESSAGE_JSON, buf_span(&body),
 				(struct span){ NULL, 0 }),
-	    400, "the channel name ");
+	    PROBLEM_BAD_CHANNEL, "the channel name ");
 	buf_fini(&body);
 }
 END_TEST
@@ -435,7 +442,7 @@ START_TEST(half_a_surrogate_pair_names_no_channel_and_no_topic)
 		buf_put_cstr(&body, halves[i]);
 		buf_put_cstr(&body, "\"}");
 		buf_put_char(&body, '\0');
-		assert_refused(read_json(body.ptr), 400,
+		assert_refused(read_json(body.ptr), PROBLEM_BAD_CHANNEL,
 		    "the channel name has half a surrogate pair, which is no "
 		    "character");
 		buf_clear(&body);
@@ -444,7 +451,7 @@ START_TEST(half_a_surrogate_pair_names_no_channel_and_no_topic)
 		buf_put_cstr(&body, halves[i]);
 		buf_put_cstr(&body, "\"}");
 		buf_put_char(&body, '\0');
-		assert_refused(read_json(body.ptr), 400,
+		assert_refused(read_json(body.ptr), PROBLEM_BAD_TOPIC,
 		    "the topic has half a surrogate pair, which is no "
 		    "character");
 		buf_fini(&body);
@@ -461,22 +468,25 @@ END_TEST
 
 START_TEST(what_is_not_json_is_refused_with_the_byte)
 {
-	assert_refused(read_json("{\"channel\":\"a\",\"data\":NaN}"), 400,
+	assert_refused(read_json("{\"channel\":\"a\",\"data\":NaN}"),
+	    PROBLEM_BAD_JSON,
 	    "the body is not JSON: unexpected character at byte 22");
-	assert_refused(read_json("{\"channel\":\"a\",\"data\":1} x"), 400,
+	assert_refused(read_json("{\"channel\":\"a\",\"data\":1} x"),
+	    PROBLEM_BAD_JSON,
 	    "the body is not JSON: unexpected character at byte 25");
-	assert_refused(read_json("{\"channel\":\"a\",\"data\":1"), 400,
+	assert_refused(read_json("{\"channel\":\"a\",\"data\":1"),
+	    PROBLEM_BAD_JSON,
 	    "the body is not JSON: it ends too soon, after byte 23");
-	assert_refused(read_json("{'channel':'a'}"), 400,
+	assert_refused(read_json("{'channel':'a'}"), PROBLEM_BAD_JSON,
 	    "the body is not JSON: unexpected character at byte 1");
-	assert_refused(read_json(" "), 400, "the body is empty");
-	assert_refused(read_json(""), 400, "the body is empty");
-	assert_refused(read_json("\xef\xbb\xbf{}"), 400,
+	assert_refused(read_json(" "), PROBLEM_BAD_JSON, "the body is empty");
+	assert_refused(read_json(""), PROBLEM_BAD_JSON, "the body is empty");
+	assert_refused(read_json("\xef\xbb\xbf{}"), PROBLEM_BAD_JSON,
 	    "the body is not JSON: it begins with a byte order mark");
 	assert_refused(
 	    read_json("[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
 		      "[[[[[[[[["),
-	    400, "the body is nested deeper than 64 levels");
+	    PROBLEM_BAD_JSON, "the body is nested deeper than 64 levels");
 }
 END_TEST
 
@@ -493,7 +503,7 @@ START_TEST(what_json_c_would_let_pass_is_refused)
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(bodies); i++)
-		assert_refused_with(read_json(bodies[i]), 400,
+		assert_refused_with(read_json(bodies[i]), PROBLEM_BAD_JSON,
 		    "the body is not JSON: ");
 }
 END_TEST
@@ -512,7 +522,7 @@ START_TEST(data_may_be_as_long_as_the_limit_after_compacting)
 	ck_assert_int_eq(fits.error, 0);
 	ck_assert_uint_eq(fits.m.events[0].data.len, 64);
 	message_fini(&fits.m);
-	assert_refused(over, 413,
+	assert_refused(over, PROBLEM_EVENT_TOO_LARGE,
 	    "event 0: \"data\" is 65 bytes long; at most 64 are taken");
 }
 END_TEST
@@ -539,15 +549,17 @@ START_TEST(a_bad_line_is_named_by_index_and_line)
 	assert_refused(
 	    read_type(MESSAGE_NDJSON,
 		"{\"channel\":\"a\",\"data\":1}\n\n{\"channel\":\"a\"}\n"),
-	    400, "event 1 (line 3): the member \"data\" is missing");
-	assert_refused(read_type(MESSAGE_NDJSON, "\n{\"channel\" \"a\"}"), 400,
+	    PROBLEM_NO_DATA,
+	    "event 1 (line 3): the member \"data\" is missing");
+	assert_refused(read_type(MESSAGE_NDJSON, "\n{\"channel\" \"a\"}"),
+	    PROBLEM_BAD_JSON,
 	    "event 0 (line 2): the line is not JSON: unexpected character at "
 	    "byte 11");
-	assert_refused(read_type(MESSAGE_NDJSON, "[]"), 400,
+	assert_refused(read_type(MESSAGE_NDJSON, "[]"), PROBLEM_BAD_EVENT,
 	    "event 0 (line 1): an event must be an object");
 	assert_refused(read_type(MESSAGE_NDJSON,
 			   "{\"channel\":\"a\",\n\"data\":1}"),
-	    400,
+	    PROBLEM_BAD_JSON,
 	    "event 0 (line 1): the line is not JSON: it ends too soon, after "
 	    "byte 15");
 }
@@ -595,26 +607,27 @@ END_TEST
 
 START_TEST(a_faulty_form_is_refused)
 {
-	assert_refused(read_type(MESSAGE_FORM, "data=1"), 400,
+	assert_refused(read_type(MESSAGE_FORM, "data=1"), PROBLEM_NO_CHANNEL,
 	    "the field \"channel\" is missing");
-	assert_refused(read_type(MESSAGE_FORM, ""), 400,
+	assert_refused(read_type(MESSAGE_FORM, ""), PROBLEM_NO_CHANNEL,
 	    "the field \"channel\" is missing");
-	assert_refused(read_type(MESSAGE_FORM, "channel=a"), 400,
+	assert_refused(read_type(MESSAGE_FORM, "channel=a"), PROBLEM_NO_DATA,
 	    "the field \"data\" is missing");
-	assert_refused(read_type(MESSAGE_FORM, "channel=a&data=x%ff"), 400,
-	    "the data is not UTF-8, at byte 1");
-	assert_refused_with(read_type(MESSAGE_FORM, "channel=%0a&data=1"), 400,
-	    "the channel name ");
-	assert_refused_with(read_type(MESSAGE_FORM, "channel=%ff&data=1"), 400,
-	    "the channel name ");
+	assert_refused(read_type(MESSAGE_FORM, "channel=a&data=x%ff"),
+	    PROBLEM_NOT_UTF8, "the data is not UTF-8, at byte 1");
+	assert_refused_with(read_type(MESSAGE_FORM, "channel=%0a&data=1"),
+	    PROBLEM_BAD_CHANNEL, "the channel name ");
+	assert_refused_with(read_type(MESSAGE_FORM, "channel=%ff&data=1"),
+	    PROBLEM_BAD_CHANNEL, "the channel name ");
 	assert_refused_with(read_type(MESSAGE_FORM,
 				"channel=a&data=1&topic=peal:x"),
-	    400, "the topic ");
+	    PROBLEM_BAD_TOPIC, "the topic ");
 	assert_refused(
 	    read_type(MESSAGE_FORM,
 		"channel=a&data=aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 		"aaaaaaaaaaaaaaaaa"),
-	    413, "the data is 65 bytes long; at most 64 are taken");
+	    PROBLEM_EVENT_TOO_LARGE,
+	    "the data is 65 bytes long; at most 64 are taken");
 }
 END_TEST
 
@@ -655,27 +668,28 @@ END_TEST
 START_TEST(a_faulty_raw_body_is_refused)
 {
 	assert_refused(read_spans(MESSAGE_RAW, SPAN("channel=a"), SPAN("")),
-	    400,
+	    PROBLEM_NO_CHANNEL,
 	    "\"channel\" is missing from the query string, where it belongs "
 	    "with a body of this Content-Type");
 	assert_refused(read_spans(MESSAGE_RAW, SPAN("ab\xff"),
 			   SPAN("channel=a")),
-	    400, "the data is not UTF-8, at byte 2");
+	    PROBLEM_NOT_UTF8, "the data is not UTF-8, at byte 2");
 	assert_refused_with(read_spans(MESSAGE_RAW, SPAN("x"),
 				SPAN("channel=")),
-	    400, "the channel name ");
+	    PROBLEM_BAD_CHANNEL, "the channel name ");
 	assert_refused(read_spans(MESSAGE_RAW,
 			   SPAN("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 				"aaaaaaaaaaaaaaaaaaa"),
 			   SPAN("channel=a")),
-	    413, "the data is 65 bytes long; at most 64 are taken");
+	    PROBLEM_EVENT_TOO_LARGE,
+	    "the data is 65 bytes long; at most 64 are taken");
 }
 END_TEST
 
 START_TEST(multipart_is_not_taken)
 {
-	assert_refused_with(read_type(MESSAGE_REFUSED, "--x"), 415,
-	    "multipart/form-data is not taken");
+	assert_refused_with(read_type(MESSAGE_REFUSED, "--x"),
+	    PROBLEM_MEDIA_TYPE, "multipart/form-data is not taken");
 }
 END_TEST
 

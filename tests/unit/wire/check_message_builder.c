@@ -155,7 +155,7 @@ START_TEST(name_that_cannot_be_is_refused)
 
 		ck_assert_int_eq(add(&s, names[i]), -EINVAL);
 
-		ck_assert_int_eq(s.problem.status, 400);
+		ck_assert_int_eq(s.problem.kind, PROBLEM_BAD_CHANNEL);
 		ck_assert_ptr_nonnull(
 		    strstr(s.problem.detail, "the channel name"));
 		ck_assert_uint_eq(s.m.count, 0);
@@ -186,10 +186,11 @@ START_TEST(refusal_names_the_event_in_a_batch_and_the_line)
 		s.b.index = rows[i].index;
 		s.b.line = rows[i].line;
 
-		int rc = message_builder_refuse(&s.b, 415, "it is %d", 7);
+		int rc = message_builder_refuse(&s.b, PROBLEM_MEDIA_TYPE,
+		    "it is %d", 7);
 
 		ck_assert_int_eq(rc, -EINVAL);
-		ck_assert_int_eq(s.problem.status, 415);
+		ck_assert_int_eq(s.problem.kind, PROBLEM_MEDIA_TYPE);
 		ck_assert_str_eq(s.problem.detail, rows[i].detail);
 		setup_end(&s);
 	}
@@ -203,7 +204,7 @@ START_TEST(lack_of_memory_is_the_server_s_fault)
 
 	ck_assert_int_eq(message_builder_refuse_memory(&s.b), -EINVAL);
 
-	ck_assert_int_eq(s.problem.status, 503);
+	ck_assert_int_eq(s.problem.kind, PROBLEM_UNAVAILABLE);
 	setup_end(&s);
 }
 END_TEST
@@ -220,7 +221,7 @@ START_TEST(data_may_be_as_long_as_the_limit)
 
 	ck_assert_int_eq(just, 0);
 	ck_assert_int_eq(over, -EINVAL);
-	ck_assert_int_eq(s.problem.status, 413);
+	ck_assert_int_eq(s.problem.kind, PROBLEM_EVENT_TOO_LARGE);
 	ck_assert_str_eq(s.problem.detail,
 	    "the data is 11 bytes long; at most 10 are taken");
 	setup_end(&s);
@@ -250,6 +251,8 @@ START_TEST(topic_is_checked)
 
 		ck_assert_int_eq(rc, rows[i].rc);
 		ck_assert_int_eq(s.problem.status, rc == 0 ? 0 : 400);
+		if (rc != 0)
+			ck_assert_int_eq(s.problem.kind, PROBLEM_BAD_TOPIC);
 		setup_end(&s);
 	}
 }

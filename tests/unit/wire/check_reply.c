@@ -238,12 +238,13 @@ START_TEST(problem_is_told_as_rfc_9457_has_it)
 {
 	struct buf out = { 0 };
 	struct problem problem;
-	problem_set(&problem, 404, "there is no \"x\" here");
+	problem_set(&problem, PROBLEM_NOT_FOUND, "there is no \"x\" here");
 
 	reply_problem(&out, &problem, &nobody, no_origin, false);
 
 	unit_assert_span(body_of(&out),
-	    "{\"status\":404,\"title\":\"Not Found\","
+	    "{\"type\":\"#not-found\",\"status\":404,"
+	    "\"title\":\"There is nothing at this address\","
 	    "\"detail\":\"there is no \\\"x\\\" here\"}");
 	ck_assert(has_line(&out, "Status: 404 Not Found"));
 	ck_assert(has_line(&out, "Content-Type: application/problem+json"));
@@ -257,7 +258,7 @@ START_TEST(problem_length_is_that_of_its_body)
 	struct buf out = { 0 };
 	struct problem problem;
 	char line[64];
-	problem_set(&problem, 400, "a \"quoted\" \xe2\x82\xac");
+	problem_set(&problem, PROBLEM_BAD_JSON, "a \"quoted\" \xe2\x82\xac");
 
 	reply_problem(&out, &problem, &nobody, no_origin, false);
 
@@ -273,7 +274,7 @@ START_TEST(problem_for_head_has_no_body)
 	struct buf whole = { 0 };
 	struct buf head = { 0 };
 	struct problem problem;
-	problem_set(&problem, 404, "nothing");
+	problem_set(&problem, PROBLEM_NOT_FOUND, "nothing");
 
 	reply_problem(&whole, &problem, &nobody, no_origin, false);
 	reply_problem(&head, &problem, &nobody, no_origin, true);
@@ -287,19 +288,60 @@ END_TEST
 
 START_TEST(only_401_asks_for_a_key_and_only_405_lists_methods)
 {
-	static const int rows[] = { 400, 401, 403, 404, 405, 413, 415, 503 };
-
-	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+	for (int kind = 0; kind < PROBLEM_KINDS; kind++) {
 		struct buf out = { 0 };
 		struct problem problem;
-		problem_set(&problem, rows[i], "no");
+		problem_set(&problem, (enum problem_kind)kind, "no");
 
 		reply_problem(&out, &problem, &nobody, no_origin, false);
 
 		ck_assert(has_line(&out, "WWW-Authenticate: Bearer") ==
-		    (rows[i] == 401));
+		    (problem.status == 401));
 		ck_assert(has_line(&out, "Allow: GET, HEAD, POST, OPTIONS") ==
-		    (rows[i] == 405));
+		    (problem.status == 405));
+		buf_fini(&out);
+	}
+}
+END_TEST
+
+START_TEST(every_status_has_its_reason)
+{
+	/* RFC 9110, section 15. */
+	static const struct {
+		enum problem_kind kind;
+		const char *line;
+	} rows[] = {
+		{ PROBLEM_BAD_JSON, "Status: 400 Bad Request" },
+		{ PROBLEM_KEY_WRONG, "Status: 401 Unauthorized" },
+		{ PROBLEM_NO_ROLE, "Status: 403 Forbidden" },
+		{ PROBLEM_NOT_FOUND, "Status: 404 Not Found" },
+		{ PROBLEM_METHOD, "Status: 405 Method Not Allowed" },
+		{ PROBLEM_TOO_LARGE, "Status: 413 Content Too Large" },
+		{ PROBLEM_MEDIA_TYPE, "Status: 415 Unsupported Media Type" },
+		{ PROBLEM_UNAVAILABLE, "Status: 503 Service Unavailable" },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct buf out = { 0 };
+		struct problem problem;
+		problem_set(&problem, rows[i].kind, "no");
+
+		reply_problem(&out, &problem, &nobody, no_origin, false);
+
+		ck_assert_msg(has_line(&out, rows[i].line), "%s", rows[i].line);
+		buf_fini(&out);
+	}
+	for (int kind = 0; kind < PROBLEM_KINDS; kind++) {
+		struct buf out = { 0 };
+		struct problem problem;
+		char bare[32];
+		problem_set(&problem, (enum problem_kind)kind, "no");
+		(void)snprintf(bare, sizeof(bare), "Status: %d ",
+		    problem.status);
+
+		reply_problem(&out, &problem, &nobody, no_origin, false);
+
+		ck_assert_msg(!has_line(&out, bare), "%s has no reason", bare);
 		buf_fini(&out);
 	}
 }
@@ -309,7 +351,7 @@ START_TEST(problem_is_readable_across_origins)
 {
 	struct buf out = { 0 };
 	struct problem problem;
-	problem_set(&problem, 403, "no");
+	problem_set(&problem, PROBLEM_NO_ROLE, "no");
 
 	reply_problem(&out, &problem, &named, SPAN(HERE), false);
 
@@ -322,7 +364,7 @@ START_TEST(failed_allocation_shows_in_the_reply)
 {
 	struct buf out = { 0 };
 	struct problem problem;
-	problem_set(&problem, 403, "no");
+	problem_set(&problem, PROBLEM_NO_ROLE, "no");
 	(void)buf_room(&out, SIZE_MAX);
 
 	reply_problem(&out, &problem, &named, SPAN(HERE), false);
@@ -391,6 +433,6 @@ UNIT_MAIN("reply", cors_answers_by_configuration_and_origin,
     body_has_cors_headers_where_configured, problem_is_told_as_rfc_9457_has_it,
     problem_length_is_that_of_its_body, problem_for_head_has_no_body,
     only_401_asks_for_a_key_and_only_405_lists_methods,
-    problem_is_readable_across_origins, failed_allocation_shows_in_the_reply,
-    one_event_has_the_short_form, batch_lists_its_events_in_order,
-    batch_of_one_has_the_long_form)
+    every_status_has_its_reason, problem_is_readable_across_origins,
+    failed_allocation_shows_in_the_reply, one_event_has_the_short_form,
+    batch_lists_its_events_in_order, batch_of_one_has_the_long_form)

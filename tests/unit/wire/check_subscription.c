@@ -82,11 +82,13 @@ assert_channels(const struct reading *got, const char *list)
 }
 
 static void
-assert_problem(const struct reading *got, int status, const char *detail)
+assert_problem(const struct reading *got, enum problem_kind kind,
+    const char *detail)
 {
 	ck_assert_int_eq(got->rc, -EINVAL);
 	ck_assert_str_eq(got->problem.detail, detail);
-	ck_assert_int_eq(got->problem.status, status);
+	ck_assert_int_eq(got->problem.kind, kind);
+	ck_assert_int_ne(got->problem.status, 0);
 }
 
 START_TEST(channels_of_the_query_are_taken_in_order_and_once)
@@ -135,18 +137,24 @@ START_TEST(faulty_channel_in_the_query_is_400)
 {
 	static const struct {
 		const char *query;
+		enum problem_kind kind;
 		const char *detail;
 	} rows[] = {
-		{ "", "the query has no member \"channel\"" },
-		{ "topic=x", "the query has no member \"channel\"" },
-		{ "channel=", "the channel name is empty" },
-		{ "channel", "the channel name is empty" },
-		{ "channel=a&channel=", "the channel name is empty" },
-		{ "channel=a%0a",
+		{ "", PROBLEM_NO_CHANNEL,
+		    "the query has no member \"channel\"" },
+		{ "topic=x", PROBLEM_NO_CHANNEL,
+		    "the query has no member \"channel\"" },
+		{ "channel=", PROBLEM_BAD_CHANNEL,
+		    "the channel name is empty" },
+		{ "channel", PROBLEM_BAD_CHANNEL, "the channel name is empty" },
+		{ "channel=a&channel=", PROBLEM_BAD_CHANNEL,
+		    "the channel name is empty" },
+		{ "channel=a%0a", PROBLEM_BAD_CHANNEL,
 		    "the channel name holds a control character" },
-		{ "channel=a%00",
+		{ "channel=a%00", PROBLEM_BAD_CHANNEL,
 		    "the channel name holds a control character" },
-		{ "channel=%ff", "the channel name is not UTF-8" },
+		{ "channel=%ff", PROBLEM_BAD_CHANNEL,
+		    "the channel name is not UTF-8" },
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
@@ -154,7 +162,7 @@ START_TEST(faulty_channel_in_the_query_is_400)
 
 		subscribe_query(&got, rows[i].query);
 
-		assert_problem(&got, 400, rows[i].detail);
+		assert_problem(&got, rows[i].kind, rows[i].detail);
 		subscription_fini(&got.s);
 	}
 }
@@ -172,7 +180,7 @@ START_TEST(channel_name_of_the_query_has_at_most_255_bytes)
 		if (len == 255)
 			ck_assert_int_eq(got.rc, 0);
 		else
-			assert_problem(&got, 400,
+			assert_problem(&got, PROBLEM_BAD_CHANNEL,
 			    "the channel name is longer than 255 bytes");
 		subscription_fini(&got.s);
 	}
@@ -217,7 +225,8 @@ START_TEST(one_channel_more_is_400)
 
 	subscribe_query(&got, query.ptr);
 
-	assert_problem(&got, 400, "more than 64 channels are asked for");
+	assert_problem(&got, PROBLEM_TOO_MANY_CHANNELS,
+	    "more than 64 channels are asked for");
 	subscription_fini(&got.s);
 	buf_fini(&query);
 }
@@ -303,7 +312,7 @@ START_TEST(configured_channel_that_names_nothing_is_403)
 
 		subscribe(&got, table);
 
-		assert_problem(&got, 403, rows[i].detail);
+		assert_problem(&got, PROBLEM_CHANNEL_VARIABLE, rows[i].detail);
 		subscription_fini(&got.s);
 	}
 }
@@ -321,7 +330,8 @@ START_TEST(configured_channel_may_come_out_too_long)
 
 	subscribe(&got, table);
 
-	assert_problem(&got, 403, "the channel name is longer than 255 bytes");
+	assert_problem(&got, PROBLEM_CHANNEL_VARIABLE,
+	    "the channel name is longer than 255 bytes");
 	subscription_fini(&got.s);
 }
 END_TEST
