@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,48 +204,6 @@ START_TEST(with_syslog_nothing_goes_to_standard_error)
 }
 END_TEST
 
-#define THREADS 4
-#define LINES 20
-
-static void *
-log_lines(void *unused)
-{
-	(void)unused;
-	for (int i = 0; i < LINES; i++)
-		log_at(LOG_AT_NOTICE, "%0100d.", i);
-	return NULL;
-}
-
-START_TEST(lines_of_several_threads_do_not_mix)
-{
-	pthread_t threads[THREADS];
-	int fd = catch_stderr();
-	log_open("p", LOG_AT_NOTICE, false);
-
-	for (int i = 0; i < THREADS; i++)
-		ck_assert_int_eq(pthread_create(&threads[i], NULL, log_lines,
-				     NULL),
-		    0);
-	for (int i = 0; i < THREADS; i++)
-		pthread_join(threads[i], NULL);
-
-	char *text = caught(fd);
-	size_t lines = 0;
-	for (char *line = text; *line != '\0'; lines++) {
-		char *end = strchr(line, '\n');
-		ck_assert_ptr_nonnull(end);
-		const char *said = strstr(behind_time(line), ": notice: ");
-		ck_assert_ptr_nonnull(said);
-		ck_assert_int_eq(end - said, 10 + 101);
-		ck_assert_int_eq(end[-1], '.');
-		line = end + 1;
-	}
-	ck_assert_uint_eq(lines, THREADS * LINES);
-	free(text);
-	close(fd);
-}
-END_TEST
-
 START_TEST(pipe_that_nobody_reads_is_not_waited_for)
 {
 	int ends[2];
@@ -299,5 +256,4 @@ UNIT_MAIN("log", a_line_has_time_name_pid_level_and_text, the_time_is_local,
     control_characters_cannot_make_a_second_line,
     a_long_text_is_cut_at_a_thousand_bytes, a_character_is_not_cut_in_two,
     errno_is_left_as_it_was, with_syslog_nothing_goes_to_standard_error,
-    lines_of_several_threads_do_not_mix,
     pipe_that_nobody_reads_is_not_waited_for, line_that_repeats_is_counted)
