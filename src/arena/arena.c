@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -182,8 +181,9 @@ format_file(int fd, const struct geometry *g)
 	};
 
 	memcpy(h.magic, LAYOUT_MAGIC, sizeof(h.magic));
-	if (getrandom(&h.hash_seed, sizeof(h.hash_seed), 0) < 0)
-		return -errno;
+	int rc = siphash_key_make(&h.hash_key);
+	if (rc != 0)
+		return rc;
 	if (clock_gettime(CLOCK_REALTIME, &now) != 0)
 		return -errno;
 	h.made_ms =
@@ -274,6 +274,7 @@ map_file(struct arena *a, const struct geometry *g, struct buf *why)
 	a->block_count = g->block_count;
 	a->bucket_count = g->bucket_count;
 	a->worker_count = g->worker_count;
+	a->hash_key = a->header->hash_key;
 	return 0;
 }
 

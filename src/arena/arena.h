@@ -24,7 +24,8 @@
 
 /*
  * An open arena.  The geometry is copied out of the header once it was
- * checked: bytes in the file are input, and may change under us.
+ * checked, and so is the key of the hash: bytes in the file are input, and may
+ * change under us.
  */
 struct arena {
 	int fd;
@@ -39,6 +40,7 @@ struct arena {
 	uint32_t block_count;
 	uint32_t bucket_count;
 	uint32_t worker_count;
+	struct siphash_key hash_key;
 	uint32_t lock_wait_us; /* how long arena_lock() waits; 0: two seconds */
 };
 

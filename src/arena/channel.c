@@ -24,15 +24,7 @@ raise_mark(_Atomic uint64_t *mark, uint64_t id)
 uint32_t
 channel_hash(const struct arena *a, struct span name)
 {
-	/* FNV-1a with a seed, so that a stranger cannot choose names that share
-	 * a bucket, and a last mix for the low bits that we use. */
-	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ a->header->hash_seed;
-
-	for (size_t i = 0; i < name.len; i++)
-		h = (h ^ (unsigned char)name.ptr[i]) * UINT64_C(0x100000001b3);
-	h ^= h >> 29;
-	h *= UINT64_C(0x9e3779b97f4a7c15);
-	return (uint32_t)(h >> 32);
+	return (uint32_t)siphash(&a->hash_key, name);
 }
 
 static struct layout_bucket *

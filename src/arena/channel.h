@@ -15,6 +15,10 @@
 #include "base/clock.h"
 #include "base/span.h"
 
+/*
+ * The hash of a name, whose low bits choose its bucket.  Keyed, so that a
+ * stranger cannot choose names that share one.
+ */
 uint32_t channel_hash(const struct arena *a, struct span name);
 
 /*

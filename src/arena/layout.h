@@ -35,8 +35,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/siphash.h"
+
 #define LAYOUT_MAGIC "peal-arn"
-#define LAYOUT_FORMAT 1u
+#define LAYOUT_FORMAT 2u
 
 #define LAYOUT_HEADER_SIZE 4096u
 #define LAYOUT_BLOCK_SIZE 256u
@@ -72,8 +74,8 @@ struct layout_header {
 	uint32_t worker_count;
 	uint32_t reserved;
 	uint64_t file_size;
-	uint64_t hash_seed;
-	uint64_t made_ms; /* wall clock */
+	struct siphash_key hash_key; /* of the buckets */
+	uint64_t made_ms;	     /* wall clock */
 
 	/* Set by whoever opens the file first after nobody had it open. */
 	unsigned char boot_id[16];

@@ -16,7 +16,9 @@ subscriptions_init(struct subscriptions *r)
 {
 	*r = (struct subscriptions){ .bucket_count = BUCKETS_FIRST };
 	r->buckets = calloc(r->bucket_count, sizeof(r->buckets[0]));
-	return r->buckets == NULL ? -ENOMEM : 0;
+	if (r->buckets == NULL)
+		return -ENOMEM;
+	return siphash_key_make(&r->hash_key);
 }
 
 void
@@ -28,16 +30,6 @@ subscriptions_fini(struct subscriptions *r)
 	free(r->by_cookie);
 	free(r->free_cookies);
 	*r = (struct subscriptions){ 0 };
-}
-
-static uint32_t
-hash_name(struct span name)
-{
-	uint32_t h = UINT32_C(2166136261);
-
-	for (size_t i = 0; i < name.len; i++)
-		h = (h ^ (unsigned char)name.ptr[i]) * UINT32_C(16777619);
-	return h ^ h >> 15;
 }
 
 /* Twice the buckets.  Staying with the old ones is slower, not wrong. */
@@ -84,7 +76,7 @@ grow_cookies(struct subscriptions *r)
 struct subscriptions_channel *
 subscriptions_channel(struct subscriptions *r, struct span name)
 {
-	uint32_t hash = hash_name(name);
+	uint32_t hash = (uint32_t)siphash(&r->hash_key, name);
 	struct subscriptions_channel *c =
 	    r->buckets[hash & (r->bucket_count - 1)];
 

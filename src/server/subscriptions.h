@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/siphash.h"
 #include "base/span.h"
 
 struct stream;
@@ -39,6 +40,7 @@ struct subscriptions_channel {
 };
 
 struct subscriptions {
+	struct siphash_key hash_key; /* strangers choose the names */
 	struct subscriptions_channel **buckets;
 	struct subscriptions_channel **by_cookie;
 	uint32_t bucket_count;
@@ -49,7 +51,7 @@ struct subscriptions {
 	uint32_t count;
 };
 
-/* Returns 0 or -ENOMEM. */
+/* Returns 0, or -errno; subscriptions_fini() may follow in any case. */
 int subscriptions_init(struct subscriptions *r);
 void subscriptions_fini(struct subscriptions *r);
 

@@ -425,6 +425,14 @@ repair_whole(void)
 	attach_all();
 }
 
+/* Who opens a file copies its key. */
+static void
+use_hash_key(void)
+{
+	for (unsigned i = 0; i < WORKERS; i++)
+		stores[i].arena.hash_key = stores[0].arena.header->hash_key;
+}
+
 /* All processes go, and the file is opened by a new one. */
 static void
 reopen(void)
@@ -450,6 +458,7 @@ reopen(void)
 	FUZZ_REQUIRE(!intact || real.opened == ARENA_ALONE);
 	intact = true;
 	memcpy(a->map, real.arena.map, a->map_len);
+	use_hash_key();
 	attach_all();
 	buf_fini(&why);
 }
@@ -598,6 +607,7 @@ begin(void)
 	struct arena *a = &stores[0].arena;
 
 	memcpy(a->map, pristine, a->map_len);
+	use_hash_key();
 	now = start;
 	sound = true;
 	intact = true;
@@ -622,7 +632,8 @@ make_pristine(void)
 	(void)atexit(remove_folder);
 	open_real();
 	/* The same bytes, and the same buckets, in every process. */
-	real.arena.header->hash_seed = 1;
+	real.arena.header->hash_key = (struct siphash_key){ 1, 2 };
+	real.arena.hash_key = real.arena.header->hash_key;
 	use_memory();
 	memset(long_name, 'n', sizeof(long_name));
 	names[0] = SPAN("a");

@@ -119,16 +119,88 @@ START_TEST(channels_in_one_bucket_are_told_apart)
 }
 END_TEST
 
-START_TEST(seed_decides_where_a_name_lies)
+START_TEST(each_arena_has_a_key_of_its_own)
 {
+	struct store one;
+	struct store two;
+	fixture_make(&one);
+	fixture_make(&two);
+
+	ck_assert_uint_ne(one.arena.hash_key.k0, two.arena.hash_key.k0);
+	ck_assert_uint_ne(one.arena.hash_key.k1, two.arena.hash_key.k1);
+	ck_assert_uint_ne(channel_hash(&one.arena, SPAN("a")),
+	    channel_hash(&two.arena, SPAN("a")));
+	store_close(&one);
+	store_close(&two);
+}
+END_TEST
+
+/*
+ * Names made of either of these, as often as wanted, share all 64 bits of
+ * FNV-1a, and so the bucket in a table of any size, for each 256th of its seeds:
+ * those that leave the low byte of its state as it is.
+ */
+static const char *const colliding[2] = { "9---90A.5u", "a..X5nMmjj" };
+
+#define COLLIDING_PARTS 12
+#define COLLIDING_LEN (COLLIDING_PARTS * 10)
+#define COLLIDING_COUNT (1u << COLLIDING_PARTS)
+
+static void
+colliding_name(unsigned number, char name[COLLIDING_LEN])
+{
+	for (unsigned i = 0; i < COLLIDING_PARTS; i++)
+		memcpy(name + i * 10, colliding[number >> i & 1], 10);
+}
+
+static uint64_t
+fnv_1a(uint64_t seed, struct span s)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325) ^ seed;
+
+	for (size_t i = 0; i < s.len; i++)
+		h = (h ^ (unsigned char)s.ptr[i]) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+START_TEST(names_that_collide_without_a_key_are_spread)
+{
+	static const struct store_limits limits = { FIXTURE_MAX_AGE_MS,
+		FIXTURE_MAX_EVENTS };
+	const uint64_t seed = UINT64_C(0x6a09e667f3bcc900);
+	char path[FIXTURE_PATH];
+	char name[COLLIDING_LEN];
+	struct span span = { name, sizeof(name) };
+	struct buf why = { 0 };
+	struct layout_block *made;
 	struct store s;
-	fixture_make(&s);
-	s.arena.header->hash_seed = 1;
-	uint32_t one = channel_hash(&s.arena, SPAN("a"));
+	uint32_t longest = 0;
+	fixture_path(path);
+	ck_assert_int_eq(store_open(&s, path, UINT64_C(4) << 20, &limits,
+			     FIXTURE_NOW, &why),
+	    0);
+	colliding_name(0, name);
+	uint64_t shared = fnv_1a(seed, span);
 
-	s.arena.header->hash_seed = 2;
+	for (unsigned i = 0; i < COLLIDING_COUNT; i++) {
+		colliding_name(i, name);
+		ck_assert_uint_eq(fnv_1a(seed, span), shared);
+		ck_assert_int_eq(channel_find_or_make(&s.arena, span, &made),
+		    0);
+	}
 
-	ck_assert_uint_ne(channel_hash(&s.arena, SPAN("a")), one);
+	for (uint32_t i = 0; i < s.arena.bucket_count; i++) {
+		uint32_t at = s.arena.buckets[i].channels;
+		uint32_t len = 0;
+		for (; at != LAYOUT_NONE; at = s.arena.blocks[at].channel.next)
+			len++;
+		if (len > longest)
+			longest = len;
+	}
+	/* Two names a bucket, one time in 10^12 more than 20. */
+	ck_assert_uint_eq(s.arena.header->channels, COLLIDING_COUNT);
+	ck_assert_uint_eq(s.arena.bucket_count, COLLIDING_COUNT / 2);
+	ck_assert_uint_le(longest, 20);
 	store_close(&s);
 }
 END_TEST
@@ -545,7 +617,8 @@ START_TEST(oldest_of_all_that_is_not_its_channel_s_oldest_is_broken)
 END_TEST
 
 FIXTURE_MAIN("history", names_of_any_length_are_kept_whole,
-    channels_in_one_bucket_are_told_apart, seed_decides_where_a_name_lies,
+    channels_in_one_bucket_are_told_apart, each_arena_has_a_key_of_its_own,
+    names_that_collide_without_a_key_are_spread,
     channel_with_events_or_listeners_stays,
     channel_made_again_knows_what_it_let_go,
     new_arena_has_forgotten_all_before_its_beginning,

@@ -74,6 +74,60 @@ START_TEST(thousands_of_channels_are_found_and_dropped)
 }
 END_TEST
 
+/*
+ * Names made of either of these, as often as wanted, share all 32 bits of
+ * FNV-1a.
+ */
+static const char *const colliding[2] = { "E.-6N", "Rzb~n" };
+
+#define COLLIDING_PARTS 12
+#define COLLIDING_LEN (COLLIDING_PARTS * 5)
+#define COLLIDING_COUNT (1u << COLLIDING_PARTS)
+
+static uint32_t
+fnv_1a(struct span s)
+{
+	uint32_t h = UINT32_C(2166136261);
+
+	for (size_t i = 0; i < s.len; i++)
+		h = (h ^ (unsigned char)s.ptr[i]) * UINT32_C(16777619);
+	return h;
+}
+
+START_TEST(names_that_collide_without_a_key_are_spread)
+{
+	struct subscriptions r;
+	char name[COLLIDING_LEN];
+	struct span span = { name, sizeof(name) };
+	uint32_t shared = 0;
+	uint32_t longest = 0;
+	ck_assert_int_eq(subscriptions_init(&r), 0);
+
+	for (unsigned i = 0; i < COLLIDING_COUNT; i++) {
+		for (unsigned part = 0; part < COLLIDING_PARTS; part++)
+			memcpy(name + part * 5, colliding[i >> part & 1], 5);
+		if (i == 0)
+			shared = fnv_1a(span);
+		ck_assert_uint_eq(fnv_1a(span), shared);
+		ck_assert_ptr_nonnull(subscriptions_channel(&r, span));
+	}
+
+	for (uint32_t i = 0; i < r.bucket_count; i++) {
+		const struct subscriptions_channel *c = r.buckets[i];
+		uint32_t len = 0;
+		for (; c != NULL; c = c->next)
+			len++;
+		if (len > longest)
+			longest = len;
+	}
+	/* One name a bucket, one time in 10^11 more than 16. */
+	ck_assert_uint_eq(r.count, COLLIDING_COUNT);
+	ck_assert_uint_eq(r.bucket_count, COLLIDING_COUNT);
+	ck_assert_uint_le(longest, 16);
+	subscriptions_fini(&r);
+}
+END_TEST
+
 START_TEST(cookie_that_names_nothing_gives_nothing)
 {
 	struct subscriptions r;
@@ -299,6 +353,7 @@ END_TEST
 UNIT_MAIN("subscriptions", channel_is_made_once,
     names_differ_by_every_byte_and_by_length,
     thousands_of_channels_are_found_and_dropped,
+    names_that_collide_without_a_key_are_spread,
     cookie_that_names_nothing_gives_nothing,
     cookies_do_not_run_away_from_channels_that_come_and_go,
     links_can_be_removed_in_any_order,
