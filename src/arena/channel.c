@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arena/own_id.h"
 #include "arena/pool.h"
 #include "base/event.h"
 
@@ -178,14 +179,47 @@ channel_link(struct arena *a, struct layout_block *event)
 	}
 	h->newest = number;
 	h->events++;
-	return 0;
+	return own_id_link(a, event);
+}
+
+/* The first line of an event's block on the wire. */
+static struct span
+id_line(uint64_t id, struct span own_id, char line[EVENT_OWN_ID_LINE_MAX])
+{
+	_Static_assert(EVENT_OWN_ID_LINE_MAX >= EVENT_ID_LINE_MAX, "line");
+	size_t len = own_id.len > 0 ? event_own_id_line(own_id, line)
+				    : event_id_line(id, line);
+
+	return (struct span){ line, len };
+}
+
+uint32_t
+channel_event_blocks(const struct channel_event *event)
+{
+	char line[EVENT_OWN_ID_LINE_MAX];
+
+	return pool_chain_len(id_line(event->id, event->own_id, line).len +
+		event->body.len,
+	    LAYOUT_EVENT_BYTES);
+}
+
+bool
+channel_has_newest(const struct arena *a, const struct layout_block *channel,
+    uint64_t id)
+{
+	const struct layout_block *newest =
+	    pool_block(a, channel->channel.newest, LAYOUT_EVENT);
+
+	return newest != NULL && newest->event.id == id;
 }
 
 int
-channel_add(struct arena *a, struct layout_block *channel, uint64_t id,
-    uint64_t stamp_ms, struct span line, struct span body)
+channel_add(struct arena *a, struct layout_block *channel,
+    const struct channel_event *event)
 {
-	size_t len = line.len + body.len;
+	char bytes[EVENT_OWN_ID_LINE_MAX];
+	struct span line = id_line(event->id, event->own_id, bytes);
+	size_t len = line.len + event->body.len;
 
 	if (pool_chain_len(len, LAYOUT_EVENT_BYTES) > pool_left(a))
 		return -ENOSPC;
@@ -194,34 +228,56 @@ channel_add(struct arena *a, struct layout_block *channel, uint64_t id,
 		return -EUCLEAN;
 	struct layout_block *b = &a->blocks[number];
 	b->event = (struct layout_event){
-		.id = id,
-		.stamp_ms = stamp_ms,
+		.id = event->id,
+		.stamp_ms = event->stamp_ms,
 		.channel = pool_number(a, channel),
 		.len = (uint32_t)len,
+		.own_id_len = (uint8_t)event->own_id.len,
+		.subscribers = channel->channel.subscribers,
 	};
 	int rc = pool_write(a, number, b->event.bytes, LAYOUT_EVENT_BYTES, line,
-	    body);
+	    event->body);
 	if (rc != 0)
 		return rc;
 	pool_commit(b, LAYOUT_EVENT);
 	return channel_link(a, b);
 }
 
+/* How long the id line is that an event begins with; 0: it is a wrong one. */
+static size_t
+id_line_len(const struct arena *a, const struct layout_block *event)
+{
+	char line[EVENT_OWN_ID_LINE_MAX];
+	char own_bytes[EVENT_OWN_ID_MAX];
+	char first[EVENT_OWN_ID_LINE_MAX];
+	struct span own_id = { NULL, 0 };
+
+	if (event->event.own_id_len > 0 &&
+	    (own_id_read(a, event, own_bytes, &own_id) != 0 ||
+		event_own_id_fault(own_id) != NULL))
+		return 0;
+	struct span wanted = id_line(event->event.id, own_id, line);
+	if (event->event.len < wanted.len ||
+	    pool_read(a, event, event->event.bytes, LAYOUT_EVENT_BYTES, first,
+		wanted.len) != 0 ||
+	    memcmp(first, line, wanted.len) != 0)
+		return 0;
+	return wanted.len;
+}
+
 bool
 channel_is_framed(const struct arena *a, const struct layout_block *event)
 {
-	char line[EVENT_ID_LINE_MAX];
-	size_t line_len = event_id_line(event->event.id, line);
+	size_t line_len = id_line_len(a, event);
 	char end[2];
 
-	return event->event.len >= line_len + sizeof(end) &&
-	    memcmp(event->event.bytes, line, line_len) == 0 &&
+	return line_len > 0 && event->event.len >= line_len + sizeof(end) &&
 	    pool_read_end(a, event, event->event.bytes, LAYOUT_EVENT_BYTES,
 		event->event.len, end) == 0 &&
 	    memcmp(end, "\n\n", sizeof(end)) == 0;
 }
 
-/* Take an event out of both lists.  Its block stays as it is. */
+/* Take an event out of both lists and the index.  Its block stays as it is. */
 static int
 unlink_event(struct arena *a, struct layout_block *event,
     struct layout_block *channel)
@@ -239,6 +295,9 @@ unlink_event(struct arena *a, struct layout_block *event,
 	    (later == NULL) != (e->later == LAYOUT_NONE) ||
 	    (earlier == NULL) != (e->earlier == LAYOUT_NONE))
 		return -EUCLEAN;
+	int rc = own_id_unlink(a, event);
+	if (rc != 0)
+		return rc;
 	*(newer != NULL ? &newer->event.older : &c->newest) = e->older;
 	*(older != NULL ? &older->event.newer : &c->oldest) = e->newer;
 	*(later != NULL ? &later->event.earlier : &h->newest) = e->earlier;
@@ -265,8 +324,8 @@ channel_forget_oldest(struct arena *a, struct layout_block *channel)
 	return rc;
 }
 
-static bool
-is_too_old(const struct arena *a, const struct layout_block *event,
+bool
+channel_is_too_old(const struct arena *a, const struct layout_block *event,
     uint64_t boot_ms)
 {
 	return event->event.stamp_ms + a->header->max_age_ms <= boot_ms;
@@ -280,7 +339,7 @@ channel_expire(struct arena *a, struct layout_block *channel, uint64_t boot_ms)
 		    pool_block(a, channel->channel.oldest, LAYOUT_EVENT);
 		if (event == NULL)
 			return -EUCLEAN;
-		if (!is_too_old(a, event, boot_ms))
+		if (!channel_is_too_old(a, event, boot_ms))
 			return 0;
 		int rc = channel_forget_oldest(a, channel);
 		if (rc != 0)
@@ -316,7 +375,7 @@ channel_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most)
 		    pool_block(a, a->header->oldest, LAYOUT_EVENT);
 		if (event == NULL)
 			return -EUCLEAN;
-		if (!is_too_old(a, event, boot_ms))
+		if (!channel_is_too_old(a, event, boot_ms))
 			return 0;
 		int rc = forget_first(a, event, NULL);
 		if (rc != 0)

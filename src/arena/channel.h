@@ -42,17 +42,39 @@ uint64_t channel_forgotten_of(const struct arena *a, struct span name);
 int channel_name(const struct arena *a, const struct layout_block *channel,
     char *out, size_t *len);
 
+/* An event as it is put into a channel. */
+struct channel_event {
+	uint64_t id;
+	uint64_t stamp_ms;
+	struct span own_id; /* the publisher's, checked; empty: none */
+	struct span body;   /* its block on the wire without the id line */
+};
+
+/* How many blocks an event takes. */
+uint32_t channel_event_blocks(const struct channel_event *event);
+
 /*
  * Add an event at the end of a channel and of the arena.  It does not count
- * until header.last_id reaches id.  Its bytes are line followed by body.
+ * until header.last_id reaches its id.
  *
  * Returns 0, or -ENOSPC.
  */
-int channel_add(struct arena *a, struct layout_block *channel, uint64_t id,
-    uint64_t stamp_ms, struct span line, struct span body);
+int channel_add(struct arena *a, struct layout_block *channel,
+    const struct channel_event *event);
 
 /* Let go of a channel's oldest event: its id is remembered as forgotten. */
 int channel_forget_oldest(struct arena *a, struct layout_block *channel);
+
+/*
+ * Whether the channel's newest event has this id.  Others may have an event with
+ * it as well: there it is a copy.
+ */
+bool channel_has_newest(const struct arena *a,
+    const struct layout_block *channel, uint64_t id);
+
+/* Whether an event is older than the limit. */
+bool channel_is_too_old(const struct arena *a, const struct layout_block *event,
+    uint64_t boot_ms);
 
 /* Let go of a channel's events that are older than the limit. */
 int channel_expire(struct arena *a, struct layout_block *channel,
@@ -81,12 +103,13 @@ int channel_after(const struct arena *a, const struct layout_block *channel,
 int channel_newer(const struct arena *a, const struct layout_block *event,
     struct layout_block **newer);
 
-/* Put an event at the end of the lists of its channel and of the arena. */
+/* Put an event at the end of the lists of its channel and of the arena, and
+ * into the index of own ids. */
 int channel_link(struct arena *a, struct layout_block *event);
 
 /*
- * Whether an event's bytes are what subscribers may get: its own id first, a
- * blank line last.  Its chain must be whole.
+ * Whether an event's bytes are what subscribers may get: the line of its id or of
+ * the publisher's first, a blank line last.  Its chain must be whole.
  */
 bool channel_is_framed(const struct arena *a, const struct layout_block *event);
 

@@ -11,6 +11,7 @@
 
 #include "arena/channel.h"
 #include "arena/critical.h"
+#include "arena/own_id.h"
 #include "arena/pool.h"
 #include "arena/registry.h"
 
@@ -117,15 +118,39 @@ look_out(struct arena *a, const struct join *join, uint64_t point,
 	return 0;
 }
 
+/*
+ * A resume point may be an event's own id.  Where such an event is kept it is
+ * meant, whatever else the text says.
+ */
+static int
+resolve_own_id(const struct arena *a, struct event_resume *resume)
+{
+	struct layout_block *event;
+
+	if (resume->own_id.len == 0)
+		return 0;
+	int rc = own_id_find(a, resume->own_id, &event);
+	if (rc == 0 && event != NULL) {
+		resume->kind = EVENT_RESUME_AFTER;
+		resume->id = event->event.id;
+	}
+	return rc;
+}
+
 /* Decide where the stream begins, from what was asked and what is kept. */
 static int
 find_beginning(struct arena *a, const struct join *join)
 {
 	struct follow_joined *out = join->joined;
 	uint64_t last = atomic_load(&a->header->last_id);
-	enum event_resume_kind kind = join->resume.kind;
-	uint64_t point = join->resume.id;
+	struct event_resume resume = join->resume;
 	struct outlook outlook;
+
+	int rc = resolve_own_id(a, &resume);
+	if (rc != 0)
+		return rc;
+	enum event_resume_kind kind = resume.kind;
+	uint64_t point = resume.id;
 
 	/* No event of ours has that id: it is from an arena that is gone, whose
 	 * clock was ahead.  Waiting for our ids to pass it would lock the client
@@ -138,7 +163,7 @@ find_beginning(struct arena *a, const struct join *join)
 	if (kind == EVENT_RESUME_EARLIEST || kind == EVENT_RESUME_UNREADABLE)
 		point = 0;
 
-	int rc = look_out(a, join, point, &outlook);
+	rc = look_out(a, join, point, &outlook);
 	if (rc != 0)
 		return rc;
 	/* Just before the oldest event kept, the next resume is exact. */
@@ -321,7 +346,10 @@ read_work(struct arena *a, void *argument)
 		if (i == r->reader->count)
 			return 0;
 		struct layout_block *event = r->next[i];
-		rc = follow_copy_event(a, segment, event);
+		/* An event for several channels was read where another of them
+		 * has it. */
+		if (event->event.id > r->reader->cursor)
+			rc = follow_copy_event(a, segment, event);
 		if (rc == -EMSGSIZE) {
 			segment->more = true;
 			segment->wanted = event->event.len;

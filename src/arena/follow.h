@@ -40,6 +40,7 @@ struct follow_joined {
 /*
  * Register a stream for count channels and find its resume point, in one
  * critical section: join first, then read, so that nothing can fall between.
+ * Where an event is kept that has resume.own_id, the point is that event.
  *
  * An id from outside this arena's past (greater than the last) is treated
  * as unreadable; an instant in the future is now.
@@ -82,7 +83,8 @@ struct follow_segment {
 
 /*
  * Append to segment the events after the reader's cursor, oldest first, and move
- * the cursor.  At most room bytes.
+ * the cursor.  At most room bytes.  An event that several of the channels have is
+ * read once.
  *
  * Returns 0, or
  *   -ENODATA   events it needs are gone: it was too slow

@@ -14,7 +14,9 @@
  * count is an index that repair_arena() rebuilds from them.  A block says what
  * it is by its kind, which is stored last when it comes to be and first when it
  * goes.  An event moreover counts only once header.last_id has reached its id:
- * that one store commits a whole batch.
+ * that one store commits a whole batch.  An event for several channels is a block
+ * for each of them, with one id; these copies follow each other in the list of
+ * all events.
  *
  *	          fill in            kind = EVENT          last_id >= id
  *	  FREE -----------> FREE -----------------> written -------------> committed
@@ -23,7 +25,7 @@
  *	   +------------------------------------------------------------------+
  *	                         forgotten >= id, then kind = FREE
  *
- * A block is 256 bytes.  With 200 bytes of data an event takes two, with 140
+ * A block is 256 bytes.  With 180 bytes of data an event takes two, with 140
  * one; blocks of 512 would waste more than half of the most frequent ones, and
  * blocks of 128 chain nearly every event.
  */
@@ -38,7 +40,7 @@
 #include "base/siphash.h"
 
 #define LAYOUT_MAGIC "peal-arn"
-#define LAYOUT_FORMAT 2u
+#define LAYOUT_FORMAT 3u
 
 #define LAYOUT_HEADER_SIZE 4096u
 #define LAYOUT_BLOCK_SIZE 256u
@@ -140,18 +142,19 @@ struct layout_worker {
 };
 
 /*
- * A bucket of the channels' hash table.  forgotten is truth: the highest
+ * A bucket of two hash tables, of the channels by their names and of the events
+ * that have an id of their own by that.  forgotten is truth: the highest
  * forgotten of all channels that hashed here and gave their block back.
  * One mark for each bucket instead of one for the arena, so that a gap is hardly
  * ever told for a channel that lost nothing.
  */
 struct layout_bucket {
 	uint32_t channels; /* index */
-	uint32_t pad;
+	uint32_t own_ids;  /* index: of copies, the first one's */
 	_Atomic uint64_t forgotten;
 };
 
-#define LAYOUT_EVENT_BYTES 208
+#define LAYOUT_EVENT_BYTES 196
 #define LAYOUT_MORE_BYTES 240
 #define LAYOUT_NAME_BYTES 208
 
@@ -164,6 +167,10 @@ struct layout_event {
 	uint32_t older;
 	uint32_t later; /* index: within the arena */
 	uint32_t earlier;
+	uint32_t next_own_id; /* index: in its bucket */
+	uint8_t own_id_len; /* the publisher's id in the first line; 0: ours */
+	uint8_t pad[3];
+	uint32_t subscribers; /* its channel had when it was appended */
 	char bytes[LAYOUT_EVENT_BYTES];
 };
 

@@ -47,6 +47,7 @@ forget_indexes(struct arena *a, bool whole)
 	h->channels = 0;
 	for (uint32_t i = 0; i < a->bucket_count; i++) {
 		a->buckets[i].channels = LAYOUT_NONE;
+		a->buckets[i].own_ids = LAYOUT_NONE;
 		lower_mark(a, &a->buckets[i].forgotten);
 	}
 	for (uint32_t i = 0; i < a->worker_count; i++) {
@@ -258,8 +259,6 @@ sort_events(struct arena *a, struct damage *damage)
 static void
 link_events(struct arena *a, uint32_t sorted, struct damage *damage)
 {
-	uint64_t last = 0;
-
 	while (sorted != LAYOUT_NONE) {
 		struct layout_block *b = &a->blocks[sorted];
 		const struct layout_block *channel =
@@ -269,12 +268,11 @@ link_events(struct arena *a, uint32_t sorted, struct damage *damage)
 		if (channel != NULL &&
 		    b->event.id <= atomic_load(&channel->channel.forgotten)) {
 			unclaim(a, b);
-		} else if (channel == NULL || b->event.id == last ||
+		} else if (channel == NULL ||
+		    channel_has_newest(a, channel, b->event.id) ||
 		    channel_link(a, b) != 0) {
 			unclaim(a, b);
 			damage->blocks++;
-		} else {
-			last = b->event.id;
 		}
 	}
 }

@@ -14,6 +14,7 @@
 
 #include "arena/channel.h"
 #include "arena/critical.h"
+#include "arena/own_id.h"
 #include "arena/pool.h"
 #include "arena/registry.h"
 #include "arena/repair.h"
@@ -203,6 +204,8 @@ struct append {
 	struct store_appended *appended;
 	struct registry_wakes *wakes;
 	bool committed; /* what is left is to tell of it */
+	const struct layout_block
+	    *copy; /* of a duplicate, found last; or NULL */
 };
 
 /* Make room for blocks by letting go of the oldest events of all. */
@@ -222,11 +225,13 @@ check_size(const struct arena *a, const struct append *append)
 {
 	uint64_t blocks = 0;
 
-	for (size_t i = 0; i < append->count; i++)
+	for (size_t i = 0; i < append->count; i++) {
+		const struct store_event *event = &append->events[i];
 		blocks += 2 +
-		    pool_chain_len(append->events[i].body.len +
-			    EVENT_ID_LINE_MAX,
+		    pool_chain_len(EVENT_ID_LINE_MAX + event->own_id.len +
+			    event->body.len,
 			LAYOUT_EVENT_BYTES);
+	}
 	return blocks > a->block_count / 2 ? -EMSGSIZE : 0;
 }
 
@@ -236,25 +241,29 @@ append_one(struct arena *a, struct clock_now now,
     const struct store_event *event, uint64_t id)
 {
 	struct layout_block *channel;
-	char line[EVENT_ID_LINE_MAX];
-	struct span id_line = { line, event_id_line(id, line) };
 	uint64_t stamp = atomic_load(&a->header->stamp_ms);
+	struct channel_event added = {
+		.id = id,
+		.own_id = event->own_id,
+		.body = event->body,
+	};
 
 	/* A channel with the longest name takes two blocks. */
 	int rc = make_room(a, 2, NULL);
 	if (rc == 0)
 		rc = channel_find_or_make(a, event->channel, &channel);
+	/* A channel that is named twice has its copy. */
+	if (rc == 0 && channel_has_newest(a, channel, id))
+		return 0;
 	if (rc == 0)
-		rc = make_room(a,
-		    pool_chain_len(id_line.len + event->body.len,
-			LAYOUT_EVENT_BYTES),
-		    channel);
+		rc = make_room(a, channel_event_blocks(&added), channel);
 	if (rc != 0)
 		return rc;
 	if (stamp < now.boot_ms)
 		stamp = now.boot_ms;
 	atomic_store(&a->header->stamp_ms, stamp);
-	return channel_add(a, channel, id, stamp, id_line, event->body);
+	added.stamp_ms = stamp;
+	return channel_add(a, channel, &added);
 }
 
 /* Forget what is over the limits, mark who listens. */
@@ -265,6 +274,8 @@ append_finish(struct arena *a, struct append *append)
 	int rc;
 
 	for (size_t i = 0; i < append->count; i++) {
+		if (append->appended[i].duplicate)
+			continue;
 		rc = channel_find(a, append->events[i].channel, &channel);
 		if (rc != 0)
 			return rc;
@@ -298,6 +309,8 @@ check_ids(const struct append *append, uint64_t last)
 {
 	for (size_t i = 0; i < append->count; i++) {
 		uint64_t id = append->events[i].id;
+		if (append->events[i].is_copy)
+			continue;
 		if (id == 0)
 			id = event_id_next(last, append->now.wall_ms);
 		/* The last number of all has no next. */
@@ -306,6 +319,94 @@ check_ids(const struct append *append, uint64_t last)
 		last = id;
 	}
 	return 0;
+}
+
+/*
+ * An own id counts while its event is kept, and what is too old is not kept,
+ * though nobody has cleared it away yet.
+ */
+static int
+expire_own_ids(struct arena *a, const struct append *append)
+{
+	struct layout_block *kept;
+
+	for (size_t i = 0; i < append->count; i++) {
+		const struct store_event *event = &append->events[i];
+		if (event->own_id.len == 0 || event->is_copy)
+			continue;
+		int rc = own_id_find(a, event->own_id, &kept);
+		if (rc == 0 && kept != NULL &&
+		    channel_is_too_old(a, kept, append->now.boot_ms))
+			return channel_expire_some(a, append->now.boot_ms,
+			    a->block_count);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* How many copies of a duplicate are looked through for a channel's. */
+#define COPIES_LOOK 64
+
+/*
+ * The streams that a channel had when the kept event was appended to it.  Channels
+ * that are named in the same order again are found at once.
+ */
+static int
+read_subscribers(const struct arena *a, struct append *append,
+    const struct store_event *event, const struct layout_block *kept,
+    uint32_t *subscribers)
+{
+	const struct layout_block *copy =
+	    append->copy != NULL ? own_id_next_copy(a, append->copy) : kept;
+	struct layout_block *channel;
+	int rc = channel_find(a, event->channel, &channel);
+
+	*subscribers = 0;
+	if (rc != 0 || channel == NULL)
+		return rc;
+	for (unsigned look = 0; look < COPIES_LOOK; look++) {
+		if (copy == NULL)
+			copy = kept;
+		if (copy->event.channel == pool_number(a, channel)) {
+			*subscribers = copy->event.subscribers;
+			append->copy = copy;
+			return 0;
+		}
+		copy = own_id_next_copy(a, copy);
+	}
+	return 0;
+}
+
+/* Give event i its id; where an event with its own id is kept, it has that. */
+static int
+choose_id(struct arena *a, struct append *append, size_t i, uint64_t last)
+{
+	const struct store_event *event = &append->events[i];
+	struct store_appended *out = &append->appended[i];
+	struct layout_block *kept = NULL;
+	int rc = 0;
+
+	*out = (struct store_appended){ 0 };
+	if (!event->is_copy || i == 0)
+		append->copy = NULL;
+	if (event->is_copy && i > 0 && !out[-1].duplicate) {
+		out->id = out[-1].id;
+		return 0;
+	}
+	if (event->id == 0 && event->own_id.len > 0)
+		rc = own_id_find(a, event->own_id, &kept);
+	if (rc != 0)
+		return rc;
+	if (kept == NULL) {
+		out->id = event->id != 0
+		    ? event->id
+		    : event_id_next(last, append->now.wall_ms);
+		return 0;
+	}
+	out->id = kept->event.id;
+	out->duplicate = true;
+	return read_subscribers(a, append, event, kept, &out->subscribers);
 }
 
 static int
@@ -320,18 +421,20 @@ append_events(struct arena *a, struct append *append)
 		return rc;
 	rc = channel_expire_some(a, append->now.boot_ms,
 	    (uint32_t)append->count * EXPIRE_PER_APPEND);
+	if (rc == 0)
+		rc = expire_own_ids(a, append);
 	if (rc != 0)
 		return rc;
 	for (size_t i = 0; i < append->count; i++) {
-		const struct store_event *event = &append->events[i];
-		uint64_t id = event->id != 0
-		    ? event->id
-		    : event_id_next(last, append->now.wall_ms);
-		rc = append_one(a, append->now, event, id);
+		const struct store_appended *chosen = &append->appended[i];
+		rc = choose_id(a, append, i, last);
+		if (rc == 0 && !chosen->duplicate)
+			rc = append_one(a, append->now, &append->events[i],
+			    chosen->id);
 		if (rc != 0)
 			return rc;
-		append->appended[i].id = id;
-		last = id;
+		if (!chosen->duplicate)
+			last = chosen->id;
 	}
 	/* This store makes all of them count, at once.  Before it a crash, or a
 	 * failure, leaves none of them. */
@@ -371,8 +474,41 @@ store_append(struct store *s, struct clock_now now,
 
 	registry_wakes_clear(wakes);
 	int rc = critical_run(&s->arena, append_work, &append);
+	size_t stored = 0;
+	for (size_t i = 0; rc == 0 && i < count; i++)
+		stored += !appended[i].duplicate;
 	if (rc == 0 && s->attached)
-		store_count(s, LAYOUT_PUBLISHED, count);
+		store_count(s, LAYOUT_PUBLISHED, stored);
+	return rc;
+}
+
+struct find {
+	struct span own_id;
+	uint64_t id;
+};
+
+static int
+find_work(struct arena *a, void *argument)
+{
+	struct find *find = argument;
+	struct layout_block *event;
+	int rc = own_id_find(a, find->own_id, &event);
+
+	if (rc != 0)
+		return rc;
+	if (event == NULL)
+		return -ENOENT;
+	find->id = event->event.id;
+	return 0;
+}
+
+int
+store_find(struct store *s, struct span own_id, uint64_t *id)
+{
+	struct find find = { .own_id = own_id };
+	int rc = critical_run(&s->arena, find_work, &find);
+
+	*id = find.id;
 	return rc;
 }
 

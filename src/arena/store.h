@@ -59,20 +59,31 @@ void store_detach(struct store *s);
 struct store_event {
 	struct span channel; /* as event_channel_fault() lets pass */
 	struct span body;    /* its block on the wire without the id line */
-	uint64_t id;	     /* 0: the next one; else greater than the last */
+	struct span own_id; /* as event_own_id_fault() lets pass; empty: none */
+	uint64_t id;	    /* 0: the next one; else greater than the last */
+
+	/* It is the event before it, for another channel: body and own_id are
+	 * the same, and it gets the id that the other has. */
+	bool is_copy;
 };
 
 struct store_appended {
 	uint64_t id;
 	uint32_t subscribers; /* streams of the channel, over all workers */
+	bool duplicate;	      /* nothing was stored: its own id is there */
 };
 
 /*
  * Append events, all or none.
  *
- * Each gets an id greater than all before it, from the clock where its own is
- * 0.  The oldest events of all make room when there is none, so this never fails
- * for a full history.  wakes then holds the workers to wake.
+ * Each gets an id greater than all before it, from the clock where its id is
+ * 0; copies share theirs.  The oldest events of all make room when there is none,
+ * so this never fails for a full history.  wakes then holds the workers to wake.
+ *
+ * While an event with the same own id is kept, or is appended by the same call,
+ * one without an id from outside is a duplicate: appended has that event's id, and
+ * the streams its channel had when it was appended; 0 where the channel has no
+ * copy of it.
  *
  * Returns 0, or
  *   -ESTALE   an id from outside is not greater than the last; nothing stored
@@ -82,6 +93,13 @@ struct store_appended {
 int store_append(struct store *s, struct clock_now now,
     const struct store_event *events, size_t count,
     struct store_appended *appended, struct registry_wakes *wakes);
+
+/*
+ * The id of the event that has this own id; of several, of the earliest.
+ *
+ * Returns 0, or -ENOENT when none is kept.
+ */
+int store_find(struct store *s, struct span own_id, uint64_t *id);
 
 /* The streams that listen to a channel now, over all workers. */
 int store_subscribers(struct store *s, struct span channel, uint32_t *count);

@@ -12,6 +12,7 @@
 
 #include "arena/channel.h"
 #include "arena/critical.h"
+#include "arena/own_id.h"
 #include "arena/pool.h"
 #include "base/event.h"
 
@@ -23,6 +24,7 @@ struct verify {
 	size_t count;
 	uint32_t *listens;   /* per worker: the channel it was last seen in */
 	unsigned char *seen; /* per block: reached by a list; 2: by more */
+	uint32_t own_ids;    /* events that the index must have */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -188,6 +190,60 @@ check_buckets(const struct arena *a, struct verify *v)
 		    a->header->channels, channels);
 }
 
+/* The index of own ids: each event in its bucket, and nothing else. */
+static void
+check_own_ids(const struct arena *a, struct verify *v)
+{
+	char bytes[EVENT_OWN_ID_MAX];
+	struct span own_id;
+	uint32_t entries = 0;
+
+	for (uint32_t i = 0; i < a->bucket_count; i++) {
+		uint32_t at = a->buckets[i].own_ids;
+		while (at != LAYOUT_NONE) {
+			const struct layout_block *b =
+			    pool_block(a, at, LAYOUT_EVENT);
+			if (b == NULL || entries++ > a->block_count) {
+				fault(v,
+				    "bucket %u: its own ids are broken at %u",
+				    i, at);
+				break;
+			}
+			if (b->event.own_id_len == 0 ||
+			    own_id_read(a, b, bytes, &own_id) != 0 ||
+			    own_id_bucket(a, own_id) != i)
+				fault(v, "event %u: wrong own id or bucket",
+				    at);
+			at = b->event.next_own_id;
+		}
+	}
+	if (entries != v->own_ids)
+		fault(v, "the index has %u own ids, there are %u", entries,
+		    v->own_ids);
+}
+
+/*
+ * Whether the index has an event's own id; copies, which follow each other, stand
+ * there once.
+ */
+static void
+check_own_id(const struct arena *a, struct verify *v,
+    const struct layout_block *event)
+{
+	struct layout_block *found = NULL;
+	char bytes[EVENT_OWN_ID_MAX];
+	struct span own_id;
+
+	if (event->event.own_id_len == 0)
+		return;
+	v->own_ids++;
+	if (own_id_read(a, event, bytes, &own_id) != 0 ||
+	    own_id_find(a, own_id, &found) != 0 || found == NULL ||
+	    found->event.id > event->event.id)
+		fault(v, "event %u: not found by its own id",
+		    pool_number(a, event));
+}
+
 /* All events, in the order of their ids. */
 static void
 check_events(const struct arena *a, struct verify *v)
@@ -209,8 +265,10 @@ check_events(const struct arena *a, struct verify *v)
 		if (!channel_is_framed(a, b))
 			fault(v, "event %u: its bytes are not those of its id",
 			    at);
-		if (b->event.id <= last || b->event.earlier != earlier)
+		if (b->event.id < last || b->event.earlier != earlier)
 			fault(v, "event %u: out of order", at);
+		if (b->event.id != last)
+			check_own_id(a, v, b);
 		if (pool_block(a, b->event.channel, LAYOUT_CHANNEL) == NULL)
 			fault(v, "event %u: without a channel", at);
 		last = b->event.id;
@@ -303,6 +361,7 @@ verify_work(struct arena *a, void *argument)
 
 	check_buckets(a, v);
 	check_events(a, v);
+	check_own_ids(a, v);
 	for (uint32_t i = 0; i < a->worker_count; i++)
 		check_worker(a, v, i);
 	check_blocks(a, v);

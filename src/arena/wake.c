@@ -318,8 +318,10 @@ wake_append(struct wake *w, struct clock_now now,
 
 	if (rc != 0 || wake_listeners(w, now) == 0)
 		return rc;
-	for (size_t i = 0; i < count; i++)
-		(void)store_subscribers(w->store, events[i].channel,
-		    &appended[i].subscribers);
+	for (size_t i = 0; i < count; i++) {
+		if (!appended[i].duplicate)
+			(void)store_subscribers(w->store, events[i].channel,
+			    &appended[i].subscribers);
+	}
 	return 0;
 }

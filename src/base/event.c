@@ -60,6 +60,15 @@ event_id_line(uint64_t id, char out[EVENT_ID_LINE_MAX])
 	return len;
 }
 
+size_t
+event_own_id_line(struct span own_id, char out[EVENT_OWN_ID_LINE_MAX])
+{
+	memcpy(out, "id: ", 4);
+	memcpy(out + 4, own_id.ptr, own_id.len);
+	out[4 + own_id.len] = '\n';
+	return 4 + own_id.len + 1;
+}
+
 /* Read a number as print_u64() writes it: no leading zero. */
 static int
 parse_part(struct span s, uint64_t max, uint64_t *value)
@@ -91,34 +100,47 @@ static struct event_resume
 resume_after(uint64_t id)
 {
 	if (id == 0)
-		return (struct event_resume){ EVENT_RESUME_EARLIEST, 0 };
-	return (struct event_resume){ EVENT_RESUME_AFTER, id };
+		return (struct event_resume){ .kind = EVENT_RESUME_EARLIEST };
+	return (struct event_resume){ .kind = EVENT_RESUME_AFTER, .id = id };
 }
 
 static struct event_resume
 resume_since(uint64_t ms)
 {
 	if (ms == 0)
-		return (struct event_resume){ EVENT_RESUME_EARLIEST, 0 };
-	return (struct event_resume){ EVENT_RESUME_SINCE,
-		event_id_make(ms, EVENT_COUNTER_MAX) };
+		return (struct event_resume){ .kind = EVENT_RESUME_EARLIEST };
+	return (struct event_resume){
+		.kind = EVENT_RESUME_SINCE,
+		.id = event_id_make(ms, EVENT_COUNTER_MAX),
+	};
+}
+
+/* What a resume point says unless it is an event's own id. */
+static struct event_resume
+read_point(struct span s)
+{
+	uint64_t value;
+
+	if (s.len == 0)
+		return (struct event_resume){ .kind = EVENT_RESUME_NONE };
+	if (span_equal(s, SPAN("earliest")))
+		return (struct event_resume){ .kind = EVENT_RESUME_EARLIEST };
+	if (event_id_parse(s, &value) == 0)
+		return resume_after(value);
+	if (span_to_u64(s, &value) == 0 && value <= EVENT_MS_MAX)
+		return resume_since(value);
+	return (struct event_resume){ .kind = EVENT_RESUME_UNREADABLE };
 }
 
 struct event_resume
 event_resume_parse(struct span s)
 {
-	uint64_t value;
-
 	s = span_trim(s);
-	if (s.len == 0)
-		return (struct event_resume){ EVENT_RESUME_NONE, 0 };
-	if (span_equal(s, SPAN("earliest")))
-		return (struct event_resume){ EVENT_RESUME_EARLIEST, 0 };
-	if (event_id_parse(s, &value) == 0)
-		return resume_after(value);
-	if (span_to_u64(s, &value) == 0 && value <= EVENT_MS_MAX)
-		return resume_since(value);
-	return (struct event_resume){ EVENT_RESUME_UNREADABLE, 0 };
+	struct event_resume resume = read_point(s);
+
+	if (event_own_id_fault(s) == NULL)
+		resume.own_id = s;
+	return resume;
 }
 
 /*
@@ -144,6 +166,39 @@ text_fault(struct span s)
 	if (span_has_control(s) || has_c1_control(s))
 		return "holds a control character";
 	return NULL;
+}
+
+/* Milliseconds since 1970 that somebody can mean: in 2001 there was no peal. */
+#define TIMES_BEGIN_MS UINT64_C(1000000000000)
+
+static bool
+is_taken_by_resume(struct span own_id)
+{
+	struct event_resume point = read_point(own_id);
+
+	return point.kind == EVENT_RESUME_AFTER ||
+	    point.kind == EVENT_RESUME_EARLIEST ||
+	    (point.kind == EVENT_RESUME_SINCE &&
+		event_id_ms(point.id) >= TIMES_BEGIN_MS);
+}
+
+const char *
+event_own_id_fault(struct span own_id)
+{
+	_Static_assert(EVENT_OWN_ID_MAX == 255, "the phrase says 255");
+
+	if (own_id.len == 0)
+		return "is empty";
+	if (own_id.len > EVENT_OWN_ID_MAX)
+		return "is longer than 255 bytes";
+	if (own_id.ptr[0] == '#')
+		return "begins with \"#\", which is reserved";
+	if (span_trim(own_id).len < own_id.len)
+		return "begins or ends with white space";
+	if (is_taken_by_resume(own_id))
+		return "would be taken for a time or for an ID of peal's; begin "
+		       "it with a letter";
+	return text_fault(own_id);
 }
 
 const char *

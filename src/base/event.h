@@ -22,6 +22,9 @@
 /* The longest printed id: 15 digits, a hyphen, 5 digits; no NUL. */
 #define EVENT_ID_CHARS 21
 
+/* An id that a publisher gives an event: bytes. */
+#define EVENT_OWN_ID_MAX 255
+
 /* Channel names and topics: bytes. */
 #define EVENT_CHANNEL_MAX 255
 #define EVENT_TOPIC_MAX 255
@@ -51,6 +54,10 @@ size_t event_id_print(uint64_t id, char out[EVENT_ID_CHARS]);
  */
 size_t event_id_line(uint64_t id, char out[EVENT_ID_LINE_MAX]);
 
+/* The same with an id that the publisher gave, of at most EVENT_OWN_ID_MAX bytes. */
+#define EVENT_OWN_ID_LINE_MAX (4 + EVENT_OWN_ID_MAX + 1)
+size_t event_own_id_line(struct span own_id, char out[EVENT_OWN_ID_LINE_MAX]);
+
 /*
  * Read "<ms>-<n>" as event_id_print() writes it.
  *
@@ -69,18 +76,34 @@ enum event_resume_kind {
 struct event_resume {
 	enum event_resume_kind kind;
 	uint64_t id; /* AFTER and SINCE; otherwise 0 */
+
+	/* SINCE and UNREADABLE: where an event that is kept has this id of its
+	 * own, the point is that event.  Empty: it can be no such id. */
+	struct span own_id;
 };
 
 /*
  * Read a resume point as a client sends it: an id, a bare number of
  * milliseconds since the epoch, or "earliest" (also "0" and "0-0").  White
  * space around it is dropped; where nothing else is there, it is NONE.  Never
- * fails: what cannot be read is UNREADABLE.
+ * fails: what cannot be read is UNREADABLE.  The own_id it gives is a part of
+ * s.
  *
  * A bare number means after the whole of that millisecond, so that the time of
  * an event already seen does not bring it again.
  */
 struct event_resume event_resume_parse(struct span s);
+
+/*
+ * Check an id that a publisher gives: 1 to EVENT_OWN_ID_MAX bytes of UTF-8 with
+ * no control characters, not beginning with "#".  A client that sends it back as
+ * its resume point must mean this event and nothing else, so it must not read as
+ * an id of peal's, as a time or as "earliest", nor begin or end with a space,
+ * which HTTP drops.  A number below 10^12, such as a row of a database, is no
+ * time: as milliseconds it lies before 2001.  Returns NULL or a phrase, as
+ * event_channel_fault().
+ */
+const char *event_own_id_fault(struct span own_id);
 
 /*
  * Check a channel name: 1 to EVENT_CHANNEL_MAX bytes of UTF-8 with no control

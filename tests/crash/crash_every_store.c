@@ -145,12 +145,14 @@ take_holding(struct holding *h, const struct store *s)
 		hold_channel(h, s, i);
 }
 
+/* The event that another holding has as its number i; a copy is one by itself. */
 static const uint64_t *
-find_event(const struct holding *h, uint64_t id)
+find_event(const struct holding *h, const struct holding *other, size_t i)
 {
-	for (size_t i = 0; i < h->count; i++) {
-		if (h->events[i].id == id)
-			return &h->events[i].sum;
+	for (size_t j = 0; j < h->count; j++) {
+		if (h->events[j].id == other->events[i].id &&
+		    h->events[j].channel == other->events[i].channel)
+			return &h->events[j].sum;
 	}
 	return NULL;
 }
@@ -181,20 +183,21 @@ judge(const struct holding *before, const struct holding *after)
 	take_holding(&found, &court);
 	for (size_t i = 0; i < before->count; i++) {
 		uint64_t id = before->events[i].id;
-		const uint64_t *sum = find_event(&found, id);
+		const uint64_t *sum = find_event(&found, before, i);
 		if (sum != NULL) {
 			REQUIRE(*sum == before->events[i].sum,
 			    "an event has changed");
 			continue;
 		}
-		REQUIRE(find_event(after, id) == NULL, "an event is lost");
+		REQUIRE(find_event(after, before, i) == NULL,
+		    "an event is lost");
 		REQUIRE(mark_of(&court, before->events[i].channel) >= id,
 		    "an event is gone without a mark");
 	}
 	for (size_t i = 0; i < after->count; i++) {
-		if (find_event(before, after->events[i].id) != NULL)
+		if (find_event(before, after, i) != NULL)
 			continue;
-		const uint64_t *sum = find_event(&found, after->events[i].id);
+		const uint64_t *sum = find_event(&found, after, i);
 		added++;
 		added_found += sum != NULL;
 		REQUIRE(sum == NULL || *sum == after->events[i].sum,
@@ -203,8 +206,8 @@ judge(const struct holding *before, const struct holding *after)
 	REQUIRE(added_found == 0 || added_found == added,
 	    "%zu events of a batch of %zu", added_found, added);
 	for (size_t i = 0; i < found.count; i++)
-		REQUIRE(find_event(before, found.events[i].id) != NULL ||
-			find_event(after, found.events[i].id) != NULL,
+		REQUIRE(find_event(before, &found, i) != NULL ||
+			find_event(after, &found, i) != NULL,
 		    "an event from nowhere");
 	for (unsigned i = 0; i < CHANNELS; i++)
 		REQUIRE(found.subscribers[i] == before->subscribers[i] ||
@@ -400,6 +403,18 @@ plan(size_t count, size_t len, unsigned channel, unsigned channels)
 	now.boot_ms++;
 }
 
+/* As plan(), of one event for several channels, with an id of its own. */
+static void
+plan_copies(size_t count, size_t len, const char *own_id)
+{
+	plan(count, len, 0, (unsigned)count);
+	for (size_t i = 0; i < count; i++) {
+		planned[i].body = planned[0].body;
+		planned[i].own_id = span_of(own_id);
+		planned[i].is_copy = i > 0;
+	}
+}
+
 static void
 append_planned(void)
 {
@@ -592,6 +607,26 @@ name_channels(void)
 	}
 }
 
+static void
+append_copies(const char *one, const char *two, const char *three)
+{
+	const char *own_ids[] = { one, two, three };
+
+	for (size_t i = 0; i < 3; i++) {
+		plan_copies(3, 50, own_ids[i]);
+		run_child(append_planned);
+	}
+}
+
+static const char *
+long_own_id(void)
+{
+	static char bytes[EVENT_OWN_ID_MAX + 1];
+
+	memset(bytes, 'o', sizeof(bytes) - 1);
+	return bytes;
+}
+
 /* Fill the arena until it evicts the oldest event. */
 static void
 fill(void)
@@ -601,6 +636,12 @@ fill(void)
 	scene.arena.header->max_events = 100000;
 	while (scene.arena.header->evicted == evicted)
 		append(4, 3000, (unsigned)roll(4), 1);
+	/* Until the next to go is one that three channels have; each of these lets
+	 * one large event go at most. */
+	append_copies("six", "seven", "eight");
+	const struct arena *a = &scene.arena;
+	while (a->blocks[a->header->oldest].event.own_id_len == 0)
+		append(1, 2500, (unsigned)roll(4), 1);
 }
 
 static void
@@ -613,6 +654,18 @@ run_all(void)
 	try_work("a long event", append_planned, false);
 	plan(6, 300, 0, 3);
 	try_work("a batch to three channels", append_planned, false);
+	plan_copies(3, 300, "own");
+	try_work("an event for three channels, with an own id", append_planned,
+	    false);
+	/* What is between them is no duplicate. */
+	plan_copies(2, 100, "own");
+	planned[2] = planned[1];
+	planned[2].own_id = SPAN("another");
+	planned[2].is_copy = false;
+	planned_count = 3;
+	try_work("an event beside duplicates", append_planned, false);
+	plan_copies(1, 100, long_own_id());
+	try_work("an own id of more than a block", append_planned, false);
 
 	try_work("a stream that joins two channels", join_two, true);
 	join_two();
@@ -628,13 +681,17 @@ run_all(void)
 	try_work("a worker that is reaped", reap_worker, false);
 	try_work("a slot that is taken over", take_slot_over, false);
 
-	for (int i = 0; i < 6; i++)
+	for (int i = 0; i < 4; i++)
 		append(4, 50, 0, 1);
-	plan(3, 50, 0, 1);
+	append_copies("one", "two", "three");
+	plan(2, 50, 0, 1);
 	try_work("events that push out older ones", append_planned, false);
 	try_work("a channel that is purged", purge_one, false);
 	append(4, 50, 0, 4);
+	append_copies("one", "four", "five");
 	now.boot_ms += 61000;
+	plan_copies(3, 50, "four");
+	try_work("an own id whose event is too old", append_planned, true);
 	plan(1, 50, 2, 1);
 	try_work("an event that finds others too old", append_planned, false);
 	try_work("a look that finds events too old", look_around, false);

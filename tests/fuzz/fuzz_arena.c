@@ -194,6 +194,54 @@ append_batch(void)
 	append(1 + byte() % 8);
 }
 
+static struct span
+own_id(void)
+{
+	static char lengthy[EVENT_OWN_ID_MAX];
+	const struct span own_ids[] = { { NULL, 0 }, SPAN("x"), SPAN("y"),
+		SPAN("17"), { lengthy, EVENT_OWN_ID_MAX } };
+
+	memset(lengthy, 'o', sizeof(lengthy));
+	return own_ids[byte() % 5];
+}
+
+/* Events with ids of their own, and for several channels. */
+static void
+append_named(void)
+{
+	struct store_event events[8];
+	struct store_appended appended[8];
+	unsigned count = 1 + byte() % 8;
+
+	for (unsigned i = 0; i < count; i++) {
+		unsigned what = byte();
+		events[i] = (struct store_event){
+			.channel = names[what / 2 % CHANNELS],
+			.body = SPAN("data: named\n\n"),
+			.is_copy = i > 0 && what % 2 == 0,
+		};
+		events[i].own_id =
+		    events[i].is_copy ? events[i - 1].own_id : own_id();
+	}
+	uint64_t last = atomic_load(&stores[0].arena.header->last_id);
+	int rc = store_append(&stores[byte() % WORKERS], now, events, count,
+	    appended, &wakes);
+	FUZZ_REQUIRE(is_known(rc) && rc != -EMSGSIZE);
+	if (!sound || last > UINT64_MAX - 8)
+		return;
+	FUZZ_REQUIRE(rc == 0);
+	for (unsigned i = 0; i < count; i++) {
+		FUZZ_REQUIRE(
+		    !appended[i].duplicate || events[i].own_id.len > 0);
+		if (events[i].is_copy) {
+			FUZZ_REQUIRE(appended[i].id == appended[i - 1].id);
+		} else if (!appended[i].duplicate) {
+			FUZZ_REQUIRE(appended[i].id > last);
+			last = appended[i].id;
+		}
+	}
+}
+
 /*
  * Whether there is no room for a registration.  Where the indexes agree that there
  * is none, they are believed: going through all blocks takes too long.
@@ -213,17 +261,11 @@ is_full(void)
 }
 
 static void
-join(void)
+join_at(unsigned worker, size_t count, unsigned first,
+    struct event_resume resume)
 {
-	unsigned worker = byte() % WORKERS;
-	size_t count = 1 + byte() % 3;
-	unsigned first = byte();
 	struct follow_join joins[3];
 	struct follow_joined joined;
-	struct event_resume resume = {
-		.kind = (enum event_resume_kind)(byte() % 5),
-		.id = event_id_make(start.wall_ms + byte(), byte()),
-	};
 
 	for (size_t i = 0; i < count; i++) {
 		unsigned channel = (first + (unsigned)i) % CHANNELS;
@@ -255,6 +297,30 @@ join(void)
 		cursors[worker] = joined.cursor;
 		gap_known[worker] = joined.gap_known;
 	}
+}
+
+static void
+join(void)
+{
+	unsigned worker = byte() % WORKERS;
+	size_t count = 1 + byte() % 3;
+	unsigned first = byte();
+	struct event_resume resume = {
+		.kind = (enum event_resume_kind)(byte() % 5),
+		.id = event_id_make(start.wall_ms + byte(), byte()),
+	};
+
+	join_at(worker, count, first, resume);
+}
+
+static void
+join_at_own_id(void)
+{
+	unsigned worker = byte() % WORKERS;
+	size_t count = 1 + byte() % 3;
+	unsigned first = byte();
+
+	join_at(worker, count, first, event_resume_parse(own_id()));
 }
 
 static void
@@ -496,9 +562,9 @@ bad_place(void)
 			   map) +
 		    byte() % sizeof(struct layout_bucket);
 	case 4:
-		return (size_t)(block - map) + byte() % 52;
+		return (size_t)(block - map) + byte() % 60;
 	case 5:
-		return (size_t)(block - map) + byte() % 13 * 4;
+		return (size_t)(block - map) + byte() % 15 * 4;
 	case 6:
 		return (size_t)(block - map) + byte();
 	default:
@@ -555,7 +621,9 @@ static const struct {
 } steps[] = {
 	{ 'a', append_one, false },
 	{ 'b', append_batch, false },
+	{ 'i', append_named, false },
 	{ 'j', join, false },
+	{ 'w', join_at_own_id, false },
 	{ 'l', leave, false },
 	{ 'c', count_subscribers, false },
 	{ 'n', take_news, false },

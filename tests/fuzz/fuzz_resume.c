@@ -5,7 +5,8 @@
  * serve as two numbers.
  *   - an id printed is an id read; a text read as an id is what it prints;
  *   - the next id is greater than the last, whatever the clock says;
- *   - a resume point means what its kind says, white space aside;
+ *   - a resume point means what its kind says, white space aside; one that may be an
+ *     event's own id is no id of peal's and no time, and its line is read back;
  *   - the gap event that repeats it is one event, of valid JSON.
  */
 #include <json-c/json.h>
@@ -78,6 +79,33 @@ judge_resume(struct span text)
 }
 
 static void
+judge_own_id(struct span text)
+{
+	struct event_resume resume = event_resume_parse(text);
+	struct span bare = span_trim(text);
+	char line[EVENT_OWN_ID_LINE_MAX];
+	struct buf out = { 0 };
+	struct naive e = { 0 };
+
+	if (event_own_id_fault(bare) != NULL) {
+		FUZZ_REQUIRE(resume.own_id.len == 0);
+		return;
+	}
+	FUZZ_REQUIRE(span_equal(resume.own_id, bare));
+	FUZZ_REQUIRE(bare.len > 0 && bare.len <= EVENT_OWN_ID_MAX);
+	FUZZ_REQUIRE(resume.kind == EVENT_RESUME_UNREADABLE ||
+	    (resume.kind == EVENT_RESUME_SINCE &&
+		event_id_ms(resume.id) < UINT64_C(1000000000000)));
+	buf_put(&out, (struct span){ line, event_own_id_line(bare, line) });
+	sse_event(&out, SPAN(""), SPAN("x"));
+	naive_read(&e, buf_span(&out));
+	FUZZ_REQUIRE(e.dispatched == 1);
+	FUZZ_REQUIRE(span_equal(buf_span(&e.id), bare));
+	naive_fini(&e);
+	buf_fini(&out);
+}
+
+static void
 judge_gap(uint64_t id, struct span asked)
 {
 	struct buf out = { 0 };
@@ -116,6 +144,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    size < sizeof(numbers) ? size : sizeof(numbers));
 	judge_number(numbers[0], numbers[1]);
 	judge_resume(text);
+	judge_own_id(text);
 	judge_gap(numbers[0], text);
 	if (event_id_parse(text, &id) == 0) {
 		FUZZ_REQUIRE(span_equal(text,

@@ -1,7 +1,8 @@
 /*
  * The history against a naive model: thousands of random appends, batches,
- * purges, joins, reads, clock steps and repairs on a real arena, and beside it
- * an array that remembers everything.
+ * events for several channels, repeated own ids, purges, joins, reads, clock
+ * steps and repairs on a real arena, and beside it an array that remembers
+ * everything.
  *
  * usage: model_history [STEPS [SEED]]
  */
@@ -23,6 +24,9 @@
 
 #define CHANNELS 12
 #define PAGE (1 << 20)
+#define BATCH 20
+/* So few own ids that they are often used again. */
+#define OWN_IDS 400
 
 static unsigned long long seed;
 
@@ -53,6 +57,7 @@ struct model_event {
 	uint64_t id;
 	uint64_t stamp_ms;
 	unsigned channel;
+	unsigned own; /* the number of its own id; 0: none */
 	struct buf bytes;
 	bool gone; /* forgotten, for whatever reason */
 };
@@ -68,7 +73,20 @@ struct model {
 	uint64_t stamp_ms;
 	uint64_t beginning;
 	uint64_t seen_evicted; /* of the arena, which the model takes over */
+	unsigned long long duplicates;
 };
+
+/* The own id of a number, of any length. */
+static struct span
+own_id_of(unsigned own, char out[EVENT_OWN_ID_MAX])
+{
+	if (own == 0)
+		return (struct span){ NULL, 0 };
+	memset(out, 'x', EVENT_OWN_ID_MAX);
+	int len = snprintf(out, EVENT_OWN_ID_MAX, "own %u-", own);
+	out[len] = 'x';
+	return (struct span){ out, (size_t)len + own * 7 % 240 };
+}
 
 /* Names that share no bucket: a shared one may tell a gap that is none. */
 static void
@@ -111,73 +129,219 @@ model_forget(struct model *m)
 	}
 }
 
-/* Pressure takes the oldest of all; the model believes the counter. */
+/* Whether the arena has an event.  Only a channel's oldest events go. */
+static bool
+is_there(const struct model *m, const struct store *s,
+    const struct model_event *e)
+{
+	struct layout_block *channel;
+
+	REQUIRE(channel_find(&s->arena, m->names[e->channel], &channel) == 0,
+	    "a channel cannot be looked up");
+	if (channel == NULL || channel->channel.oldest == LAYOUT_NONE)
+		return false;
+	return s->arena.blocks[channel->channel.oldest].event.id <= e->id &&
+	    s->arena.blocks[channel->channel.newest].event.id >= e->id;
+}
+
+/* Pressure takes the oldest of all; the model believes the counter.  Which of
+ * the copies of an event goes first is for the arena to say. */
 static void
 model_evict(struct model *m, const struct store *s)
 {
 	uint64_t evicted = s->arena.header->evicted;
 
-	for (size_t i = 0; i < m->count && m->seen_evicted < evicted; i++) {
-		if (!m->events[i].gone) {
-			m->events[i].gone = true;
+	for (size_t i = 0; i < m->count && m->seen_evicted < evicted;) {
+		size_t end = i + 1;
+		size_t left = 0;
+		while (end < m->count && m->events[end].id == m->events[i].id)
+			end++;
+		for (size_t j = i; j < end; j++)
+			left += !m->events[j].gone;
+		for (size_t j = i; j < end; j++) {
+			if (m->events[j].gone || m->seen_evicted == evicted)
+				continue;
+			if (left > evicted - m->seen_evicted &&
+			    is_there(m, s, &m->events[j]))
+				continue;
+			m->events[j].gone = true;
 			m->seen_evicted++;
+			left--;
 		}
+		i = end;
 	}
 	m->seen_evicted = evicted;
+}
+
+/* A batch of random events, which are its model as well once it is stored. */
+struct batch {
+	struct store_event events[BATCH];
+	struct store_appended appended[BATCH];
+	struct buf bodies[BATCH];
+	unsigned channels[BATCH];
+	unsigned own[BATCH];
+	char own_ids[BATCH][EVENT_OWN_ID_MAX];
+	size_t count;
+};
+
+static bool
+has_channel(const struct batch *b, size_t i, unsigned channel)
+{
+	while (b->channels[--i] != channel) {
+		if (!b->events[i].is_copy)
+			return false;
+	}
+	return true;
+}
+
+static void
+plan_event(struct batch *b, size_t i)
+{
+	char data[3000];
+	size_t len = roll(roll(8) == 0 ? sizeof(data) : 300);
+
+	for (size_t c = 0; c < len; c++)
+		data[c] = (char)('a' + roll(26));
+	buf_init(&b->bodies[i]);
+	sse_event(&b->bodies[i], SPAN("t"), (struct span){ data, len });
+	b->own[i] = roll(3) == 0 ? 1 + (unsigned)roll(OWN_IDS) : 0;
+}
+
+static void
+plan_batch(struct batch *b, const struct model *m, uint64_t last)
+{
+	bool outside = roll(20) == 0;
+
+	b->count = roll(4) == 0 ? 1 + roll(BATCH) : 1;
+	for (size_t i = 0; i < b->count; i++) {
+		b->channels[i] = (unsigned)roll(CHANNELS);
+		bool is_copy =
+		    i > 0 && roll(3) == 0 && !has_channel(b, i, b->channels[i]);
+		if (is_copy) {
+			buf_init(&b->bodies[i]);
+			buf_put(&b->bodies[i], buf_span(&b->bodies[i - 1]));
+			b->own[i] = b->own[i - 1];
+		} else {
+			plan_event(b, i);
+		}
+		b->events[i] = (struct store_event){
+			.channel = m->names[b->channels[i]],
+			.body = buf_span(&b->bodies[i]),
+			.own_id = own_id_of(b->own[i], b->own_ids[i]),
+			.id = outside ? last + 1 + i * 3 : 0,
+			.is_copy = is_copy,
+		};
+	}
+}
+
+/* The event that a repeated own id must be answered with: the earliest kept. */
+static const struct model_event *
+first_of(const struct model *m, unsigned own)
+{
+	for (size_t i = 0; i < m->count; i++) {
+		if (m->events[i].own == own && !m->events[i].gone)
+			return &m->events[i];
+	}
+	return NULL;
+}
+
+/*
+ * Judge what became of event i of a batch.  Where events were evicted, the model may not
+ * know whether an event that had its own id went before it was looked for.
+ */
+static void
+judge_appended(const struct model *m, const struct batch *b, size_t i,
+    uint64_t last, bool evicted)
+{
+	const struct store_appended *got = &b->appended[i];
+	const struct model_event *kept = b->own[i] == 0 || b->events[i].id != 0
+	    ? NULL
+	    : first_of(m, b->own[i]);
+
+	if (b->events[i].is_copy) {
+		REQUIRE(got->id == b->appended[i - 1].id &&
+			got->duplicate == b->appended[i - 1].duplicate,
+		    "a copy has another id");
+		return;
+	}
+	if (!got->duplicate)
+		REQUIRE(got->id > last, "an id does not rise");
+	if (evicted)
+		return;
+	REQUIRE(got->duplicate == (kept != NULL), "duplicate %d, kept %d",
+	    got->duplicate, kept != NULL);
+	REQUIRE(kept == NULL || kept->id == got->id,
+	    "a duplicate of another event");
+}
+
+static void
+model_add(struct model *m, struct batch *b, size_t i)
+{
+	char line[EVENT_OWN_ID_LINE_MAX];
+	struct span own_id = b->events[i].own_id;
+	uint64_t id = b->appended[i].id;
+
+	if (m->count == m->room) {
+		m->room = m->room == 0 ? 1024 : m->room * 2;
+		m->events = realloc(m->events, m->room * sizeof(m->events[0]));
+		REQUIRE(m->events != NULL, "out of memory");
+	}
+	struct model_event *e = &m->events[m->count++];
+	*e = (struct model_event){
+		.id = id,
+		.stamp_ms = m->stamp_ms,
+		.channel = b->channels[i],
+		.own = b->own[i],
+	};
+	size_t len = own_id.len > 0 ? event_own_id_line(own_id, line)
+				    : event_id_line(id, line);
+	buf_put(&e->bytes, (struct span){ line, len });
+	buf_put(&e->bytes, buf_span(&b->bodies[i]));
 }
 
 static void
 do_append(struct model *m, struct wake *w)
 {
-	struct store_event events[20];
-	struct store_appended appended[20];
-	struct buf bodies[20];
-	unsigned channels[20];
-	size_t count = roll(4) == 0 ? 1 + roll(20) : 1;
+	static struct batch b;
+	const struct layout_header *h = w->store->arena.header;
 	uint64_t last =
 	    m->count > 0 ? m->events[m->count - 1].id : m->beginning;
-	bool outside = roll(20) == 0;
+	uint64_t evicted = h->evicted;
 
-	for (size_t i = 0; i < count; i++) {
-		char data[3000];
-		size_t len = roll(roll(8) == 0 ? sizeof(data) : 300);
-		for (size_t c = 0; c < len; c++)
-			data[c] = (char)('a' + roll(26));
-		buf_init(&bodies[i]);
-		sse_event(&bodies[i], SPAN("t"), (struct span){ data, len });
-		channels[i] = (unsigned)roll(CHANNELS);
-		events[i] = (struct store_event){
-			.channel = m->names[channels[i]],
-			.body = buf_span(&bodies[i]),
-			.id = outside ? last + 1 + i * 3 : 0,
-		};
-	}
+	plan_batch(&b, m, last);
 	/* What is too old goes before the full arena evicts the oldest. */
-	int rc = wake_append(w, m->now, events, count, appended);
+	int rc = wake_append(w, m->now, b.events, b.count, b.appended);
 	REQUIRE(rc == 0, "append: %s", strerror(-rc));
 	if (m->stamp_ms < m->now.boot_ms)
 		m->stamp_ms = m->now.boot_ms;
-	for (size_t i = 0; i < count; i++) {
-		REQUIRE(appended[i].id > last, "an id does not rise");
-		last = appended[i].id;
-		if (m->count == m->room) {
-			m->room = m->room == 0 ? 1024 : m->room * 2;
-			m->events =
-			    realloc(m->events, m->room * sizeof(m->events[0]));
-			REQUIRE(m->events != NULL, "out of memory");
+	for (size_t i = 0; i < b.count; i++) {
+		judge_appended(m, &b, i, last, h->evicted != evicted);
+		if (b.appended[i].duplicate) {
+			m->duplicates++;
+		} else {
+			model_add(m, &b, i);
+			last = b.appended[i].id;
 		}
-		struct model_event *e = &m->events[m->count++];
-		*e = (struct model_event){
-			.id = last,
-			.stamp_ms = m->stamp_ms,
-			.channel = channels[i],
-		};
-		char line[EVENT_ID_LINE_MAX];
-		buf_put(&e->bytes,
-		    (struct span){ line, event_id_line(last, line) });
-		buf_put(&e->bytes, buf_span(&bodies[i]));
-		buf_fini(&bodies[i]);
+		buf_fini(&b.bodies[i]);
 	}
+}
+
+/*
+ * What a stream with an own id as its resume point should get: the event must be
+ * there.  It may be so though the model takes it for too old.
+ */
+static struct event_resume
+resume_by_own_id(const struct model *m, const struct store *s,
+    char bytes[EVENT_OWN_ID_MAX], uint64_t *expected)
+{
+	unsigned own = 1 + (unsigned)roll(OWN_IDS);
+
+	*expected = 0;
+	for (size_t i = m->count; i-- > 0;) {
+		if (m->events[i].own == own && is_there(m, s, &m->events[i]))
+			*expected = m->events[i].id;
+	}
+	return event_resume_parse(own_id_of(own, bytes));
 }
 
 /* Join some channels at some point, and read it all in small segments. */
@@ -190,6 +354,9 @@ do_follow(struct model *m, struct store *s)
 	bool chosen[CHANNELS] = { false };
 	size_t count = 0;
 	struct event_resume resume = { .kind = EVENT_RESUME_EARLIEST };
+	char own_id[EVENT_OWN_ID_MAX];
+	uint64_t point = 0; /* of an own id */
+	uint64_t evicted = s->arena.header->evicted;
 	static char bytes[PAGE];
 	static struct follow_mark marks[4096];
 
@@ -204,24 +371,44 @@ do_follow(struct model *m, struct store *s)
 		size_t back = roll(roll(2) == 0 ? m->count : 1 + m->count / 8);
 		resume.kind = EVENT_RESUME_AFTER;
 		resume.id = m->events[m->count - 1 - back].id - roll(2);
+	} else if (roll(2) == 0) {
+		resume = resume_by_own_id(m, s, own_id, &point);
 	}
 	int rc = follow_join(s, m->now, joins, count, resume, &joined);
 	REQUIRE(rc == 0, "join: %s", strerror(-rc));
 	/* The join forgets what is too old, and may need room itself. */
 	model_evict(m, s);
 	model_forget(m);
+	bool unreadable = resume.kind == EVENT_RESUME_UNREADABLE;
+	if (unreadable && point != 0 &&
+	    (joined.start_id == point ||
+		s->arena.header->evicted == evicted)) {
+		REQUIRE(joined.start_id == point, "not at its own id");
+		unreadable = false;
+		resume = (struct event_resume){
+			.kind = EVENT_RESUME_AFTER,
+			.id = point,
+		};
+	}
 
 	bool lost = false;
 	size_t expected = 0;
+	uint64_t newest = 0;
 	for (size_t i = 0; i < m->count; i++) {
 		const struct model_event *e = &m->events[i];
 		if (!chosen[e->channel] || e->id <= resume.id)
 			continue;
 		lost = lost || e->gone;
-		expected += !e->gone;
+		/* An event that several of the channels have comes once. */
+		if (!e->gone && (expected == 0 || e->id != newest))
+			expected++;
+		if (!e->gone)
+			newest = e->id;
 	}
 	if (resume.kind == EVENT_RESUME_EARLIEST)
 		lost = false;
+	else if (unreadable)
+		lost = true;
 	else if (resume.id < m->beginning)
 		lost = true;
 	REQUIRE(joined.gap == lost, "gap %d, lost %d after %llu", joined.gap,
@@ -266,7 +453,9 @@ do_follow(struct model *m, struct store *s)
 					segment.marks[i].end - begin }),
 			    "wrong bytes");
 			begin = segment.marks[i].end;
-			at++;
+			while (at < m->count &&
+			    m->events[at].id == segment.marks[i].id)
+				at++;
 			expected--;
 		}
 	}
@@ -366,9 +555,10 @@ run(const char *folder, uint64_t size, uint32_t max_events, long steps)
 			check_all(&m, &store);
 	}
 	check_all(&m, &store);
-	printf("ok: %ld steps, %zu events, %llu evicted, %llu expired, "
-	       "%llu trimmed\n",
-	    steps, m.count, (unsigned long long)store.arena.header->evicted,
+	printf("ok: %ld steps, %zu events, %llu duplicates, %llu evicted, "
+	       "%llu expired, %llu trimmed\n",
+	    steps, m.count, m.duplicates,
+	    (unsigned long long)store.arena.header->evicted,
 	    (unsigned long long)store.arena.header->expired,
 	    (unsigned long long)store.arena.header->trimmed);
 	for (size_t i = 0; i < m.count; i++)

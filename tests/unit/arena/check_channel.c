@@ -24,12 +24,11 @@ make_channel(struct store *s, const char *name)
 static void
 add_stamped(struct store *s, const char *name, uint64_t id, uint64_t stamp_ms)
 {
-	char line[EVENT_ID_LINE_MAX];
-	size_t len = event_id_line(id, line);
+	const struct channel_event event = { .id = id,
+		.stamp_ms = stamp_ms,
+		.body = FIXTURE_BODY };
 
-	ck_assert_int_eq(channel_add(&s->arena, make_channel(s, name), id,
-			     stamp_ms, (struct span){ line, len },
-			     FIXTURE_BODY),
+	ck_assert_int_eq(channel_add(&s->arena, make_channel(s, name), &event),
 	    0);
 	atomic_store(&s->arena.header->last_id, id);
 }
@@ -503,8 +502,10 @@ START_TEST(event_there_is_no_room_for_takes_nothing)
 	while (pool_left(&s.arena) > 1)
 		(void)pool_take(&s.arena);
 
-	int rc = channel_add(&s.arena, channel, id_of(0), 1, FIXTURE_BODY,
-	    (struct span){ body, sizeof(body) });
+	const struct channel_event event = { .id = id_of(0),
+		.stamp_ms = 1,
+		.body = { body, sizeof(body) } };
+	int rc = channel_add(&s.arena, channel, &event);
 
 	ck_assert_int_eq(rc, -ENOSPC);
 	ck_assert_uint_eq(pool_left(&s.arena), 1);

@@ -76,11 +76,11 @@ join(struct fixture_worker *w, struct listening *l, const char *one,
 static struct event_resume
 after(uint64_t id)
 {
-	return (struct event_resume){ EVENT_RESUME_AFTER, id };
+	return (struct event_resume){ .kind = EVENT_RESUME_AFTER, .id = id };
 }
 
-static const struct event_resume live = { EVENT_RESUME_NONE, 0 };
-static const struct event_resume earliest = { EVENT_RESUME_EARLIEST, 0 };
+static const struct event_resume live = { .kind = EVENT_RESUME_NONE };
+static const struct event_resume earliest = { .kind = EVENT_RESUME_EARLIEST };
 
 /* A segment with room for all these tests read. */
 struct reading {
@@ -152,10 +152,9 @@ START_TEST(stream_begins_where_it_was_asked_to)
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
 		struct listening l;
 		struct reading *reading = malloc(sizeof(*reading));
-		struct event_resume resume = { rows[i].kind,
-			rows[i].kind == EVENT_RESUME_NONE
-			    ? 0
-			    : id_of(rows[i].point) };
+		struct event_resume resume = { .kind = rows[i].kind };
+		if (rows[i].kind != EVENT_RESUME_NONE)
+			resume.id = id_of(rows[i].point);
 
 		join(&w, &l, "a", NULL, resume);
 		int rc = follow_read(&w.store, &l.reader, clear(reading));
@@ -199,9 +198,10 @@ END_TEST
 START_TEST(what_cannot_be_read_is_as_earliest_and_a_gap)
 {
 	const struct event_resume resumes[] = {
-		{ EVENT_RESUME_UNREADABLE, 0 },
-		{ EVENT_RESUME_AFTER, id_of(30) + 1 }, /* from the future */
-		{ EVENT_RESUME_AFTER, UINT64_MAX },
+		{ .kind = EVENT_RESUME_UNREADABLE },
+		{ .kind = EVENT_RESUME_AFTER,
+		    .id = id_of(30) + 1 }, /* from the future */
+		{ .kind = EVENT_RESUME_AFTER, .id = UINT64_MAX },
 	};
 	struct fixture_worker w;
 	make_worker(&w);
@@ -745,6 +745,126 @@ START_TEST(loss_told_of_one_channel_does_not_hide_a_later_one_of_another)
 }
 END_TEST
 
+/* Append an event with an own id, or none, to "a" and "b" n milliseconds after. */
+static uint64_t
+append_to_both(struct fixture_worker *w, const char *own_id, uint64_t n)
+{
+	const struct store_event events[2] = {
+		{ .channel = SPAN("a"),
+		    .own_id = span_of(own_id),
+		    .body = FIXTURE_BODY },
+		{ .channel = SPAN("b"),
+		    .own_id = span_of(own_id),
+		    .body = FIXTURE_BODY,
+		    .is_copy = true },
+	};
+	struct store_appended appended[2];
+	struct clock_now now = FIXTURE_NOW;
+
+	now.wall_ms += n;
+	ck_assert_int_eq(wake_append(&w->wake, now, events, 2, appended), 0);
+	ck_assert(!appended[0].duplicate);
+	return appended[0].id;
+}
+
+START_TEST(event_of_several_channels_is_read_once)
+{
+	struct fixture_worker w;
+	struct listening l;
+	struct listening one;
+	struct reading *reading = malloc(sizeof(*reading));
+	make_worker(&w);
+	uint64_t ids[7] = { append_at(&w, "a", 1), append_to_both(&w, "", 2),
+		append_at(&w, "b", 3), append_to_both(&w, "x", 4),
+		append_to_both(&w, "", 5), append_at(&w, "a", 6), 0 };
+
+	join(&w, &l, "a", "b", earliest);
+	assert_reads(&w, &l, ids);
+	join(&w, &l, "b", "a", after(ids[1]));
+	assert_reads(&w, &l, &ids[2]);
+	join(&w, &one, "b", NULL, earliest);
+	assert_reads(&w, &one,
+	    (const uint64_t[]){ ids[1], ids[2], ids[3], ids[4], 0 });
+
+	/* A segment that ends between two copies. */
+	join(&w, &l, "a", "b", earliest);
+	for (unsigned i = 0; i < 6; i++) {
+		struct follow_segment *segment = clear(reading);
+		segment->marks_room = 1;
+		ck_assert_int_eq(follow_read(&w.store, &l.reader, segment), 0);
+		ck_assert_uint_eq(segment->marks_len, 1);
+		ck_assert_uint_eq(reading->marks[0].id, ids[i]);
+	}
+	assert_reads(&w, &l, (const uint64_t[]){ 0 });
+	free(reading);
+	fixture_leave(&w);
+}
+END_TEST
+
+START_TEST(copy_that_is_left_is_read_when_the_other_is_gone)
+{
+	struct fixture_worker w;
+	struct listening l;
+	make_worker(&w);
+	uint64_t shared = append_to_both(&w, "x", 1);
+	ck_assert_int_eq(store_purge(&w.store, SPAN("a")), 0);
+
+	join(&w, &l, "a", "b", earliest);
+
+	assert_reads(&w, &l, (const uint64_t[]){ shared, 0 });
+	fixture_leave(&w);
+}
+END_TEST
+
+START_TEST(stream_resumes_after_an_event_with_an_own_id)
+{
+	struct fixture_worker w;
+	struct listening l;
+	make_worker(&w);
+	(void)append_at(&w, "a", 1);
+	(void)append_to_both(&w, "x", 2);
+	uint64_t number = append_to_both(&w, "12345", 3);
+	uint64_t last = append_at(&w, "b", 4);
+
+	/* Also where the stream's channels never had it. */
+	static const char *const channels[] = { "a", "b", "other" };
+	for (unsigned i = 0; i < UNIT_COUNT(channels); i++) {
+		join(&w, &l, channels[i], NULL, event_resume_parse(SPAN("x")));
+		ck_assert(!l.joined.gap);
+		ck_assert_uint_eq(l.joined.start_id, id_of(2));
+		ck_assert_uint_eq(l.joined.cursor, id_of(2));
+	}
+	join(&w, &l, "a", "b", event_resume_parse(SPAN("x")));
+	assert_reads(&w, &l, (const uint64_t[]){ number, last, 0 });
+	join(&w, &l, "a", "b", event_resume_parse(SPAN(" 12345 ")));
+	ck_assert(!l.joined.gap);
+	assert_reads(&w, &l, (const uint64_t[]){ last, 0 });
+	fixture_leave(&w);
+}
+END_TEST
+
+START_TEST(own_id_that_is_not_kept_is_as_earliest_and_a_gap)
+{
+	struct fixture_worker w;
+	struct listening l;
+	make_worker(&w);
+	(void)append_to_both(&w, "x", 1);
+	(void)append_to_both(&w, "12345", 2);
+	ck_assert_int_eq(store_purge(&w.store, SPAN("a")), 0);
+	ck_assert_int_eq(store_purge(&w.store, SPAN("b")), 0);
+	uint64_t kept = append_at(&w, "a", 3);
+
+	static const char *const asked[] = { "x", "12345", "never there" };
+	for (unsigned i = 0; i < UNIT_COUNT(asked); i++) {
+		join(&w, &l, "a", NULL, event_resume_parse(span_of(asked[i])));
+		ck_assert(l.joined.gap);
+		ck_assert_uint_eq(l.joined.gap_from, kept);
+		assert_reads(&w, &l, (const uint64_t[]){ kept, 0 });
+	}
+	fixture_leave(&w);
+}
+END_TEST
+
 FIXTURE_MAIN("follow", stream_begins_where_it_was_asked_to,
     earliest_is_all_that_is_kept_and_tells_of_no_gap,
     what_cannot_be_read_is_as_earliest_and_a_gap,
@@ -767,4 +887,8 @@ FIXTURE_MAIN("follow", stream_begins_where_it_was_asked_to,
     join_makes_room_by_letting_the_oldest_events_go,
     none_or_too_many_channels_are_refused,
     news_are_the_cookies_of_channels_that_had_events,
-    read_goes_on_after_an_index_was_found_broken)
+    read_goes_on_after_an_index_was_found_broken,
+    event_of_several_channels_is_read_once,
+    copy_that_is_left_is_read_when_the_other_is_gone,
+    stream_resumes_after_an_event_with_an_own_id,
+    own_id_that_is_not_kept_is_as_earliest_and_a_gap)

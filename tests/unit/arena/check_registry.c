@@ -216,9 +216,10 @@ START_TEST(channel_with_history_outlives_its_last_registration)
 	make_with_workers(&s);
 	struct layout_block *registration = listen_to(&s, "a", 0, 1, 1);
 	struct layout_block *channel = make_channel(&s, "a");
-	ck_assert_int_eq(channel_add(&s.arena, channel, 1, 1, SPAN("id: 0-1\n"),
-			     FIXTURE_BODY),
-	    0);
+	const struct channel_event event = { .id = 1,
+		.stamp_ms = 1,
+		.body = FIXTURE_BODY };
+	ck_assert_int_eq(channel_add(&s.arena, channel, &event), 0);
 
 	ck_assert_int_eq(registry_shrink(&s.arena, registration), 0);
 

@@ -230,9 +230,10 @@ leave_event_uncommitted(struct setup *s)
 {
 	uint64_t last = atomic_load(&arena_of(s)->header->last_id);
 
-	ck_assert_int_eq(channel_add(arena_of(s), channel_of(s, "one"),
-			     last + 1, 1, SPAN("id: 1-1\n"),
-			     buf_span(&s->body)),
+	const struct channel_event event = { .id = last + 1,
+		.stamp_ms = 1,
+		.body = buf_span(&s->body) };
+	ck_assert_int_eq(channel_add(arena_of(s), channel_of(s, "one"), &event),
 	    0);
 }
 
@@ -359,12 +360,15 @@ START_TEST(batch_that_was_not_committed_goes_as_a_whole)
 	struct setup s;
 	setup_make(&s);
 	uint64_t last = atomic_load(&arena_of(&s)->header->last_id);
-	for (uint64_t i = 1; i <= 3; i++)
+	for (uint64_t i = 1; i <= 3; i++) {
+		const struct channel_event event = { .id = last + i,
+			.stamp_ms = 1,
+			.body = FIXTURE_BODY };
 		ck_assert_int_eq(channel_add(arena_of(&s),
 				     channel_of(&s, i == 2 ? "two" : "one"),
-				     last + i, 1, SPAN("id: 1-1\n"),
-				     FIXTURE_BODY),
+				     &event),
 		    0);
+	}
 
 	repair_arena(arena_of(&s), false);
 
@@ -405,7 +409,8 @@ START_TEST(committed_event_whose_chain_is_cut_is_told_as_a_gap)
 	/* What is older in its channel goes too: a mark is one number. */
 	assert_events(&s, ALL_KEPT & ~(1U | 2U | 16U));
 	struct follow_join join = { .name = SPAN("one") };
-	const struct event_resume resume = { EVENT_RESUME_AFTER, s.ids[3] };
+	const struct event_resume resume = { .kind = EVENT_RESUME_AFTER,
+		.id = s.ids[3] };
 	ck_assert_int_eq(follow_join(&s.a.store, FIXTURE_NOW, &join, 1, resume,
 			     &joined),
 	    0);

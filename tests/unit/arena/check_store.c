@@ -32,18 +32,25 @@ event_for(const char *channel)
 		.body = FIXTURE_BODY };
 }
 
-/* Listen to a channel with count streams. */
+/* Listen to a channel with count streams more; one registration has all. */
 static void
-listen_to(struct fixture_worker *w, const char *channel, int count)
+listen_more(struct fixture_worker *w, struct follow_join *join, int count)
 {
-	struct follow_join join = { .name = span_of(channel) };
 	const struct event_resume live = { .kind = EVENT_RESUME_NONE };
 	struct follow_joined joined;
 
 	for (int i = 0; i < count; i++)
-		ck_assert_int_eq(follow_join(&w->store, FIXTURE_NOW, &join, 1,
+		ck_assert_int_eq(follow_join(&w->store, FIXTURE_NOW, join, 1,
 				     live, &joined),
 		    0);
+}
+
+static void
+listen_to(struct fixture_worker *w, const char *channel, int count)
+{
+	struct follow_join join = { .name = span_of(channel) };
+
+	listen_more(w, &join, count);
 }
 
 static uint32_t
@@ -679,6 +686,246 @@ START_TEST(publisher_killed_anywhere_harms_nobody)
 }
 END_TEST
 
+/* An event with an id of its own. */
+static struct store_event
+named_event(const char *channel, const char *own_id)
+{
+	struct store_event event = event_for(channel);
+
+	event.own_id = span_of(own_id);
+	return event;
+}
+
+static struct store_event
+copy_for(const char *channel, const char *own_id)
+{
+	struct store_event event = named_event(channel, own_id);
+
+	event.is_copy = true;
+	return event;
+}
+
+START_TEST(event_for_several_channels_has_one_id)
+{
+	struct fixture_worker w;
+	struct store_event events[5] = { event_for("a"), copy_for("b", ""),
+		copy_for("c", ""), event_for("a"), copy_for("c", "") };
+	struct store_appended appended[5];
+	struct clock_now now = FIXTURE_NOW;
+	make_worker(&w);
+	now.wall_ms += 1000;
+
+	ck_assert_int_eq(append(&w, now, events, 5, appended), 0);
+
+	for (unsigned i = 0; i < 5; i++) {
+		ck_assert_uint_eq(appended[i].id,
+		    event_id_make(now.wall_ms, i < 3 ? 0 : 1));
+		ck_assert(!appended[i].duplicate);
+	}
+	ck_assert_uint_eq(events_of(&w, "a"), 2);
+	ck_assert_uint_eq(events_of(&w, "b"), 1);
+	ck_assert_uint_eq(events_of(&w, "c"), 2);
+	ck_assert_uint_eq(store_last_id(&w.store), appended[4].id);
+	fixture_assert_sound(&w.store);
+	fixture_leave(&w);
+}
+END_TEST
+
+START_TEST(channel_that_is_named_twice_has_the_event_once)
+{
+	struct fixture_worker w;
+	struct store_event events[3] = { event_for("a"), copy_for("b", ""),
+		copy_for("a", "") };
+	struct store_appended appended[3];
+	make_worker(&w);
+
+	ck_assert_int_eq(append(&w, FIXTURE_NOW, events, 3, appended), 0);
+
+	ck_assert_uint_eq(appended[2].id, appended[0].id);
+	ck_assert_uint_eq(events_of(&w, "a"), 1);
+	fixture_assert_sound(&w.store);
+	fixture_leave(&w);
+}
+END_TEST
+
+START_TEST(own_id_that_is_kept_stores_nothing_and_answers_as_before)
+{
+	struct fixture_worker w;
+	struct store_event event = named_event("a", "order-17");
+	struct store_appended first;
+	struct store_appended again;
+	struct follow_join join = { .name = SPAN("a") };
+	struct clock_now now = FIXTURE_NOW;
+	make_worker(&w);
+	listen_more(&w, &join, 2);
+	ck_assert_int_eq(append(&w, now, &event, 1, &first), 0);
+	uint64_t published =
+	    atomic_load(&w.store.arena.workers[w.store.slot].totals[0]);
+	listen_more(&w, &join, 3);
+	now.wall_ms += 1000;
+
+	ck_assert_int_eq(append(&w, now, &event, 1, &again), 0);
+
+	ck_assert(!first.duplicate);
+	ck_assert(again.duplicate);
+	ck_assert_uint_eq(again.id, first.id);
+	ck_assert_uint_eq(again.subscribers, 2);
+	ck_assert_uint_eq(w.wake.due.count, 0);
+	ck_assert_uint_eq(events_of(&w, "a"), 1);
+	ck_assert_uint_eq(store_last_id(&w.store), first.id);
+	ck_assert_uint_eq(atomic_load(
+			      &w.store.arena.workers[w.store.slot].totals[0]),
+	    published);
+	fixture_assert_sound(&w.store);
+	fixture_leave(&w);
+}
+END_TEST
+
+START_TEST(own_id_is_free_once_its_event_is_gone)
+{
+	struct fixture_worker w;
+	struct store_event events[3] = { named_event("a", "x"),
+		named_event("b", "x"), named_event("a", "y") };
+	struct store_appended appended;
+	struct clock_now now = FIXTURE_NOW;
+	make_worker(&w);
+
+	ck_assert_int_eq(append(&w, now, &events[0], 1, &appended), 0);
+	ck_assert_int_eq(store_purge(&w.store, SPAN("a")), 0);
+	ck_assert_int_eq(append(&w, now, &events[1], 1, &appended), 0);
+	ck_assert(!appended.duplicate);
+
+	/* Trimmed. */
+	for (int i = 0; i < FIXTURE_MAX_EVENTS; i++)
+		(void)fixture_append(&w, now, "b");
+	ck_assert_int_eq(append(&w, now, &events[0], 1, &appended), 0);
+	ck_assert(!appended.duplicate);
+
+	/* Too old, and there are more of that age than an append clears away. */
+	ck_assert_int_eq(append(&w, now, &events[2], 1, &appended), 0);
+	now.boot_ms += FIXTURE_MAX_AGE_MS - 1;
+	ck_assert_int_eq(append(&w, now, &events[2], 1, &appended), 0);
+	ck_assert(appended.duplicate);
+	now.boot_ms++;
+	ck_assert_int_eq(append(&w, now, &events[2], 1, &appended), 0);
+	ck_assert(!appended.duplicate);
+	fixture_assert_sound(&w.store);
+	fixture_leave(&w);
+}
+END_TEST
+
+START_TEST(duplicates_of_a_batch_are_left_out_and_the_rest_is_stored)
+{
+	struct fixture_worker w;
+	struct store_event kept = named_event("a", "x");
+	struct store_event events[5] = { named_event("a", "x"),
+		named_event("b", "y"), event_for("b"), named_event("a", "y"),
+		named_event("b", "z") };
+	struct store_appended first;
+	struct store_appended appended[5];
+	static const bool duplicate[5] = { true, false, false, true, false };
+	make_worker(&w);
+	ck_assert_int_eq(append(&w, FIXTURE_NOW, &kept, 1, &first), 0);
+
+	ck_assert_int_eq(append(&w, FIXTURE_NOW, events, 5, appended), 0);
+
+	for (unsigned i = 0; i < 5; i++)
+		ck_assert_int_eq(appended[i].duplicate, duplicate[i]);
+	ck_assert_uint_eq(appended[0].id, first.id);
+	ck_assert_uint_eq(appended[1].id, first.id + 1);
+	ck_assert_uint_eq(appended[2].id, first.id + 2);
+	ck_assert_uint_eq(appended[3].id, first.id + 1);
+	ck_assert_uint_eq(appended[4].id, first.id + 3);
+	ck_assert_uint_eq(events_of(&w, "a"), 1);
+	ck_assert_uint_eq(events_of(&w, "b"), 3);
+	fixture_assert_sound(&w.store);
+	fixture_leave(&w);
+}
+END_TEST
+
+START_TEST(repeated_event_of_several_channels_tells_each_one_s_listeners)
+{
+	struct fixture_worker w;
+	struct store_event events[3] = { named_event("a", "x"),
+		copy_for("b", "x"), copy_for("c", "x") };
+	struct store_event others[4] = { named_event("c", "x"),
+		copy_for("a", "x"), copy_for("never heard", "x"),
+		copy_for("d", "x") };
+	struct store_appended first[3];
+	struct store_appended again[4];
+	make_worker(&w);
+	listen_to(&w, "a", 1);
+	listen_to(&w, "b", 2);
+	listen_to(&w, "c", 3);
+	listen_to(&w, "d", 4);
+	ck_assert_int_eq(append(&w, FIXTURE_NOW, events, 3, first), 0);
+
+	ck_assert_int_eq(append(&w, FIXTURE_NOW, events, 3, again), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		ck_assert(again[i].duplicate);
+		ck_assert_uint_eq(again[i].id, first[0].id);
+		ck_assert_uint_eq(again[i].subscribers, i + 1);
+	}
+
+	/* In another order, and channels that it was not published to. */
+	ck_assert_int_eq(append(&w, FIXTURE_NOW, others, 4, again), 0);
+	static const uint32_t heard[4] = { 3, 1, 0, 0 };
+	for (unsigned i = 0; i < 4; i++) {
+		ck_assert(again[i].duplicate);
+		ck_assert_uint_eq(again[i].subscribers, heard[i]);
+	}
+	ck_assert_uint_eq(w.store.arena.header->events, 3);
+	fixture_assert_sound(&w.store);
+	fixture_leave(&w);
+}
+END_TEST
+
+START_TEST(own_id_is_kept_as_long_as_one_channel_has_the_event)
+{
+	struct fixture_worker w;
+	struct store_event events[2] = { named_event("a", "x"),
+		copy_for("b", "x") };
+	struct store_appended first[2];
+	struct store_appended again[2];
+	make_worker(&w);
+	ck_assert_int_eq(append(&w, FIXTURE_NOW, events, 2, first), 0);
+	ck_assert_int_eq(store_purge(&w.store, SPAN("a")), 0);
+
+	ck_assert_int_eq(append(&w, FIXTURE_NOW, events, 2, again), 0);
+	ck_assert(again[0].duplicate);
+	ck_assert(again[1].duplicate);
+	ck_assert_uint_eq(again[0].id, first[0].id);
+	ck_assert_uint_eq(events_of(&w, "a"), 0);
+
+	ck_assert_int_eq(store_purge(&w.store, SPAN("b")), 0);
+	ck_assert_int_eq(append(&w, FIXTURE_NOW, events, 2, again), 0);
+	ck_assert(!again[0].duplicate);
+	ck_assert_uint_eq(events_of(&w, "a"), 1);
+	fixture_assert_sound(&w.store);
+	fixture_leave(&w);
+}
+END_TEST
+
+START_TEST(event_with_an_id_from_outside_is_stored_whatever_its_own_id)
+{
+	struct fixture_worker w;
+	struct store_event event = named_event("a", "x");
+	struct store_appended first;
+	struct store_appended second;
+	make_worker(&w);
+	ck_assert_int_eq(append(&w, FIXTURE_NOW, &event, 1, &first), 0);
+	event.id = first.id + 5;
+
+	ck_assert_int_eq(append(&w, FIXTURE_NOW, &event, 1, &second), 0);
+
+	ck_assert(!second.duplicate);
+	ck_assert_uint_eq(second.id, first.id + 5);
+	ck_assert_uint_eq(events_of(&w, "a"), 2);
+	fixture_assert_sound(&w.store);
+	fixture_leave(&w);
+}
+END_TEST
+
 FIXTURE_MAIN("store", events_of_a_batch_get_rising_ids_of_their_moment,
     ids_rise_though_the_clock_steps_back,
     counter_that_is_used_up_borrows_the_next_millisecond,
@@ -702,4 +949,12 @@ FIXTURE_MAIN("store", events_of_a_batch_get_rising_ids_of_their_moment,
     after_a_reboot_age_is_what_the_wall_clock_says,
     limits_are_the_last_opener_s_for_all,
     maker_killed_before_history_began_is_made_up_for,
-    publisher_killed_anywhere_harms_nobody)
+    publisher_killed_anywhere_harms_nobody,
+    event_for_several_channels_has_one_id,
+    channel_that_is_named_twice_has_the_event_once,
+    own_id_that_is_kept_stores_nothing_and_answers_as_before,
+    own_id_is_free_once_its_event_is_gone,
+    duplicates_of_a_batch_are_left_out_and_the_rest_is_stored,
+    repeated_event_of_several_channels_tells_each_one_s_listeners,
+    own_id_is_kept_as_long_as_one_channel_has_the_event,
+    event_with_an_id_from_outside_is_stored_whatever_its_own_id)

@@ -4,10 +4,14 @@
 
 #include "arena/channel.h"
 #include "arena/follow.h"
+#include "arena/own_id.h"
 #include "arena/pool.h"
 #include "wire/sse.h"
 
-/* Two events in "one", a long one in "two", a registration of "one". */
+/*
+ * Two events in "one", a long one in "two", a registration of "one"; an event with
+ * an id of its own in both.
+ */
 struct setup {
 	struct fixture_worker w;
 	struct arena *a;
@@ -15,6 +19,7 @@ struct setup {
 	struct layout_block *first;
 	struct layout_block *second;
 	struct layout_block *lengthy;
+	struct layout_block *named; /* the first of its copies */
 	struct layout_block *registration;
 };
 
@@ -36,7 +41,17 @@ setup_make(struct setup *s)
 	char path[FIXTURE_PATH];
 	struct buf body = { 0 };
 	struct store_event event = { .channel = SPAN("two") };
+	struct store_event copies[2] = {
+		{ .channel = SPAN("one"),
+		    .own_id = SPAN("x"),
+		    .body = FIXTURE_BODY },
+		{ .channel = SPAN("two"),
+		    .own_id = SPAN("x"),
+		    .body = FIXTURE_BODY,
+		    .is_copy = true },
+	};
 	struct store_appended appended;
+	struct store_appended twice[2];
 	struct follow_join join = { .name = SPAN("one") };
 	struct follow_joined joined;
 	const struct event_resume live = { .kind = EVENT_RESUME_NONE };
@@ -53,6 +68,9 @@ setup_make(struct setup *s)
 			     &appended),
 	    0);
 	s->lengthy = event_of(s->a, appended.id);
+	ck_assert_int_eq(wake_append(&s->w.wake, FIXTURE_NOW, copies, 2, twice),
+	    0);
+	ck_assert_int_eq(own_id_find(s->a, SPAN("x"), &s->named), 0);
 	ck_assert_int_eq(follow_join(&s->w.store, FIXTURE_NOW, &join, 1, live,
 			     &joined),
 	    0);
@@ -203,6 +221,65 @@ break_bucket_s_end(struct setup *s)
 	s->one->channel.next = pool_number(s->a, s->one);
 }
 
+static uint32_t *
+own_ids_of(struct setup *s)
+{
+	return &s->a->buckets[own_id_bucket(s->a, SPAN("x"))].own_ids;
+}
+
+static void
+break_index_of_own_ids(struct setup *s)
+{
+	*own_ids_of(s) = UINT32_MAX;
+}
+
+static void
+lose_an_own_id(struct setup *s)
+{
+	*own_ids_of(s) = LAYOUT_NONE;
+}
+
+static void
+break_index_s_end(struct setup *s)
+{
+	s->named->event.next_own_id = pool_number(s->a, s->named);
+}
+
+static void
+enter_an_event_without_an_own_id(struct setup *s)
+{
+	s->named->event.next_own_id = pool_number(s->a, s->first);
+	s->first->event.next_own_id = LAYOUT_NONE;
+}
+
+static void
+enter_a_copy(struct setup *s)
+{
+	s->named->event.next_own_id = s->named->event.later;
+}
+
+static void
+enter_into_a_wrong_bucket(struct setup *s)
+{
+	uint32_t other =
+	    (own_id_bucket(s->a, SPAN("x")) + 1) % s->a->bucket_count;
+
+	*own_ids_of(s) = LAYOUT_NONE;
+	s->a->buckets[other].own_ids = pool_number(s->a, s->named);
+}
+
+static void
+break_own_id(struct setup *s)
+{
+	s->named->event.bytes[4] = '#';
+}
+
+static void
+break_own_id_s_length(struct setup *s)
+{
+	s->named->event.own_id_len = 255;
+}
+
 static void
 break_mark(struct setup *s)
 {
@@ -300,8 +377,11 @@ static void (*const breaks[])(struct setup *) = { break_count_of_events,
 	break_link_to_earlier, break_order_of_ids, break_owner_of_an_event,
 	break_chain, break_owner_of_a_chain, break_end_of_a_chain,
 	break_bytes_at_the_front, break_bytes_at_the_end, break_name,
-	break_name_s_length, break_bucket, break_bucket_s_end, break_mark,
-	break_commit, break_free_list, lose_a_block, break_fresh,
+	break_name_s_length, break_bucket, break_bucket_s_end,
+	break_index_of_own_ids, lose_an_own_id, break_index_s_end,
+	enter_an_event_without_an_own_id, enter_a_copy,
+	enter_into_a_wrong_bucket, break_own_id, break_own_id_s_length,
+	break_mark, break_commit, break_free_list, lose_a_block, break_fresh,
 	break_channel_s_registrations, break_listener_s_channel,
 	break_listener_s_count, break_listener_s_session, break_worker_s_news,
 	break_list_of_news, break_worker_s_registrations, lose_the_worker,

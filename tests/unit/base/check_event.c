@@ -233,6 +233,87 @@ START_TEST(bare_time_of_a_seen_event_does_not_bring_it_again)
 }
 END_TEST
 
+START_TEST(own_id_is_checked)
+{
+	static const struct {
+		const char *own_id;
+		const char *fault;
+	} rows[] = {
+		{ "a", NULL },
+		{ "urn:uuid:4d9f", NULL },
+		{ "order 17/\u00e9", NULL },
+		{ "17", NULL },
+		{ "999999999999", NULL },     /* as a time, 2001 */
+		{ "1779525621000000", NULL }, /* microseconds are no time */
+		{ "1779525621000-65536", NULL },
+		{ "Earliest", NULL },
+		{ "a#", NULL },
+		{ "", "is empty" },
+		{ "#", "begins with \"#\", which is reserved" },
+		{ " a", "begins or ends with white space" },
+		{ "a ", "begins or ends with white space" },
+		{ "a\nb", "holds a control character" },
+		{ "\xc2\x80", "holds a control character" },
+		{ "\xff", "is not UTF-8" },
+	};
+	static const char *const taken[] = { "earliest", "0", "00", "0-0",
+		"1779525621000-0", "0-1", "1000000000000", "1779525621000",
+		"281474976710655" };
+	char bytes[EVENT_OWN_ID_MAX + 1];
+	memset(bytes, 'x', sizeof(bytes));
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++)
+		ck_assert_pstr_eq(event_own_id_fault(span_of(rows[i].own_id)),
+		    rows[i].fault);
+	for (size_t i = 0; i < UNIT_COUNT(taken); i++)
+		ck_assert_pstr_eq(event_own_id_fault(span_of(taken[i])),
+		    "would be taken for a time or for an ID of peal's; begin "
+		    "it with a letter");
+	ck_assert_ptr_null(
+	    event_own_id_fault((struct span){ bytes, EVENT_OWN_ID_MAX }));
+	ck_assert_pstr_eq(event_own_id_fault(
+			      (struct span){ bytes, sizeof(bytes) }),
+	    "is longer than 255 bytes");
+}
+END_TEST
+
+START_TEST(resume_point_may_be_an_own_id)
+{
+	static const struct {
+		const char *text;
+		const char *own_id;
+	} rows[] = {
+		{ "", "" },
+		{ "earliest", "" },
+		{ "1779525621000-0", "" },
+		{ "1779525621000", "" },
+		{ "#x", "" },
+		{ "\xff", "" },
+		{ "x", "x" },
+		{ " \tx y\r\n", "x y" },
+		{ "17", "17" },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++)
+		unit_assert_span(
+		    event_resume_parse(span_of(rows[i].text)).own_id,
+		    rows[i].own_id);
+}
+END_TEST
+
+START_TEST(line_of_an_own_id_is_what_a_parser_gives_back)
+{
+	char out[EVENT_OWN_ID_LINE_MAX];
+	char bytes[EVENT_OWN_ID_MAX];
+	memset(bytes, 'x', sizeof(bytes));
+
+	size_t len = event_own_id_line(SPAN("a: b"), out);
+	unit_assert_span(((struct span){ out, len }), "id: a: b\n");
+	len = event_own_id_line((struct span){ bytes, sizeof(bytes) }, out);
+	ck_assert_uint_eq(len, sizeof(out));
+}
+END_TEST
+
 START_TEST(channel_name_is_checked)
 {
 	static const struct {
@@ -341,6 +422,8 @@ UNIT_MAIN("event", id_orders_by_millisecond_then_counter,
     id_is_printed_as_milliseconds_hyphen_counter, longest_id_fills_its_room,
     id_line_is_the_printed_id, what_is_printed_can_be_read,
     other_forms_of_an_id_are_refused, resume_point_is_read_in_every_form,
-    bare_time_of_a_seen_event_does_not_bring_it_again, channel_name_is_checked,
+    bare_time_of_a_seen_event_does_not_bring_it_again, own_id_is_checked,
+    resume_point_may_be_an_own_id,
+    line_of_an_own_id_is_what_a_parser_gives_back, channel_name_is_checked,
     channel_name_has_at_most_255_bytes, topic_is_checked,
     topic_has_at_most_255_bytes)
