@@ -175,6 +175,13 @@ json_writer_null(struct json_writer *w, const char *name)
 }
 
 void
+json_writer_bool(struct json_writer *w, const char *name, bool value)
+{
+	begin_value(w, name);
+	buf_put_cstr(w->out, value ? "true" : "false");
+}
+
+void
 json_writer_name(struct json_writer *w, const char *name)
 {
 	begin_value(w, name);

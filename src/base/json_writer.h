@@ -48,6 +48,7 @@ void json_writer_real(struct json_writer *w, const char *name, double value);
 void json_writer_id(struct json_writer *w, const char *name, uint64_t id);
 
 void json_writer_null(struct json_writer *w, const char *name);
+void json_writer_bool(struct json_writer *w, const char *name, bool value);
 
 /* Put a member's name alone: the caller appends a value to the buf, as JSON. */
 void json_writer_name(struct json_writer *w, const char *name);

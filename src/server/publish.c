@@ -84,13 +84,6 @@ work_fini(struct work *w)
 	buf_fini(&w->wire);
 }
 
-static bool
-same_bytes(const struct message_event *a, const struct message_event *b)
-{
-	return a->data.ptr == b->data.ptr && a->data.len == b->data.len &&
-	    a->topic.ptr == b->topic.ptr;
-}
-
 /* Encode each event once; one that goes to several channels is shared. */
 static int
 encode(struct work *w, const struct message *m)
@@ -99,11 +92,12 @@ encode(struct work *w, const struct message *m)
 
 	/* Enough for an event of one line; more is made as it is needed. */
 	(void)buf_room(&w->wire,
-	    m->events[0].data.len + m->events[0].topic.len + LINES_ROOM);
+	    m->events[0].content.data.len + m->events[0].content.topic.len +
+		LINES_ROOM);
 	for (size_t i = 0; i < m->count; i++) {
-		if (i == 0 || !same_bytes(&m->events[i - 1], &m->events[i]))
-			sse_event(&w->wire, m->events[i].topic,
-			    m->events[i].data);
+		const struct message_content *content = &m->events[i].content;
+		if (!m->events[i].is_copy)
+			sse_event(&w->wire, content->topic, content->data);
 		w->ends[i] = w->wire.len;
 	}
 	if (buf_error(&w->wire) != 0)
@@ -113,7 +107,9 @@ encode(struct work *w, const struct message *m)
 			begin = w->ends[i - 1];
 		w->events[i] = (struct store_event){
 			.channel = m->events[i].channel,
+			.own_id = m->events[i].content.id,
 			.body = { w->wire.ptr + begin, w->ends[i] - begin },
+			.is_copy = m->events[i].is_copy,
 		};
 	}
 	return 0;
@@ -125,8 +121,10 @@ publish_message(struct wake *wake, struct clock_now now,
 {
 	int rc = encode(w, m);
 
-	for (size_t i = 0; i < m->count; i++)
+	for (size_t i = 0; i < m->count; i++) {
 		w->published[i].channel = m->events[i].channel;
+		w->published[i].own_id = m->events[i].content.id;
+	}
 	/* Once it is stored, it is too late for an error. */
 	if (rc == 0 &&
 	    buf_room(reply, reply_published_max(w->published, m->count)) ==
@@ -139,6 +137,7 @@ publish_message(struct wake *wake, struct clock_now now,
 	for (size_t i = 0; i < m->count; i++) {
 		w->published[i].id = w->appended[i].id;
 		w->published[i].subscribers = w->appended[i].subscribers;
+		w->published[i].duplicate = w->appended[i].duplicate;
 	}
 	reply_published(reply, w->published, m->count, m->single);
 	return 0;

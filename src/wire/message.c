@@ -63,17 +63,35 @@ read_channels(struct message_builder *b, struct span value)
 	return 0;
 }
 
+/* Whether a member is as good as missing. */
+static bool
+is_missing(struct span text)
+{
+	return text.len == 0 || span_equal(text, SPAN("null"));
+}
+
 static int
 read_topic(struct message_builder *b, struct span text, struct span *topic)
 {
-	*topic = (struct span){ NULL, 0 };
-	if (text.len == 0 || span_equal(text, SPAN("null")))
+	if (is_missing(text))
 		return 0;
 	if (text.ptr[0] != '"')
 		return message_builder_refuse(b, PROBLEM_BAD_TOPIC,
 		    "\"topic\" must be a string");
 	int error = keep_string(b, PROBLEM_BAD_TOPIC, text, topic);
 	return error == 0 ? message_builder_check_topic(b, *topic) : error;
+}
+
+static int
+read_id(struct message_builder *b, struct span text, struct span *id)
+{
+	if (is_missing(text))
+		return 0;
+	if (text.ptr[0] != '"')
+		return message_builder_refuse(b, 400,
+		    "\"id\" must be a string");
+	int error = keep_string(b, "the id", text, id);
+	return error == 0 ? message_builder_check_id(b, *id) : error;
 }
 
 static struct span
@@ -93,6 +111,7 @@ struct members {
 	struct span channel;
 	struct span topic;
 	struct span data;
+	struct span id;
 };
 
 static int
@@ -106,6 +125,7 @@ read_members(struct message_builder *b, struct span object,
 		{ SPAN("channel"), &members->channel },
 		{ SPAN("topic"), &members->topic },
 		{ SPAN("data"), &members->data },
+		{ SPAN("id"), &members->id },
 	};
 	struct span name;
 	struct span value;
@@ -131,7 +151,7 @@ read_event(struct message_builder *b, struct span object)
 {
 	size_t first = b->m->count;
 	struct members members;
-	struct span topic;
+	struct message_content content = { 0 };
 
 	if (object.ptr[0] != '{')
 		return message_builder_refuse(b, PROBLEM_BAD_EVENT,
@@ -147,12 +167,14 @@ read_event(struct message_builder *b, struct span object)
 		    "the member \"data\" is missing");
 	error = read_channels(b, members.channel);
 	if (error == 0)
-		error = read_topic(b, members.topic, &topic);
+		error = read_topic(b, members.topic, &content.topic);
+	if (error == 0)
+		error = read_id(b, members.id, &content.id);
 	if (error != 0)
 		return error;
-	struct span data = keep_compact(b, members.data);
-	message_builder_finish(b, first, topic, data);
-	return message_builder_check_size(b, "\"data\"", data);
+	content.data = keep_compact(b, members.data);
+	message_builder_finish(b, first, &content);
+	return message_builder_check_size(b, "\"data\"", content.data);
 }
 
 /* Check that text is one JSON value; what is how it is called if it is not. */
@@ -246,9 +268,9 @@ read_ndjson(struct message_builder *b, struct span body)
 
 /* What a form, or the query of a raw body, says. */
 struct fields {
-	struct span topic;
-	struct span data;
+	struct message_content content;
 	bool has_data;
+	bool has_id;
 };
 
 static int
@@ -259,9 +281,12 @@ read_field(struct message_builder *b, struct span name, struct span value,
 	    span_equal(name, SPAN("channel[]")))
 		return message_builder_add(b, message_builder_keep(b, value));
 	if (span_equal(name, SPAN("topic"))) {
-		fields->topic = message_builder_keep(b, value);
+		fields->content.topic = message_builder_keep(b, value);
+	} else if (span_equal(name, SPAN("id"))) {
+		fields->content.id = message_builder_keep(b, value);
+		fields->has_id = true;
 	} else if (span_equal(name, SPAN("data"))) {
-		fields->data = message_builder_keep(b, value);
+		fields->content.data = message_builder_keep(b, value);
 		fields->has_data = true;
 	}
 	return 0;
@@ -286,8 +311,11 @@ read_fields(struct message_builder *b, struct span text, struct fields *fields)
 	if (error == 0 && buf_error(&pair) != 0)
 		error = message_builder_refuse_memory(b);
 	buf_fini(&pair);
-	return error == 0 ? message_builder_check_topic(b, fields->topic)
-			  : error;
+	if (error == 0)
+		error = message_builder_check_topic(b, fields->content.topic);
+	if (error == 0 && fields->has_id)
+		error = message_builder_check_id(b, fields->content.id);
+	return error;
 }
 
 static int
@@ -315,8 +343,8 @@ read_form(struct message_builder *b, struct span body)
 	if (!fields.has_data)
 		return message_builder_refuse(b, PROBLEM_NO_DATA,
 		    "the field \"data\" is missing");
-	message_builder_finish(b, 0, fields.topic, fields.data);
-	return check_text(b, fields.data);
+	message_builder_finish(b, 0, &fields.content);
+	return check_text(b, fields.content.data);
 }
 
 static int
@@ -334,8 +362,8 @@ read_raw(struct message_builder *b, struct span body, struct span query)
 	error = check_text(b, body);
 	if (error != 0)
 		return error;
-	message_builder_finish(b, 0, fields.topic,
-	    message_builder_keep(b, body));
+	fields.content.data = message_builder_keep(b, body);
+	message_builder_finish(b, 0, &fields.content);
 	return 0;
 }
 

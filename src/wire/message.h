@@ -23,15 +23,15 @@ enum message_type message_type_of(struct span content_type);
  * Read a body.
  *
  * query is the request's query string; only MESSAGE_RAW uses it (channel, which
- * may repeat, also as channel[]; topic).  An empty batch, "[]" or no line, is a
+ * may repeat, also as channel[]; topic; id).  An empty batch, "[]" or no line, is a
  * problem.  Unknown members and fields are ignored.  Of duplicate members the
- * last counts, also where a name is spelled with escapes.  "topic" may be
+ * last counts, also where a name is spelled with escapes.  "topic" and "id" may be
  * missing, null or a string; "channel" is a string or an array of at least one
  * string; "data" must be there.  In NDJSON, blank lines are passed over and a
  * line may end with CR LF.  A raw body or a form's data that is not UTF-8 is a
  * problem, as event streams are UTF-8; U+0000 is let through, as they may hold
  * it.  Half a surrogate pair, "\ud800", goes through in data as it was sent,
- * but names no channel and no topic.
+ * but names no channel, no topic and no event.
  *
  * m is initialised here and must be ended by message_fini(), also after a
  * failure.  All or nothing: after a failure no event may be used.

@@ -123,14 +123,14 @@ drop_repeated(struct message *m, size_t first)
 
 void
 message_builder_finish(struct message_builder *b, size_t first,
-    struct span topic, struct span data)
+    const struct message_content *content)
 {
 	struct message *m = b->m;
 
 	drop_repeated(m, first);
 	for (size_t i = first; i < m->count; i++) {
-		m->events[i].topic = topic;
-		m->events[i].data = data;
+		m->events[i].content = *content;
+		m->events[i].is_copy = i > first;
 	}
 }
 
@@ -153,4 +153,14 @@ message_builder_check_topic(struct message_builder *b, struct span topic)
 	return fault == NULL ? 0
 			     : message_builder_refuse(b, PROBLEM_BAD_TOPIC,
 				   "the topic %s", fault);
+}
+
+int
+message_builder_check_id(struct message_builder *b, struct span id)
+{
+	const char *fault = event_own_id_fault(id);
+
+	return fault == NULL
+	    ? 0
+	    : message_builder_refuse(b, 400, "the id %s", fault);
 }

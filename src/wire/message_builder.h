@@ -13,14 +13,21 @@
 #include "wire/access.h"
 #include "wire/problem.h"
 
+/* What an event says, to whichever channel. */
+struct message_content {
+	struct span topic; /* empty: none */
+	struct span data;  /* JSON without insignificant white space, or text */
+	struct span id;	   /* the publisher's own; empty: none */
+};
+
 /*
  * One event to publish.  A message to several channels is as many events, in
  * the order the channels were named; a channel named twice counts once.
  */
 struct message_event {
 	struct span channel;
-	struct span topic; /* empty: none */
-	struct span data;  /* JSON without insignificant white space, or text */
+	struct message_content content;
+	bool is_copy; /* of the event before it, for another channel */
 };
 
 struct message {
@@ -71,19 +78,20 @@ struct span message_builder_keep(struct message_builder *b, struct span s);
 int message_builder_add(struct message_builder *b, struct span channel);
 
 /*
- * Give the events from first on, of which there is at least one, their topic
- * and data, which lie in the store.  A channel that was added twice loses its
- * second event.
+ * Give the events from first on, of which there is at least one, their content,
+ * which lies in the store.  A channel that was added twice loses its second event;
+ * of those that are left all but the first are copies.
  */
 void message_builder_finish(struct message_builder *b, size_t first,
-    struct span topic, struct span data);
+    const struct message_content *content);
 
 /*
- * Check the length of data, and a topic.  what is how the data is called in the
- * sentence.  Return 0, or -EINVAL with the problem filled in.
+ * Check the length of data, a topic, and a publisher's id.  what is how the data
+ * is called in the sentence.  Return 0, or -EINVAL with the problem filled in.
  */
 int message_builder_check_size(struct message_builder *b, const char *what,
     struct span data);
 int message_builder_check_topic(struct message_builder *b, struct span topic);
+int message_builder_check_id(struct message_builder *b, struct span id);
 
 #endif

@@ -229,8 +229,13 @@ put_published(struct json_writer *w, const struct reply_published *event,
 	json_writer_begin(w, NULL, '{');
 	if (!single)
 		json_writer_string(w, "channel", event->channel);
-	json_writer_id(w, "id", event->id);
+	if (event->own_id.len > 0)
+		json_writer_string(w, "id", event->own_id);
+	else
+		json_writer_id(w, "id", event->id);
 	json_writer_u64(w, "subscribers", event->subscribers);
+	if (event->duplicate)
+		json_writer_bool(w, "duplicate", true);
 	json_writer_end(w, '}');
 }
 
@@ -239,12 +244,13 @@ reply_published_max(const struct reply_published *events, size_t count)
 {
 	/* An id and a count, each the longest, and a separator. */
 	const size_t one = sizeof("{\"channel\":\"\",\"id\":\"\","
-				  "\"subscribers\":4294967295},") +
+				  "\"subscribers\":4294967295,"
+				  "\"duplicate\":true},") +
 	    EVENT_ID_CHARS;
 	size_t len = sizeof("{\"events\":[]}");
 
 	for (size_t i = 0; i < count; i++)
-		len += one + 6 * events[i].channel.len;
+		len += one + 6 * (events[i].channel.len + events[i].own_id.len);
 	return len;
 }
 

@@ -76,8 +76,10 @@ void reply_problem(struct buf *out, const struct problem *problem,
 /* What was published, in the order of the message. */
 struct reply_published {
 	struct span channel;
+	struct span own_id; /* what subscribers get as its id; empty: id */
 	uint64_t id;
 	uint32_t subscribers;
+	bool duplicate; /* it was there already */
 };
 
 /* Bytes that reply_published() takes at most, whatever the ids and the counts. */

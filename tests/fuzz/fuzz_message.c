@@ -27,27 +27,30 @@ judge_event(const struct message_event *event, enum message_type type)
 {
 	struct buf out = { 0 };
 	struct naive e = { 0 };
-	struct span rest = event->data;
+	const struct message_content *content = &event->content;
+	struct span rest = content->data;
 	struct span value;
-	char line[EVENT_ID_LINE_MAX];
+	char line[EVENT_OWN_ID_LINE_MAX];
+	struct span id = content->id.len > 0 ? content->id : SPAN("1-2");
 
 	FUZZ_REQUIRE(event_channel_fault(event->channel) == NULL);
-	FUZZ_REQUIRE(event_topic_fault(event->topic) == NULL);
-	FUZZ_REQUIRE(event->data.len <= EVENT_SIZE);
-	FUZZ_REQUIRE(span_is_utf8(event->data));
+	FUZZ_REQUIRE(event_topic_fault(content->topic) == NULL);
+	FUZZ_REQUIRE(
+	    content->id.len == 0 || event_own_id_fault(content->id) == NULL);
+	FUZZ_REQUIRE(content->data.len <= EVENT_SIZE);
+	FUZZ_REQUIRE(span_is_utf8(content->data));
 	if (type == MESSAGE_JSON || type == MESSAGE_NDJSON) {
 		FUZZ_REQUIRE(json_value(&rest, &value) == 0);
-		FUZZ_REQUIRE(span_equal(value, event->data));
+		FUZZ_REQUIRE(span_equal(value, content->data));
 		FUZZ_REQUIRE(memchr(value.ptr, '\n', value.len) == NULL);
 	}
-	buf_put(&out,
-	    (struct span){ line, event_id_line(event_id_make(1, 2), line) });
-	sse_event(&out, event->topic, event->data);
+	buf_put(&out, (struct span){ line, event_own_id_line(id, line) });
+	sse_event(&out, content->topic, content->data);
 	naive_read(&e, buf_span(&out));
 	FUZZ_REQUIRE(e.dispatched == 1 && !e.retry);
-	FUZZ_REQUIRE(span_equal(buf_span(&e.id), SPAN("1-2")));
-	FUZZ_REQUIRE(span_equal(buf_span(&e.last_topic), event->topic));
-	naive_require_data(&e, event->data);
+	FUZZ_REQUIRE(span_equal(buf_span(&e.id), id));
+	FUZZ_REQUIRE(span_equal(buf_span(&e.last_topic), content->topic));
+	naive_require_data(&e, content->data);
 	naive_fini(&e);
 	buf_fini(&out);
 }

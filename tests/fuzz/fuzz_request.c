@@ -325,6 +325,7 @@ put_published(struct buf *body, const struct message *m)
 	for (size_t i = 0; i < m->count; i++) {
 		FUZZ_REQUIRE(event_channel_fault(m->events[i].channel) == NULL);
 		events[i].channel = m->events[i].channel;
+		events[i].own_id = m->events[i].content.id;
 		events[i].id = i;
 	}
 	reply_published(body, events, m->count, m->single);

@@ -22,6 +22,8 @@ START_TEST(members_are_separated_by_commas_at_every_depth)
 	json_writer_begin(&w, NULL, '{');
 	json_writer_null(&w, "x");
 	json_writer_real(&w, "y", -1.5);
+	json_writer_bool(&w, "t", true);
+	json_writer_bool(&w, "f", false);
 	json_writer_end(&w, '}');
 	json_writer_id(&w, NULL, event_id_make(7, 3));
 	json_writer_string(&w, NULL, SPAN("s"));
@@ -30,7 +32,8 @@ START_TEST(members_are_separated_by_commas_at_every_depth)
 
 	unit_assert_span(buf_span(&b),
 	    "{\"o\":{\"empty\":[],\"n\":18446744073709551615},"
-	    "\"a\":[{},{\"x\":null,\"y\":-1.500000},\"7-3\",\"s\"]}");
+	    "\"a\":[{},{\"x\":null,\"y\":-1.500000,"
+	    "\"t\":true,\"f\":false},\"7-3\",\"s\"]}");
 	buf_fini(&b);
 }
 END_TEST

@@ -155,7 +155,9 @@ put_reply(struct buf *out, int which)
 	const struct problem problem = { .kind = PROBLEM_UNAVAILABLE,
 		.status = 503,
 		.detail = "out of memory" };
-	const struct reply_published event = { SPAN("a"), 1, 1 };
+	const struct reply_published event = { .channel = SPAN("a"),
+		.id = 1,
+		.subscribers = 1 };
 
 	if (which == 0)
 		reply_stream(out, &cors, origin);

@@ -89,7 +89,7 @@ START_TEST(event_is_stored_as_it_goes_on_the_wire_and_answered)
 }
 END_TEST
 
-START_TEST(event_for_several_channels_is_one_for_each)
+START_TEST(event_for_several_channels_has_one_id)
 {
 	struct setup s;
 	setup_make(&s, "application/json", "");
@@ -100,11 +100,11 @@ START_TEST(event_for_several_channels_is_one_for_each)
 	struct buf a = bytes_of(&s, "a");
 	struct buf b = bytes_of(&s, "b");
 	unit_assert_span(buf_span(&a), "id: 1700000000000-1\ndata: 1\n\n");
-	unit_assert_span(buf_span(&b), "id: 1700000000000-2\ndata: 1\n\n");
+	unit_assert_span(buf_span(&b), "id: 1700000000000-1\ndata: 1\n\n");
 	unit_assert_span(buf_span(&s.reply),
 	    "{\"events\":[{\"channel\":\"a\",\"id\":\"1700000000000-1\","
 	    "\"subscribers\":0},{\"channel\":\"b\",\"id\":"
-	    "\"1700000000000-2\",\"subscribers\":0}]}");
+	    "\"1700000000000-1\",\"subscribers\":0}]}");
 	buf_fini(&a);
 	buf_fini(&b);
 	setup_end(&s);
@@ -128,14 +128,36 @@ START_TEST(batch_gives_each_event_its_own_bytes)
 	struct buf b = bytes_of(&s, "b");
 	unit_assert_span(buf_span(&a),
 	    "id: 1700000000000-1\ndata: 1\n\n"
-	    "id: 1700000000000-3\ndata: 1\n\n"
-	    "id: 1700000000000-5\nevent: t\ndata: \"\"\n\n");
-	unit_assert_span(buf_span(&b),
 	    "id: 1700000000000-2\ndata: 1\n\n"
-	    "id: 1700000000000-4\nevent: t\ndata: 1\n\n"
-	    "id: 1700000000000-6\nevent: t\ndata: \"\"\n\n");
+	    "id: 1700000000000-4\nevent: t\ndata: \"\"\n\n");
+	unit_assert_span(buf_span(&b),
+	    "id: 1700000000000-1\ndata: 1\n\n"
+	    "id: 1700000000000-3\nevent: t\ndata: 1\n\n"
+	    "id: 1700000000000-4\nevent: t\ndata: \"\"\n\n");
 	buf_fini(&a);
 	buf_fini(&b);
+	setup_end(&s);
+}
+END_TEST
+
+START_TEST(repeated_own_id_is_answered_and_not_stored_again)
+{
+	static const char body[] =
+	    "{\"channel\":\"a\",\"data\":1,\"id\":\"o-1\"}";
+	struct setup s;
+	setup_make(&s, "application/json", "");
+
+	ck_assert_int_eq(publish(&s, span_of(body)), 0);
+	unit_assert_span(buf_span(&s.reply),
+	    "{\"id\":\"o-1\",\"subscribers\":0}");
+	buf_clear(&s.reply);
+	ck_assert_int_eq(publish(&s, span_of(body)), 0);
+	unit_assert_span(buf_span(&s.reply),
+	    "{\"id\":\"o-1\",\"subscribers\":0,\"duplicate\":true}");
+
+	struct buf bytes = bytes_of(&s, "a");
+	unit_assert_span(buf_span(&bytes), "id: o-1\ndata: 1\n\n");
+	buf_fini(&bytes);
 	setup_end(&s);
 }
 END_TEST
@@ -244,8 +266,9 @@ START_TEST(arena_full_of_listeners_is_503)
 END_TEST
 
 FIXTURE_MAIN("publish", event_is_stored_as_it_goes_on_the_wire_and_answered,
-    event_for_several_channels_is_one_for_each,
-    batch_gives_each_event_its_own_bytes, raw_body_goes_where_the_query_says,
-    answer_counts_the_streams_that_listen, batch_with_one_bad_event_stores_none,
+    event_for_several_channels_has_one_id, batch_gives_each_event_its_own_bytes,
+    repeated_own_id_is_answered_and_not_stored_again,
+    raw_body_goes_where_the_query_says, answer_counts_the_streams_that_listen,
+    batch_with_one_bad_event_stores_none,
     batch_that_is_too_large_for_the_arena_is_413,
     arena_full_of_listeners_is_503)

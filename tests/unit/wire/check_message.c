@@ -53,8 +53,8 @@ assert_event(const struct message *m, size_t index, const char *channel,
 {
 	ck_assert_uint_gt(m->count, index);
 	unit_assert_span(m->events[index].channel, channel);
-	unit_assert_span(m->events[index].topic, topic);
-	unit_assert_span(m->events[index].data, data);
+	unit_assert_span(m->events[index].content.topic, topic);
+	unit_assert_span(m->events[index].content.data, data);
 }
 
 /* One event to one channel, and nothing else. */
@@ -520,7 +520,7 @@ START_TEST(data_may_be_as_long_as_the_limit_after_compacting)
 	struct outcome over = read_json(body);
 
 	ck_assert_int_eq(fits.error, 0);
-	ck_assert_uint_eq(fits.m.events[0].data.len, 64);
+	ck_assert_uint_eq(fits.m.events[0].content.data.len, 64);
 	message_fini(&fits.m);
 	assert_refused(over, PROBLEM_EVENT_TOO_LARGE,
 	    "event 0: \"data\" is 65 bytes long; at most 64 are taken");
@@ -647,7 +647,7 @@ START_TEST(a_raw_body_may_hold_nul)
 	    read_spans(MESSAGE_RAW, SPAN("a\0b"), SPAN("channel=a"));
 
 	ck_assert_int_eq(outcome.error, 0);
-	ck_assert(span_equal(outcome.m.events[0].data, SPAN("a\0b")));
+	ck_assert(span_equal(outcome.m.events[0].content.data, SPAN("a\0b")));
 	message_fini(&outcome.m);
 }
 END_TEST
@@ -693,6 +693,69 @@ START_TEST(multipart_is_not_taken)
 }
 END_TEST
 
+static void
+assert_id(struct outcome outcome, const char *id)
+{
+	ck_assert_msg(outcome.error == 0, "%s", outcome.problem.detail);
+	ck_assert_uint_eq(outcome.m.count, 1);
+	unit_assert_span(outcome.m.events[0].content.id, id);
+	message_fini(&outcome.m);
+}
+
+START_TEST(publisher_gives_an_id_in_every_form)
+{
+	assert_id(read_json("{\"channel\":\"a\",\"data\":1,\"id\":\"o-1\"}"),
+	    "o-1");
+	assert_id(read_json("{\"channel\":\"a\",\"data\":1,"
+			    "\"\\u0069d\":\"\\u00e9\"}"),
+	    "\u00e9");
+	assert_id(read_json("[{\"channel\":\"a\",\"data\":1,\"id\":\"x\","
+			    "\"id\":\"o-1\"}]"),
+	    "o-1");
+	assert_id(read_type(MESSAGE_NDJSON,
+		      "{\"channel\":\"a\",\"data\":1,\"id\":\"o-1\"}\n"),
+	    "o-1");
+	assert_id(read_type(MESSAGE_FORM, "channel=a&data=1&id=o%2d1"), "o-1");
+	assert_id(read_spans(MESSAGE_RAW, SPAN("text"),
+		      SPAN("channel=a&id=o-1")),
+	    "o-1");
+}
+END_TEST
+
+START_TEST(missing_or_null_id_is_none)
+{
+	assert_id(read_json("{\"channel\":\"a\",\"data\":1}"), "");
+	assert_id(read_json("{\"channel\":\"a\",\"data\":1,\"id\":null}"), "");
+	assert_id(read_type(MESSAGE_FORM, "channel=a&data=1"), "");
+	assert_id(read_spans(MESSAGE_RAW, SPAN("id=1"), SPAN("channel=a")), "");
+}
+END_TEST
+
+START_TEST(id_that_cannot_be_one_is_refused)
+{
+	assert_refused(read_json("{\"channel\":\"a\",\"data\":1,\"id\":17}"),
+	    400, "\"id\" must be a string");
+	assert_refused(read_json("{\"channel\":\"a\",\"data\":1,\"id\":\"\"}"),
+	    400, "the id is empty");
+	assert_refused(read_json("[{\"channel\":\"a\",\"data\":1},"
+				 "{\"channel\":\"a\",\"data\":1,"
+				 "\"id\":\"\\u0007\"}]"),
+	    400, "event 1: the id holds a control character");
+	assert_refused(read_json(
+			   "{\"channel\":\"a\",\"data\":1,\"id\":\"\\ud800\"}"),
+	    400, "the id has half a surrogate pair, which is no character");
+	assert_refused(read_type(MESSAGE_FORM, "channel=a&data=1&id="), 400,
+	    "the id is empty");
+	assert_refused(read_type(MESSAGE_FORM, "channel=a&data=1&id=%23x"), 400,
+	    "the id begins with \"#\", which is reserved");
+	assert_refused(read_spans(MESSAGE_RAW, SPAN("text"),
+			   SPAN("channel=a&id=1779525621000-0")),
+	    400,
+	    "the id would be taken for a time or for an ID of peal's; begin it "
+	    "with a letter");
+}
+END_TEST
+
 UNIT_MAIN("message", content_types_are_told_apart_without_parameters_and_case,
     an_object_is_one_event, data_goes_byte_for_byte_less_white_space,
     a_missing_null_or_empty_topic_is_none,
@@ -720,4 +783,5 @@ UNIT_MAIN("message", content_types_are_told_apart_without_parameters_and_case,
     empty_pieces_of_a_form_are_passed_over, a_faulty_form_is_refused,
     a_raw_body_is_the_data_as_it_is, a_raw_body_may_hold_nul,
     a_raw_body_goes_to_every_channel_of_the_query, a_faulty_raw_body_is_refused,
-    multipart_is_not_taken)
+    multipart_is_not_taken, publisher_gives_an_id_in_every_form,
+    missing_or_null_id_is_none, id_that_cannot_be_one_is_refused)

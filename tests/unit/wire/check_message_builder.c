@@ -62,6 +62,16 @@ START_TEST(what_is_kept_stays_where_it_is)
 }
 END_TEST
 
+static void
+finish(struct setup *s, size_t first, const char *topic, const char *data)
+{
+	const struct message_content content = { .topic = span_of(topic),
+		.data = span_of(data),
+		.id = SPAN("own") };
+
+	message_builder_finish(&s->b, first, &content);
+}
+
 START_TEST(channels_stay_in_the_order_they_came)
 {
 	struct setup s;
@@ -70,13 +80,15 @@ START_TEST(channels_stay_in_the_order_they_came)
 	for (size_t i = 0; i < UNIT_COUNT(names); i++)
 		ck_assert_int_eq(add(&s, names[i]), 0);
 
-	message_builder_finish(&s.b, 0, SPAN("topic"), SPAN("data"));
+	finish(&s, 0, "topic", "data");
 
 	ck_assert_uint_eq(s.m.count, UNIT_COUNT(names));
 	for (size_t i = 0; i < UNIT_COUNT(names); i++) {
 		unit_assert_span(s.m.events[i].channel, names[i]);
-		unit_assert_span(s.m.events[i].topic, "topic");
-		unit_assert_span(s.m.events[i].data, "data");
+		unit_assert_span(s.m.events[i].content.topic, "topic");
+		unit_assert_span(s.m.events[i].content.data, "data");
+		unit_assert_span(s.m.events[i].content.id, "own");
+		ck_assert_int_eq(s.m.events[i].is_copy, i > 0);
 	}
 	setup_end(&s);
 }
@@ -91,12 +103,14 @@ START_TEST(channel_named_again_counts_once_where_it_came_first)
 	for (size_t i = 0; i < UNIT_COUNT(names); i++)
 		ck_assert_int_eq(add(&s, names[i]), 0);
 
-	message_builder_finish(&s.b, 0, SPAN(""), SPAN("data"));
+	finish(&s, 0, "", "data");
 
 	ck_assert_uint_eq(s.m.count, UNIT_COUNT(kept));
 	for (size_t i = 0; i < UNIT_COUNT(kept); i++) {
 		unit_assert_span(s.m.events[i].channel, kept[i]);
-		unit_assert_span(s.m.events[i].data, "data");
+		unit_assert_span(s.m.events[i].content.data, "data");
+		unit_assert_span(s.m.events[i].content.id, "own");
+		ck_assert_int_eq(s.m.events[i].is_copy, i > 0);
 	}
 	setup_end(&s);
 }
@@ -107,19 +121,22 @@ START_TEST(events_of_a_batch_keep_what_they_were_given)
 	struct setup s;
 	setup_make(&s);
 	ck_assert_int_eq(add(&s, "a"), 0);
-	message_builder_finish(&s.b, 0, SPAN("t1"), SPAN("d1"));
+	finish(&s, 0, "t1", "d1");
 
 	ck_assert_int_eq(add(&s, "a"), 0);
 	ck_assert_int_eq(add(&s, "b"), 0);
-	message_builder_finish(&s.b, 1, SPAN("t2"), SPAN("d2"));
+	finish(&s, 1, "t2", "d2");
 
 	/* The same channel in another event of the batch is another event. */
 	ck_assert_uint_eq(s.m.count, 3);
-	unit_assert_span(s.m.events[0].data, "d1");
-	unit_assert_span(s.m.events[0].topic, "t1");
+	unit_assert_span(s.m.events[0].content.data, "d1");
+	unit_assert_span(s.m.events[0].content.topic, "t1");
 	unit_assert_span(s.m.events[1].channel, "a");
-	unit_assert_span(s.m.events[1].data, "d2");
-	unit_assert_span(s.m.events[2].data, "d2");
+	unit_assert_span(s.m.events[1].content.data, "d2");
+	unit_assert_span(s.m.events[2].content.data, "d2");
+	ck_assert(!s.m.events[0].is_copy);
+	ck_assert(!s.m.events[1].is_copy);
+	ck_assert(s.m.events[2].is_copy);
 	setup_end(&s);
 }
 END_TEST
@@ -134,7 +151,7 @@ START_TEST(many_channels_are_deduplicated_too)
 		(void)snprintf(name, sizeof(name), "c%u", i * 7 % 123);
 		ck_assert_int_eq(add(&s, name), 0);
 	}
-	message_builder_finish(&s.b, 0, SPAN(""), SPAN(""));
+	finish(&s, 0, "", "");
 
 	ck_assert_uint_eq(s.m.count, 123);
 	for (unsigned i = 0; i < 123; i++) {

@@ -378,9 +378,9 @@ START_TEST(one_event_has_the_short_form)
 {
 	struct buf body = { 0 };
 	struct reply_published event = {
-		SPAN("a"),
-		event_id_make(1779525621000, 2),
-		UINT32_MAX,
+		.channel = SPAN("a"),
+		.id = event_id_make(1779525621000, 2),
+		.subscribers = UINT32_MAX,
 	};
 
 	reply_published(&body, &event, 1, true);
@@ -395,8 +395,10 @@ START_TEST(batch_lists_its_events_in_order)
 {
 	struct buf body = { 0 };
 	struct reply_published events[] = {
-		{ SPAN("b"), event_id_make(5, 0), 0 },
-		{ SPAN("a \"q\""), event_id_make(5, 1), 12 },
+		{ .channel = SPAN("b"), .id = event_id_make(5, 0) },
+		{ .channel = SPAN("a \"q\""),
+		    .id = event_id_make(5, 1),
+		    .subscribers = 12 },
 	};
 
 	reply_published(&body, events, 2, false);
@@ -413,12 +415,65 @@ END_TEST
 START_TEST(batch_of_one_has_the_long_form)
 {
 	struct buf body = { 0 };
-	struct reply_published event = { SPAN("a"), event_id_make(5, 0), 1 };
+	struct reply_published event = { .channel = SPAN("a"),
+		.id = event_id_make(5, 0),
+		.subscribers = 1 };
 
 	reply_published(&body, &event, 1, false);
 
 	unit_assert_span(buf_span(&body),
 	    "{\"events\":[{\"channel\":\"a\",\"id\":\"5-0\",\"subscribers\":1}]}");
+	buf_fini(&body);
+}
+END_TEST
+
+START_TEST(own_id_stands_for_ours_and_a_duplicate_says_so)
+{
+	struct buf body = { 0 };
+	struct reply_published events[] = {
+		{ .channel = SPAN("a"),
+		    .own_id = SPAN("o\"1"),
+		    .id = event_id_make(5, 0),
+		    .subscribers = 3,
+		    .duplicate = true },
+		{ .channel = SPAN("b"), .own_id = SPAN("o2") },
+	};
+
+	reply_published(&body, events, 1, true);
+	unit_assert_span(buf_span(&body),
+	    "{\"id\":\"o\\\"1\",\"subscribers\":3,\"duplicate\":true}");
+	buf_clear(&body);
+	reply_published(&body, events, 2, false);
+	unit_assert_span(buf_span(&body),
+	    "{\"events\":["
+	    "{\"channel\":\"a\",\"id\":\"o\\\"1\",\"subscribers\":3,"
+	    "\"duplicate\":true},"
+	    "{\"channel\":\"b\",\"id\":\"o2\",\"subscribers\":0}]}");
+	buf_fini(&body);
+}
+END_TEST
+
+START_TEST(longest_reply_fits_the_room_that_is_taken_for_it)
+{
+	struct buf body = { 0 };
+	char longest[EVENT_OWN_ID_MAX];
+	/* Six bytes of JSON each. */
+	memset(longest, '\x01', sizeof(longest));
+	struct reply_published events[3];
+	for (size_t i = 0; i < UNIT_COUNT(events); i++)
+		events[i] = (struct reply_published){
+			.channel = { longest, EVENT_CHANNEL_MAX },
+			.own_id = { longest, i == 1 ? 0 : EVENT_OWN_ID_MAX },
+			.id = UINT64_MAX,
+			.subscribers = UINT32_MAX,
+			.duplicate = true,
+		};
+
+	for (size_t count = 1; count <= UNIT_COUNT(events); count++) {
+		reply_published(&body, events, count, false);
+		ck_assert_uint_le(body.len, reply_published_max(events, count));
+		buf_clear(&body);
+	}
 	buf_fini(&body);
 }
 END_TEST
@@ -435,4 +490,6 @@ UNIT_MAIN("reply", cors_answers_by_configuration_and_origin,
     only_401_asks_for_a_key_and_only_405_lists_methods,
     every_status_has_its_reason, problem_is_readable_across_origins,
     failed_allocation_shows_in_the_reply, one_event_has_the_short_form,
-    batch_lists_its_events_in_order, batch_of_one_has_the_long_form)
+    batch_lists_its_events_in_order, batch_of_one_has_the_long_form,
+    own_id_stands_for_ours_and_a_duplicate_says_so,
+    longest_reply_fits_the_room_that_is_taken_for_it)
