@@ -45,6 +45,8 @@ static const struct option rows[] = {
 	{ "limit", "N", option_type_number, AT(limit), .min = 1,
 	    .max = UINT32_MAX, .shown = "all",
 	    .help = "history: the newest so many" },
+	{ "id", "ID", option_type_name, AT(id), .shown = "one of peal's",
+	    .help = "publish: the event's own; once while it is kept" },
 	{ "interval", "TIME", option_type_time, AT(interval_ms), .min = 10,
 	    .max = UNITS_DAY, .unit = UNITS_SECOND, .initial = "1s",
 	    .help = "top: between two looks" },

@@ -144,52 +144,83 @@ do_check(struct ctl *ctl)
 	return count == 0 && ctl->store.damaged == 0 ? 0 : 1;
 }
 
-/* What --since says.  Returns 0 or EX_USAGE. */
+/*
+ * What --since says, where an event's own id becomes its id.  Returns 0 or the
+ * exit status.
+ */
 static int
-read_since(const struct ctl *ctl, struct event_resume *since)
+read_since(struct ctl *ctl, struct event_resume *since)
 {
+	uint64_t id;
+	int rc = -ENOENT;
+
 	*since = event_resume_parse(span_of(ctl->since));
+	if (since->own_id.len > 0)
+		rc = store_find(&ctl->store, since->own_id, &id);
+	if (rc == 0)
+		*since = (struct event_resume){
+			.kind = EVENT_RESUME_AFTER,
+			.id = id,
+		};
+	else if (rc != -ENOENT)
+		return complain_of("--since", rc);
 	return since->kind != EVENT_RESUME_UNREADABLE
 	    ? 0
 	    : commands_complain(EX_USAGE, "--since",
-		  "neither an event's ID nor milliseconds since 1970, nor "
-		  "\"earliest\"");
+		  "neither the ID of an event that is kept nor milliseconds "
+		  "since 1970, nor \"earliest\"");
 }
 
 static int
-append(struct ctl *ctl, struct span channel, struct span body)
+append(struct ctl *ctl, const struct store_event *event)
 {
-	struct store_event event = { .channel = channel, .body = body };
 	struct store_appended appended;
 	struct wake wake = { 0 };
-	char id[EVENT_ID_CHARS];
+	char bytes[EVENT_ID_CHARS];
+	struct span id = event->own_id;
 	int rc = wake_init(&wake, &ctl->store, 0);
 
 	if (rc == 0)
-		rc = wake_append(&wake, clock_read(), &event, 1, &appended);
+		rc = wake_append(&wake, clock_read(), event, 1, &appended);
 	if (wake.store != NULL)
 		wake_fini(&wake);
 	if (rc != 0)
 		return complain_of("publish", rc);
-	(void)printf("%.*s %u\n", (int)event_id_print(appended.id, id), id,
-	    appended.subscribers);
+	if (id.len == 0)
+		id = (struct span){ bytes, event_id_print(appended.id, bytes) };
+	(void)printf("%.*s %u%s\n", (int)id.len, id.ptr, appended.subscribers,
+	    appended.duplicate ? " duplicate" : "");
 	return 0;
+}
+
+/* The channel, the topic and the id.  Returns 0 or EX_USAGE. */
+static int
+check_publish(const struct ctl *ctl, struct span topic,
+    struct store_event *event)
+{
+	if (read_channel(ctl, &event->channel) != 0)
+		return EX_USAGE;
+	const char *fault = event_topic_fault(topic);
+	if (fault != NULL)
+		return commands_complain(EX_USAGE, "the topic", fault);
+	if (ctl->id == NULL)
+		return 0;
+	event->own_id = span_of(ctl->id);
+	fault = event_own_id_fault(event->own_id);
+	return fault == NULL ? 0 : commands_complain(EX_USAGE, "the ID", fault);
 }
 
 static int
 do_publish(struct ctl *ctl)
 {
-	struct span channel;
+	struct store_event event = { 0 };
 	struct span topic = span_of(ctl->argc > 1 ? ctl->argv[1] : "");
 	struct buf data = { 0 };
 	struct buf body = { 0 };
 	int rc = 0;
 
-	if (read_channel(ctl, &channel) != 0)
+	if (check_publish(ctl, topic, &event) != 0)
 		return EX_USAGE;
-	const char *fault = event_topic_fault(topic);
-	if (fault != NULL)
-		return commands_complain(EX_USAGE, "the topic", fault);
 	if (ctl->argc > 2)
 		buf_put_cstr(&data, ctl->argv[2]);
 	else
@@ -201,8 +232,9 @@ do_publish(struct ctl *ctl)
 	sse_event(&body, topic, buf_span(&data));
 	if (rc == 0)
 		rc = buf_error(&body);
-	int status = rc != 0 ? complain_of("the data", rc)
-			     : append(ctl, channel, buf_span(&body));
+	event.body = buf_span(&body);
+	int status =
+	    rc != 0 ? complain_of("the data", rc) : append(ctl, &event);
 	buf_fini(&data);
 	buf_fini(&body);
 	return status;
@@ -216,8 +248,9 @@ do_tail(struct ctl *ctl)
 	struct buf why = { 0 };
 	size_t count = 0;
 
-	if (read_since(ctl, &since) != 0)
-		return EX_USAGE;
+	int status = read_since(ctl, &since);
+	if (status != 0)
+		return status;
 	if (ctl->argc > FOLLOW_READER_MAX)
 		return commands_complain(EX_USAGE, "tail",
 		    "takes 64 channels at most");
@@ -236,7 +269,7 @@ do_tail(struct ctl *ctl)
 	}
 	int rc = tail_run(&ctl->store, names, count, since, stdout, &why);
 	buf_put_char(&why, '\0');
-	int status = rc == 0 || buf_error(&why) != 0
+	status = rc == 0 || buf_error(&why) != 0
 	    ? (rc == 0 ? 0 : 1)
 	    : commands_complain(1, why.ptr, "");
 	buf_fini(&why);
@@ -251,8 +284,11 @@ do_history(struct ctl *ctl)
 	struct table_output l;
 	bool lost;
 
-	if (read_channel(ctl, &channel) != 0 || read_since(ctl, &since) != 0)
-		return EX_USAGE;
+	int status = read_channel(ctl, &channel);
+	if (status == 0)
+		status = read_since(ctl, &since);
+	if (status != 0)
+		return status;
 	table_output_init(&l, stdout, ctl->json);
 	int rc = browse_expire(&ctl->store, clock_read());
 	if (rc == 0)
@@ -345,7 +381,7 @@ const struct command verbs[] = {
 	{ "history", "CHANNEL", "print the events that are kept", 1, 1,
 	    "since limit json", false, do_history },
 	{ "publish", "CHANNEL [TOPIC [DATA]]",
-	    "publish an event; without DATA, standard input", 1, 3, "", false,
+	    "publish an event; without DATA, standard input", 1, 3, "id", false,
 	    do_publish },
 	{ "purge", "CHANNEL", "remove the events that are kept", 1, 1, "",
 	    false, do_purge },

@@ -15,6 +15,7 @@
 struct ctl {
 	char *arena; /* NULL: the usual one */
 	char *since; /* NULL: none */
+	char *id;    /* NULL: the event gets one of peal's */
 	uint32_t limit;
 	uint64_t interval_ms;
 	uint32_t rounds;

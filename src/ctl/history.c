@@ -22,6 +22,7 @@ struct past {
 	uint64_t skip; /* events still to be passed over */
 	struct json_writer json;
 	struct buf bytes; /* of the JSON */
+	uint64_t id; /* of the event that is printed, whatever its own is */
 };
 
 /* Read the next segment; events are gone through only once more is needed. */
@@ -47,13 +48,10 @@ print_row(const struct past *p, const struct sse_reader_event *event)
 {
 	const struct table_output *l = p->l;
 	const size_t before = 21 + 16 + 1;
-	time_t seconds = 0;
+	time_t seconds = (time_t)(event_id_ms(p->id) / 1000);
 	struct tm tm;
 	char when[32] = "?";
-	uint64_t id;
 
-	if (event_id_parse(event->id, &id) == 0)
-		seconds = (time_t)(event_id_ms(id) / 1000);
 	if (localtime_r(&seconds, &tm) != NULL)
 		(void)strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
 	(void)fprintf(l->out, "%-21s", when);
@@ -129,6 +127,7 @@ print_segment(struct past *p)
 			p->skip--;
 			continue;
 		}
+		p->id = p->segment.marks[i].id;
 		int rc = print_event(p, bytes);
 		if (rc != 0)
 			return rc;
