@@ -101,19 +101,28 @@ class Peal
      * browser, '' for none.  $data is anything json_encode() takes, and arrives as JSON: a
      * string with its quotes, so that the browser can always JSON.parse(event.data).
      *
+     * $id, if you give one, is the event's own: the browser gets it as lastEventId, and
+     * while the event is kept, publishing that id again stores nothing and says
+     * 'duplicate' => true.  So what failed without an answer can be tried again safely.
+     * Up to 255 bytes; a number that could be a time in milliseconds is refused.
+     *
      * Returns array('id' => ..., 'subscribers' => ...), or for an array of channels
      * array('events' => ...) with one such array and its 'channel' each.  Throws
      * PealException.
      */
-    public function publish($channel, $topic, $data)
+    public function publish($channel, $topic, $data, $id = '')
     {
-        return $this->send('application/json', self::json(self::event($channel, $topic, $data)));
+        return $this->send('application/json', self::json(self::event($channel, $topic, $data, $id)));
     }
 
     /* As publish(), with text that arrives as it is. */
-    public function publishText($channel, $topic, $text)
+    public function publishText($channel, $topic, $text, $id = '')
     {
-        $body = http_build_query(array('topic' => (string) $topic, 'data' => (string) $text), '', '&');
+        $fields = array('topic' => (string) $topic, 'data' => (string) $text);
+        if ((string) $id !== '') {
+            $fields['id'] = (string) $id;
+        }
+        $body = http_build_query($fields, '', '&');
         foreach ((array) $channel as $name) {
             $body .= '&channel=' . rawurlencode($name);
         }
@@ -122,7 +131,7 @@ class Peal
 
     /*
      * Broadcast several events, all of them or none: a list of arrays with 'channel',
-     * 'data' and, if you like, 'topic', each as publish() takes it.
+     * 'data' and, if you like, 'topic' and 'id', each as publish() takes it.
      *
      * Returns array('events' => ...), in the same order.  The detail of a PealException
      * names the wrong one, counted from 0.
@@ -135,18 +144,22 @@ class Peal
                 throw new InvalidArgumentException('each event is an array with channel and data');
             }
             $topic = isset($event['topic']) ? $event['topic'] : '';
-            $batch[] = self::event($event['channel'], $topic, $event['data']);
+            $id = isset($event['id']) ? $event['id'] : '';
+            $batch[] = self::event($event['channel'], $topic, $event['data'], $id);
         }
         return $batch ? $this->send('application/json', self::json($batch)) : array('events' => array());
     }
 
-    private static function event($channel, $topic, $data)
+    private static function event($channel, $topic, $data, $id)
     {
         $event = array('channel' => is_array($channel) ? array_values($channel) : $channel);
         if ((string) $topic !== '') {
             $event['topic'] = $topic;
         }
         $event['data'] = $data;
+        if ((string) $id !== '') {
+            $event['id'] = (string) $id;
+        }
         return $event;
     }
 

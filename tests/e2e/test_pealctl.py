@@ -67,6 +67,29 @@ def publish_reads_standard_input(place):
 
 
 @case
+def publish_gives_an_own_id_once(place):
+    site = place.behind_lighttpd()
+    stream = site.subscribe("a")
+
+    equal(done(place.pealctl("publish", "--id", "o-1", "a", "t", "1"), "publish"), "o-1 1\n",
+          "what it says")
+    equal(done(place.pealctl("publish", "--id", "o-1", "a", "t", "2"), "publish"),
+          "o-1 1 duplicate\n", "what it says again")
+    site.publish("a", 3)
+
+    equal([(e.id if e.data == "1" else None, e.data) for e in stream.take(2)],
+          [("o-1", "1"), (None, "3")], "events")
+    equal(done(place.pealctl("history", "--since", "o-1", "--json", "a"), "history").count("data"),
+          1, "events after it")
+    tail = Tail(place, "--since", "o-1", "a")
+    tail.has("data: 3")
+    check("data: 1" not in tail.text(), "too early: %r", tail.text())
+    for words in (["publish", "--id", "0", "a", "t", "1"], ["history", "--since", "o-2", "a"]):
+        result = place.pealctl(*words)
+        check(result.returncode == 64 and result.stderr, "%r: %r", words, result)
+
+
+@case
 def publish_refuses_what_http_refuses(place):
     site = place.behind_lighttpd()
     stream = site.subscribe("a", since="earliest")

@@ -102,9 +102,76 @@ def an_array_is_a_batch(place):
 
     answer = site.post('[{"channel":"a","data":1}, {"channel":["b","a"],"topic":"t","data":2}]')
 
-    equal([e["channel"] for e in answer.json()["events"]], ["a", "b", "a"], "the reply")
-    equal([(e.type, e.data) for e in stream.take(3)],
-          [("message", "1"), ("t", "2"), ("t", "2")], "events")
+    events = answer.json()["events"]
+    equal([e["channel"] for e in events], ["a", "b", "a"], "the reply")
+    check(events[0]["id"] != events[1]["id"] == events[2]["id"], "the IDs: %r", events)
+    equal([(e.type, e.data) for e in stream.take(2)], [("message", "1"), ("t", "2")], "events")
+
+
+@case
+def an_event_of_two_channels_comes_once_to_who_follows_both(place):
+    site = place.behind_lighttpd("--workers", "2")
+    both, one = site.subscribe("a", "b"), site.subscribe("b")
+    first = site.publish(["a", "b"], 1)["events"]
+    equal(first[0]["id"], first[1]["id"], "the ID in b")
+    equal([e["subscribers"] for e in first], [1, 2], "subscribers")
+    site.publish("a", 2)
+    site.publish(["b", "a"], 3)
+    equal([e.data for e in both.take(3)], ["1", "2", "3"], "events of both")
+    equal([e.data for e in one.take(2)], ["1", "3"], "events of one")
+
+    again = site.subscribe("b", "a", since="earliest")
+    site.publish("a", 4)
+    equal([e.data for e in again.take(4)], ["1", "2", "3", "4"], "events of the history")
+
+
+@case
+def an_own_id_is_what_subscribers_get(place):
+    site = place.behind_lighttpd()
+    stream = site.subscribe("a")
+    bodies = [('{"channel":"a","data":1,"id":"o-1"}', "application/json", "/publish"),
+              ('{"channel":"a","data":1,"id":"o-2"}', "application/x-ndjson", "/publish"),
+              ("channel=a&data=1&id=o-%C3%A9", "application/x-www-form-urlencoded", "/publish"),
+              ("1", "text/plain", "/publish?channel=a&id=o+4")]
+    for (body, kind, path), own in zip(bodies, ("o-1", "o-2", "o-\u00e9", "o 4")):
+        reply = site.post(body, kind, path).json()
+        reply = reply["events"][0] if "events" in reply else reply
+        equal(reply["id"], own, "the reply to " + kind)
+        event = stream.next()
+        equal((event.id, event.data), (own, "1"), "the event of " + kind)
+
+
+@case
+def an_own_id_that_is_kept_is_answered_and_not_stored_again(place):
+    site = place.behind_lighttpd("--workers", "2")
+    stream = site.subscribe("a")
+    body = '{"channel":["a","b"],"data":1,"id":"o-1"}'
+    first = site.post(body).json()
+    for _ in range(3):
+        again = site.post(body).json()
+        equal(again, {"events": [dict(e, duplicate=True) for e in first["events"]]}, "the reply")
+    alone = site.post('{"channel":"a","data":2,"id":"o-1"}').json()
+    equal(alone, {"id": "o-1", "subscribers": 1, "duplicate": True}, "the reply of one channel")
+
+    batch = site.post('[{"channel":"a","data":3},{"channel":"a","data":4,"id":"o-1"}]').json()
+    equal(["duplicate" in e for e in batch["events"]], [False, True], "duplicates of the batch")
+    equal([e.data for e in stream.take(2)], ["1", "3"], "events")
+    equal(place.pealctl("purge", "a").returncode, 0, "purge")
+    equal(place.pealctl("purge", "b").returncode, 0, "purge")
+    equal(site.post('{"channel":"a","data":5,"id":"o-1"}').json(),
+          {"id": "o-1", "subscribers": 1}, "the reply once it is gone")
+    equal(stream.next().data, "5", "the event")
+
+
+@case
+def an_own_id_that_means_something_else_is_refused(place):
+    site = place.behind_lighttpd()
+    for own in ('"earliest"', '"0"', '"1779525621000"', '"1779525621000-0"', '"#x"', '""',
+                '" x"', '"a\\nb"', "17", '"%s"' % ("x" * 256)):
+        answer = site.post('{"channel":"a","data":1,"id":%s}' % own)
+        equal(answer.status, 400, "the status of %s" % own)
+        check("id" in answer.json()["detail"], "%s: %r", own, answer.body)
+    equal(site.post('{"channel":"a","data":1,"id":"17"}').status, 200, "the status of 17")
 
 
 @case

@@ -49,6 +49,32 @@ def who_comes_back_gets_exactly_what_was_missed(place):
 
 
 @case
+def an_own_id_is_a_resume_point(place):
+    site = place.behind_lighttpd("--workers", "2")
+    for n, own in enumerate(["x", "17", "\u00e9 / %20"]):
+        site.post(json.dumps({"channel": ["a", "b"], "data": n, "id": own}))
+    for n, own in enumerate(["x", "17", "\u00e9 / %20"]):
+        wanted = [str(m) for m in range(n + 1, 3)]
+        for channels in (["a"], ["b", "a"]):
+            site.publish("c", 1)
+            again = site.subscribe(*channels, since=own)
+            equal(data(again.take(len(wanted))), wanted, "events after %s" % own)
+            again = site.subscribe(*channels, lastEventId=own)
+            equal(data(again.take(len(wanted))), wanted, "events after lastEventId=%s" % own)
+
+
+@case
+def an_own_id_that_is_not_kept_is_a_gap(place):
+    site = place.behind_lighttpd("--max-events", "2")
+    site.post(json.dumps({"channel": "a", "data": 0, "id": "x"}))
+    publish_many(site, "a", [1, 2, 3])
+    for own in ("x", "never published", "18"):
+        again = site.subscribe("a", since=own)
+        is_gap(again.next(), own)
+        equal(data(again.take(2)), ["2", "3"], "events after %s" % own)
+
+
+@case
 def the_first_id_is_a_cursor_for_who_has_seen_no_event(place):
     site = place.behind_lighttpd()
     site.publish("a", "old")
