@@ -22,8 +22,9 @@ keep_string(struct message_builder *b, enum problem_kind bad, struct span text,
 	if (json_has_half_pair(text))
 		return message_builder_refuse(b, bad,
 		    "%s has half a surrogate pair, which is no character",
-		    bad == PROBLEM_BAD_TOPIC ? "the topic"
-					     : "the channel name");
+		    bad == PROBLEM_BAD_TOPIC	? "the topic"
+			: bad == PROBLEM_BAD_ID ? "the id"
+						: "the channel name");
 	if (json_decode(store, text) != 0)
 		return message_builder_refuse_memory(b);
 	*kept = (struct span){ store->ptr + begin, store->len - begin };
@@ -88,9 +89,9 @@ read_id(struct message_builder *b, struct span text, struct span *id)
 	if (is_missing(text))
 		return 0;
 	if (text.ptr[0] != '"')
-		return message_builder_refuse(b, 400,
+		return message_builder_refuse(b, PROBLEM_BAD_ID,
 		    "\"id\" must be a string");
-	int error = keep_string(b, "the id", text, id);
+	int error = keep_string(b, PROBLEM_BAD_ID, text, id);
 	return error == 0 ? message_builder_check_id(b, *id) : error;
 }
 

@@ -162,5 +162,5 @@ message_builder_check_id(struct message_builder *b, struct span id)
 
 	return fault == NULL
 	    ? 0
-	    : message_builder_refuse(b, 400, "the id %s", fault);
+	    : message_builder_refuse(b, PROBLEM_BAD_ID, "the id %s", fault);
 }

@@ -24,6 +24,7 @@ static const struct {
 	    "Too many channels for one stream" },
 	[PROBLEM_NO_DATA] = { "#no-data", 400, "The event has no data" },
 	[PROBLEM_BAD_TOPIC] = { "#bad-topic", 400, "The topic is invalid" },
+	[PROBLEM_BAD_ID] = { "#bad-id", 400, "The id is invalid" },
 	[PROBLEM_NOT_UTF8] = { "#not-utf8", 400, "The data is not UTF-8" },
 	[PROBLEM_INCOMPLETE_BODY] = { "#incomplete-body", 400,
 	    "The body is incomplete" },

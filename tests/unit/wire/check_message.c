@@ -734,23 +734,24 @@ END_TEST
 START_TEST(id_that_cannot_be_one_is_refused)
 {
 	assert_refused(read_json("{\"channel\":\"a\",\"data\":1,\"id\":17}"),
-	    400, "\"id\" must be a string");
+	    PROBLEM_BAD_ID, "\"id\" must be a string");
 	assert_refused(read_json("{\"channel\":\"a\",\"data\":1,\"id\":\"\"}"),
-	    400, "the id is empty");
+	    PROBLEM_BAD_ID, "the id is empty");
 	assert_refused(read_json("[{\"channel\":\"a\",\"data\":1},"
 				 "{\"channel\":\"a\",\"data\":1,"
 				 "\"id\":\"\\u0007\"}]"),
-	    400, "event 1: the id holds a control character");
+	    PROBLEM_BAD_ID, "event 1: the id holds a control character");
 	assert_refused(read_json(
 			   "{\"channel\":\"a\",\"data\":1,\"id\":\"\\ud800\"}"),
-	    400, "the id has half a surrogate pair, which is no character");
-	assert_refused(read_type(MESSAGE_FORM, "channel=a&data=1&id="), 400,
-	    "the id is empty");
-	assert_refused(read_type(MESSAGE_FORM, "channel=a&data=1&id=%23x"), 400,
-	    "the id begins with \"#\", which is reserved");
+	    PROBLEM_BAD_ID,
+	    "the id has half a surrogate pair, which is no character");
+	assert_refused(read_type(MESSAGE_FORM, "channel=a&data=1&id="),
+	    PROBLEM_BAD_ID, "the id is empty");
+	assert_refused(read_type(MESSAGE_FORM, "channel=a&data=1&id=%23x"),
+	    PROBLEM_BAD_ID, "the id begins with \"#\", which is reserved");
 	assert_refused(read_spans(MESSAGE_RAW, SPAN("text"),
 			   SPAN("channel=a&id=1779525621000-0")),
-	    400,
+	    PROBLEM_BAD_ID,
 	    "the id would be taken for a time or for an ID of peal's; begin it "
 	    "with a letter");
 }

@@ -77,6 +77,7 @@ START_TEST(types_and_statuses_are_those_of_the_manual)
 		{ PROBLEM_TOO_MANY_CHANNELS, "#too-many-channels", 400 },
 		{ PROBLEM_NO_DATA, "#no-data", 400 },
 		{ PROBLEM_BAD_TOPIC, "#bad-topic", 400 },
+		{ PROBLEM_BAD_ID, "#bad-id", 400 },
 		{ PROBLEM_NOT_UTF8, "#not-utf8", 400 },
 		{ PROBLEM_INCOMPLETE_BODY, "#incomplete-body", 400 },
 		{ PROBLEM_KEY_MISSING, "#key-missing", 401 },
