@@ -20,7 +20,7 @@ struct layout_block *registry_own(const struct arena *a, uint32_t number,
 
 /*
  * Register the worker in slot for a channel, with no streams yet.  cookie is
- * given back by registry_pop_dirty().
+ * given back by registry_pop().
  *
  * Returns 0, -ENOSPC or -EUCLEAN.
  */

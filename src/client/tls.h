@@ -5,7 +5,7 @@
  * signed by somebody whom the machine trusts.  SSL_CERT_FILE and SSL_CERT_DIR name
  * others to trust, as OpenSSL has it.
  *
- * Where peal was built without OpenSSL, TLS_IS_BUILT is false, and tls_open()
+ * Where peal was built without OpenSSL, tls_is_built is false, and tls_open()
  * fails.
  */
 #ifndef PEAL_TLS_H

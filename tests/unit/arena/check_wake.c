@@ -179,7 +179,7 @@ START_TEST(sender_killed_before_its_write_leaves_no_promise)
 		.body = FIXTURE_BODY };
 	struct store_appended appended;
 	pair_make(&p);
-	/* It appended, and did not come to wake_send(). */
+	/* It appended, and died before it woke anybody. */
 	ck_assert_int_eq(store_append(&p.sender.store, FIXTURE_NOW, &event, 1,
 			     &appended, &p.sender.wake.due),
 	    0);

@@ -173,7 +173,7 @@ START_TEST(all_is_well_where_nothing_was_found_whatever_the_notes)
 }
 END_TEST
 
-UNIT_MAIN("diagnosis", members_of_an_answer_are_found,
+UNIT_MAIN("findings", members_of_an_answer_are_found,
     answer_that_is_no_object_has_no_members,
     error_of_peal_is_told_from_one_of_the_web_server,
     what_a_server_says_stays_on_its_line,
