@@ -84,7 +84,7 @@ clean(char *text, bool cut)
 }
 
 /*
- * Write without waiting.  POLLOUT on a pipe means that PIPE_BUF bytes fit, more
+ * Write without waiting.  POLLOUT on a pipe means that 4096 bytes fit, more
  * than a line; another writer may still be faster, so the write itself must not wait
  * either, where the kernel can do that.  Returns whether the line was written.
  */
