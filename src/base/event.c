@@ -161,7 +161,7 @@ event_channel_fault(struct span name)
 const char *
 event_topic_fault(struct span topic)
 {
-	struct span ours = SPAN("peal:");
+	const struct span ours = SPAN("peal:");
 
 	_Static_assert(EVENT_TOPIC_MAX == 255, "the phrase says 255");
 
@@ -170,5 +170,9 @@ event_topic_fault(struct span topic)
 	if (topic.len >= ours.len &&
 	    span_equal((struct span){ topic.ptr, ours.len }, ours))
 		return "begins with \"peal:\", which is reserved";
+	/* WHATWG HTML, "The EventSource interface": the browser fires events of
+	 * these types itself, and one from the stream would look the same. */
+	if (span_equal(topic, SPAN("error")) || span_equal(topic, SPAN("open")))
+		return "is \"error\" or \"open\", which EventSource itself uses";
 	return text_fault(topic);
 }

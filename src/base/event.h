@@ -92,8 +92,9 @@ const char *event_channel_fault(struct span name);
 
 /*
  * Check a topic: at most EVENT_TOPIC_MAX bytes of UTF-8, no control characters,
- * not beginning with "peal:".  Empty is allowed and means no topic.  Returns
- * NULL or a phrase, as event_channel_fault().
+ * not beginning with "peal:", and neither "error" nor "open", with which an
+ * EventSource calls the page's connection handlers.  Empty is allowed and means
+ * no topic.  Returns NULL or a phrase, as event_channel_fault().
  */
 const char *event_topic_fault(struct span topic);
 

@@ -41,7 +41,8 @@ BAD_JSON = [
     '{"channel":"%s","data":1}' % ("a" * 256), '{"channel":"\\ud800","data":1}',
     '{"channel":"a","topic":1,"data":1}', '{"channel":"a","topic":"a\\nb","data":1}',
     '{"channel":"a","topic":"a\\rb","data":1}', '{"channel":"a","topic":"peal:gap","data":1}',
-    '{"channel":"a","topic":"peal:","data":1}', '{"channel":"a","topic":[],"data":1}',
+    '{"channel":"a","topic":"peal:","data":1}', '{"channel":"a","topic":"error","data":1}',
+    '{"channel":"a","topic":"op\\u0065n","data":1}', '{"channel":"a","topic":[],"data":1}',
     '[{"channel":"a","data":1},{"channel":"a"}]',
 ]
 
@@ -100,9 +101,11 @@ def bad_forms_and_raw_bodies_store_nothing(place):
         (FORM, "/publish", "channel=%c3%28&data=1", 400),
         (FORM, "/publish", "channel=a&topic=x%0Ay&data=1", 400),
         (FORM, "/publish", "channel=a&topic=peal:x&data=1", 400),
+        (FORM, "/publish", "channel=a&topic=open&data=1", 400),
         (FORM, "/publish", "channel=%s&data=1" % ("a" * 256), 400),
         ("text/plain", "/publish", "x", 400), ("text/plain", "/publish?channel=", "x", 400),
         ("text/plain", "/publish?channel=a&topic=peal:x", "x", 400),
+        ("text/plain", "/publish?channel=a&topic=error", "x", 400),
         ("text/plain", "/publish?channel=a", b"\xff", 400),
         ("text/plain", "/publish?channel=a", b"\xe2\x82", 400),
         ("multipart/form-data; boundary=x", "/publish?channel=a",

@@ -70,7 +70,8 @@ def publish_reads_standard_input(place):
 def publish_refuses_what_http_refuses(place):
     site = place.behind_lighttpd()
     stream = site.subscribe("a", since="earliest")
-    for words in (["publish", "a", "peal:x", "1"], ["publish", "", "t", "1"],
+    for words in (["publish", "a", "peal:x", "1"], ["publish", "a", "error", "1"],
+                  ["publish", "a", "open", "1"], ["publish", "", "t", "1"],
                   ["publish", "a\nb", "t", "1"], ["publish", "x" * 256, "t", "1"]):
         result = place.pealctl(*words)
         check(result.returncode not in (0, -6, -11), "%r: exit status %d", words[:3],
