@@ -87,6 +87,16 @@ event_id_parse(struct span s, uint64_t *id)
 	return 0;
 }
 
+static bool
+is_digits(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] < '0' || s.ptr[i] > '9')
+			return false;
+	}
+	return s.len > 0;
+}
+
 static struct event_resume
 resume_after(uint64_t id)
 {
@@ -104,6 +114,29 @@ resume_since(uint64_t ms)
 		event_id_make(ms, EVENT_COUNTER_MAX) };
 }
 
+/*
+ * Read a bare number of milliseconds.  PHP's microtime(true) * 1000 and
+ * JavaScript's performance.timeOrigin have a fraction, which is dropped: peal's
+ * instants are whole milliseconds.
+ */
+static int
+parse_ms(struct span s, uint64_t *ms)
+{
+	struct span whole = { NULL, 0 };
+
+	(void)span_cut(&s, '.', &whole);
+	/* Without a point there is no rest, not even an empty one. */
+	if (s.ptr != NULL && !is_digits(s))
+		return -EINVAL;
+	return span_to_u64(whole, ms) == 0 && *ms <= EVENT_MS_MAX ? 0 : -EINVAL;
+}
+
+static bool
+looks_like_seconds(uint64_t ms)
+{
+	return ms != 0 && ms < EVENT_SECONDS_MAX;
+}
+
 struct event_resume
 event_resume_parse(struct span s)
 {
@@ -116,9 +149,19 @@ event_resume_parse(struct span s)
 		return (struct event_resume){ EVENT_RESUME_EARLIEST, 0 };
 	if (event_id_parse(s, &value) == 0)
 		return resume_after(value);
-	if (span_to_u64(s, &value) == 0 && value <= EVENT_MS_MAX)
+	if (parse_ms(s, &value) == 0 && !looks_like_seconds(value))
 		return resume_since(value);
 	return (struct event_resume){ EVENT_RESUME_UNREADABLE, 0 };
+}
+
+const char *
+event_resume_hint(struct span s)
+{
+	uint64_t ms;
+
+	if (parse_ms(span_trim(s), &ms) != 0 || !looks_like_seconds(ms))
+		return NULL;
+	return "the number looks like seconds since 1970; peal takes milliseconds";
 }
 
 /*

@@ -19,6 +19,12 @@
 #define EVENT_COUNTER_MAX UINT64_C(0xffff)
 #define EVENT_MS_MAX ((UINT64_C(1) << 48) - 1)
 
+/*
+ * A resume point below this, which as milliseconds lies before March 1973, is
+ * somebody's time in seconds.
+ */
+#define EVENT_SECONDS_MAX UINT64_C(100000000000)
+
 /* The longest printed id: 15 digits, a hyphen, 5 digits; no NUL. */
 #define EVENT_ID_CHARS 21
 
@@ -78,9 +84,18 @@ struct event_resume {
  * fails: what cannot be read is UNREADABLE.
  *
  * A bare number means after the whole of that millisecond, so that the time of
- * an event already seen does not bring it again.
+ * an event already seen does not bring it again.  Its fraction is dropped.  A
+ * number other than 0 below EVENT_SECONDS_MAX is UNREADABLE; see
+ * event_resume_hint().
  */
 struct event_resume event_resume_parse(struct span s);
+
+/*
+ * What to tell the author of a client that sent this resume point: NULL, or a
+ * sentence without quotes and control characters that says that the number
+ * looks like seconds.
+ */
+const char *event_resume_hint(struct span s);
 
 /*
  * Check a channel name: 1 to EVENT_CHANNEL_MAX bytes of UTF-8 with no control

@@ -148,12 +148,16 @@ do_check(struct ctl *ctl)
 static int
 read_since(const struct ctl *ctl, struct event_resume *since)
 {
-	*since = event_resume_parse(span_of(ctl->since));
-	return since->kind != EVENT_RESUME_UNREADABLE
-	    ? 0
-	    : commands_complain(EX_USAGE, "--since",
-		  "neither an event's ID nor milliseconds since 1970, nor "
-		  "\"earliest\"");
+	struct span text = span_of(ctl->since);
+	const char *hint = event_resume_hint(text);
+
+	*since = event_resume_parse(text);
+	if (since->kind != EVENT_RESUME_UNREADABLE)
+		return 0;
+	return commands_complain(EX_USAGE, "--since",
+	    hint != NULL ? hint
+			 : "neither an event's ID nor milliseconds since 1970, "
+			   "nor \"earliest\"");
 }
 
 static int

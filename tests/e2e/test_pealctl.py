@@ -132,6 +132,7 @@ def what_is_wrong_is_named(place):
     site.publish("a", 1)
     for words, text, status, said in (
             (["tail", "--since", "yesterday", "a"], None, USAGE, "--since: "),
+            (["tail", "--since", "1779525621", "a"], None, USAGE, "seconds"),
             (["history", "--since", "yesterday", "a"], None, USAGE, "--since: "),
             (["channels", "a"], None, USAGE, "usage: pealctl channels; try --help"),
             (["publish", "a", "t", b"\xff"], None, 1, "the data: is not UTF-8")):

@@ -396,7 +396,8 @@ START_TEST(resume_point_is_read_from_what_was_asked)
 	} rows[] = {
 		{ NULL, EVENT_RESUME_NONE, 0 },
 		{ "1-1", EVENT_RESUME_AFTER, 0x10001 },
-		{ "1", EVENT_RESUME_SINCE, 0x1ffff },
+		{ "1779525621000", EVENT_RESUME_SINCE,
+		    UINT64_C(1779525621000) << 16 | 0xffff },
 		{ "earliest", EVENT_RESUME_EARLIEST, 0 },
 		{ "abc", EVENT_RESUME_UNREADABLE, 0 },
 	};
