@@ -217,16 +217,24 @@ make_room(struct arena *a, uint32_t blocks, const struct layout_block *keep)
 	return 0;
 }
 
+/* Blocks of a channel that is made for this name. */
+static uint32_t
+name_blocks(struct span name)
+{
+	return pool_chain_len(name.len, LAYOUT_NAME_BYTES);
+}
+
 static int
 check_size(const struct arena *a, const struct append *append)
 {
 	uint64_t blocks = 0;
 
-	for (size_t i = 0; i < append->count; i++)
-		blocks += 2 +
-		    pool_chain_len(append->events[i].body.len +
-			    EVENT_ID_LINE_MAX,
+	for (size_t i = 0; i < append->count; i++) {
+		const struct store_event *event = &append->events[i];
+		blocks += name_blocks(event->channel) +
+		    pool_chain_len(event->body.len + EVENT_ID_LINE_MAX,
 			LAYOUT_EVENT_BYTES);
+	}
 	return blocks > a->block_count / 2 ? -EMSGSIZE : 0;
 }
 
@@ -240,8 +248,7 @@ append_one(struct arena *a, struct clock_now now,
 	struct span id_line = { line, event_id_line(id, line) };
 	uint64_t stamp = atomic_load(&a->header->stamp_ms);
 
-	/* A channel with the longest name takes two blocks. */
-	int rc = make_room(a, 2, NULL);
+	int rc = make_room(a, name_blocks(event->channel), NULL);
 	if (rc == 0)
 		rc = channel_find_or_make(a, event->channel, &channel);
 	if (rc == 0)

@@ -192,12 +192,12 @@ text_fault(struct span s)
 const char *
 event_channel_fault(struct span name)
 {
-	_Static_assert(EVENT_CHANNEL_MAX == 255, "the phrase says 255");
+	_Static_assert(EVENT_CHANNEL_MAX == 1024, "the phrase says 1024");
 
 	if (name.len == 0)
 		return "is empty";
 	if (name.len > EVENT_CHANNEL_MAX)
-		return "is longer than 255 bytes";
+		return "is longer than 1024 bytes";
 	return text_fault(name);
 }
 

@@ -29,7 +29,7 @@
 #define EVENT_ID_CHARS 21
 
 /* Channel names and topics: bytes. */
-#define EVENT_CHANNEL_MAX 255
+#define EVENT_CHANNEL_MAX 1024
 #define EVENT_TOPIC_MAX 255
 
 /* ms is at most EVENT_MS_MAX, n at most EVENT_COUNTER_MAX. */
@@ -100,7 +100,7 @@ const char *event_resume_hint(struct span s);
 /*
  * Check a channel name: 1 to EVENT_CHANNEL_MAX bytes of UTF-8 with no control
  * characters: C0, DEL and C1 (U+0080 to U+009F).  Returns NULL, or a phrase
- * that says what is wrong, such as "is longer than 255 bytes", to follow the
+ * that says what is wrong, such as "is longer than 1024 bytes", to follow the
  * words "the channel name".
  */
 const char *event_channel_fault(struct span name);

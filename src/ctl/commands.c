@@ -95,17 +95,16 @@ static int
 do_channels(struct ctl *ctl)
 {
 	struct clock_now now = clock_read();
-	struct browse_channel *channels = NULL;
+	struct browse_list list = { 0 };
 	struct table_output l;
-	size_t count;
 
 	table_output_init(&l, stdout, ctl->json);
 	int rc = browse_expire(&ctl->store, now);
 	if (rc == 0)
-		rc = browse_all(&ctl->store, UINT64_MAX, &channels, &count);
+		rc = browse_all(&ctl->store, UINT64_MAX, &list);
 	if (rc == 0)
-		rc = table_output_channels(&l, channels, count, now);
-	free(channels);
+		rc = table_output_channels(&l, list.channels, list.count, now);
+	browse_list_fini(&list);
 	return rc == 0 ? 0 : complain_of("the channels", rc);
 }
 

@@ -38,7 +38,7 @@ BAD_JSON = [
     '{"channel":[],"data":1}', '{"channel":[1],"data":1}', '{"channel":["a",""],"data":1}',
     '{"channel":{},"data":1}', '{"channel":"","data":1}', '{"channel":"a\\u0000b","data":1}',
     '{"channel":"a\\nb","data":1}', '{"channel":"\\u007f","data":1}',
-    '{"channel":"%s","data":1}' % ("a" * 256), '{"channel":"\\ud800","data":1}',
+    '{"channel":"%s","data":1}' % ("a" * 1025), '{"channel":"\\ud800","data":1}',
     '{"channel":"a","topic":1,"data":1}', '{"channel":"a","topic":"a\\nb","data":1}',
     '{"channel":"a","topic":"a\\rb","data":1}', '{"channel":"a","topic":"peal:gap","data":1}',
     '{"channel":"a","topic":"peal:","data":1}', '{"channel":"a","topic":"error","data":1}',
@@ -102,7 +102,7 @@ def bad_forms_and_raw_bodies_store_nothing(place):
         (FORM, "/publish", "channel=a&topic=x%0Ay&data=1", 400),
         (FORM, "/publish", "channel=a&topic=peal:x&data=1", 400),
         (FORM, "/publish", "channel=a&topic=open&data=1", 400),
-        (FORM, "/publish", "channel=%s&data=1" % ("a" * 256), 400),
+        (FORM, "/publish", "channel=%s&data=1" % ("a" * 1025), 400),
         ("text/plain", "/publish", "x", 400), ("text/plain", "/publish?channel=", "x", 400),
         ("text/plain", "/publish?channel=a&topic=peal:x", "x", 400),
         ("text/plain", "/publish?channel=a&topic=error", "x", 400),
@@ -156,7 +156,7 @@ def bad_subscriptions_are_400(place):
     site = place.behind_lighttpd()
     many = "&".join("channel=c%d" % n for n in range(65))
     table = ["", "channel", "channel=", "Channel=a", "x=a", "channel=a&channel=", many,
-             "channel=" + "a" * 256, "channel=" + urllib.parse.quote("\u00e9" * 128)]
+             "channel=" + "a" * 1025, "channel=" + urllib.parse.quote("\u00e9" * 513)]
     for text in table:
         is_problem(site.get("/events" + ("?" + text if text else "")), 400, "%r" % text[:60])
 

@@ -72,7 +72,7 @@ def publish_refuses_what_http_refuses(place):
     stream = site.subscribe("a", since="earliest")
     for words in (["publish", "a", "peal:x", "1"], ["publish", "a", "error", "1"],
                   ["publish", "a", "open", "1"], ["publish", "", "t", "1"],
-                  ["publish", "a\nb", "t", "1"], ["publish", "x" * 256, "t", "1"]):
+                  ["publish", "a\nb", "t", "1"], ["publish", "x" * 1025, "t", "1"]):
         result = place.pealctl(*words)
         check(result.returncode not in (0, -6, -11), "%r: exit status %d", words[:3],
               result.returncode)

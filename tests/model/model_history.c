@@ -19,6 +19,7 @@
 #include "arena/store.h"
 #include "arena/verify.h"
 #include "arena/wake.h"
+#include "base/event.h"
 #include "wire/sse.h"
 
 #define CHANNELS 12
@@ -79,7 +80,8 @@ choose_names(struct model *m, const struct store *s)
 	for (unsigned i = 0; i < CHANNELS; i++) {
 		bool shared = true;
 		while (shared) {
-			size_t len = 1 + roll(roll(4) == 0 ? 255 : 20);
+			size_t len =
+			    1 + roll(roll(4) == 0 ? EVENT_CHANNEL_MAX : 20);
 			char *name = malloc(len);
 			REQUIRE(name != NULL, "out of memory");
 			for (size_t c = 0; c < len; c++)

@@ -295,6 +295,32 @@ START_TEST(full_arena_lets_the_oldest_go_and_takes_the_new)
 }
 END_TEST
 
+START_TEST(channel_of_the_longest_name_is_made_in_a_full_arena)
+{
+	struct fixture_worker w;
+	char name[EVENT_CHANNEL_MAX];
+	struct store_event event = { .channel = { name, sizeof(name) },
+		.body = FIXTURE_BODY };
+	struct store_appended appended;
+	char other[16];
+	make_worker(&w);
+	for (unsigned i = 0; pool_left(&w.store.arena) >= 2; i++) {
+		(void)snprintf(other, sizeof(other), "c%u", i);
+		(void)fixture_append(&w, FIXTURE_NOW, other);
+	}
+	memset(name, 'x', sizeof(name));
+
+	int rc = append(&w, FIXTURE_NOW, &event, 1, &appended);
+
+	ck_assert_int_eq(rc, 0);
+	ck_assert_uint_eq(
+	    w.store.arena.blocks[w.store.arena.header->newest].event.id,
+	    appended.id);
+	fixture_assert_sound(&w.store);
+	fixture_leave(&w);
+}
+END_TEST
+
 START_TEST(channel_keeps_its_newest_events_up_to_the_limit)
 {
 	struct fixture_worker w;
@@ -688,6 +714,7 @@ FIXTURE_MAIN("store", events_of_a_batch_get_rising_ids_of_their_moment,
     batch_larger_than_half_the_arena_stores_nothing,
     batch_that_registrations_leave_no_room_for_stores_nothing,
     full_arena_lets_the_oldest_go_and_takes_the_new,
+    channel_of_the_longest_name_is_made_in_a_full_arena,
     channel_keeps_its_newest_events_up_to_the_limit,
     batch_beyond_the_limit_keeps_its_end,
     appending_clears_away_what_is_too_old_elsewhere,

@@ -419,7 +419,7 @@ START_TEST(names_that_cannot_be_are_refused)
 	    PROBLEM_BAD_TOPIC, "the topic ");
 	buf_init(&body);
 	buf_put_cstr(&body, "{\"channel\":\"");
-	for (int i = 0; i < 256; i++)
+	for (int i = 0; i < 1025; i++)
 		buf_put_char(&body, 'x');
 	buf_put_cstr(&body, "\",\"data\":1}");
 	assert_refused_with(read_spans(MESSAGE_JSON, buf_span(&body),

@@ -168,20 +168,20 @@ START_TEST(faulty_channel_in_the_query_is_400)
 }
 END_TEST
 
-START_TEST(channel_name_of_the_query_has_at_most_255_bytes)
+START_TEST(channel_name_of_the_query_has_at_most_1024_bytes)
 {
-	for (size_t len = 255; len <= 256; len++) {
-		char query[8 + 256 + 1] = "channel=";
+	for (size_t len = 1024; len <= 1025; len++) {
+		char query[8 + 1025 + 1] = "channel=";
 		struct reading got;
 		memset(query + 8, 'x', len);
 
 		subscribe_query(&got, query);
 
-		if (len == 255)
+		if (len == 1024)
 			ck_assert_int_eq(got.rc, 0);
 		else
 			assert_problem(&got, PROBLEM_BAD_CHANNEL,
-			    "the channel name is longer than 255 bytes");
+			    "the channel name is longer than 1024 bytes");
 		subscription_fini(&got.s);
 	}
 }
@@ -320,7 +320,7 @@ END_TEST
 
 START_TEST(configured_channel_may_come_out_too_long)
 {
-	char user[300] = { 0 };
+	char user[1026] = { 0 };
 	memset(user, 'x', sizeof(user) - 1);
 	const struct variable table[VARIABLES_MAX] = {
 		{ "PEAL_CHANNEL", "{REMOTE_USER}" },
@@ -331,7 +331,7 @@ START_TEST(configured_channel_may_come_out_too_long)
 	subscribe(&got, table);
 
 	assert_problem(&got, PROBLEM_CHANNEL_VARIABLE,
-	    "the channel name is longer than 255 bytes");
+	    "the channel name is longer than 1024 bytes");
 	subscription_fini(&got.s);
 }
 END_TEST
@@ -492,7 +492,7 @@ END_TEST
 UNIT_MAIN("subscription", channels_of_the_query_are_taken_in_order_and_once,
     member_that_names_channels_can_be_renamed,
     faulty_channel_in_the_query_is_400,
-    channel_name_of_the_query_has_at_most_255_bytes,
+    channel_name_of_the_query_has_at_most_1024_bytes,
     sixty_four_channels_are_the_most, one_channel_more_is_400,
     configured_channel_replaces_the_query,
     configured_channel_that_names_nothing_is_403,
