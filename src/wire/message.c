@@ -255,8 +255,7 @@ static int
 read_field(struct message_builder *b, struct span name, struct span value,
     struct fields *fields)
 {
-	if (span_equal(name, SPAN("channel")) ||
-	    span_equal(name, SPAN("channel[]")))
+	if (urlencoded_is_member(name, SPAN("channel")))
 		return message_builder_add(b, message_builder_keep(b, value));
 	if (span_equal(name, SPAN("topic"))) {
 		fields->topic = message_builder_keep(b, value);

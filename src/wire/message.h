@@ -23,7 +23,7 @@ enum message_type message_type_of(struct span content_type);
  * Read a body.
  *
  * query is the request's query string; only MESSAGE_RAW uses it (channel, which
- * may repeat, also as channel[]; topic).  An empty batch, "[]" or no line, is a
+ * may repeat, also as channel[] or channel[0]; topic).  An empty batch, "[]" or no line, is a
  * problem.  Unknown members and fields are ignored.  Of duplicate members the
  * last counts, also where a name is spelled with escapes.  "topic" may be
  * missing, null or a string; "channel" is a string or an array of at least one

@@ -131,6 +131,18 @@ def channel_names_are_any_utf8_up_to_1024_bytes(place):
 
 
 @case
+def channels_may_be_a_list_as_php_writes_it(place):
+    site = place.behind_lighttpd()
+    for query in ("channel[]=a&channel[]=b", "channel%5B0%5D=a&channel%5B1%5D=b"):
+        stream = site.stream("/events?" + query).opened()
+        for name in "ab":
+            equal(site.publish(name, name)["subscribers"], 1, "subscribers of " + name)
+        equal([e.data for e in stream.take(2)], ['"a"', '"b"'], "events of " + query)
+        stream.close()
+        wait_for(lambda: site.publish("a", 0)["subscribers"] == 0, "the stream to be gone")
+
+
+@case
 def the_channel_parameter_can_be_renamed(place):
     site = place.behind_lighttpd("--channel-param", "invitationIdentifier")
     stream = site.subscribe(invitationIdentifier="i-1", channel="other")

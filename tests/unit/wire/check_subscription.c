@@ -106,6 +106,13 @@ START_TEST(channels_of_the_query_are_taken_in_order_and_once)
 		{ "ch%61nnel=a", "a" },
 		{ "channel=a&Channel=b&channels=c", "a" },
 		{ "channel=%7BREMOTE_USER%7D", "{REMOTE_USER}" },
+		/* Lists as PHP writes them. */
+		{ "channel[]=a&channel[]=b", "a|b" },
+		{ "channel%5B0%5D=a&channel%5B1%5D=b", "a|b" },
+		{ "channel%5b10%5d=a&channel=b&channel[]=a", "a|b" },
+		{ "channel=a&channel[x]=b&channel[=c&channel]=d&channel[0=e",
+		    "a" },
+		{ "channel=a&channel[0]x=b&channel[][]=c&channel[-1]=d", "a" },
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
@@ -130,6 +137,57 @@ START_TEST(member_that_names_channels_can_be_renamed)
 
 	assert_channels(&got, "b");
 	subscription_fini(&got.s);
+}
+END_TEST
+
+START_TEST(renamed_member_may_have_an_index_too)
+{
+	const struct variable table[VARIABLES_MAX] = {
+		{ "QUERY_STRING", "user[]=a&user%5B1%5D=b&channel[]=c" },
+	};
+	struct reading got;
+
+	subscribe_with(&got, table, "user");
+
+	assert_channels(&got, "a|b");
+	subscription_fini(&got.s);
+}
+END_TEST
+
+START_TEST(beat_is_asked_for_by_a_member_of_any_value)
+{
+	static const struct {
+		const char *query;
+		const char *fixed;
+		bool beat;
+	} rows[] = {
+		{ "channel=a", NULL, false },
+		{ "channel=a&beat", NULL, true },
+		{ "beat=&channel=a", NULL, true },
+		{ "channel=a&beat=0", NULL, true },
+		{ "channel=a&b%65at=1", NULL, true },
+		{ "beat", "a", true },
+		{ "", "a", false },
+		{ "channel=a&beats=1&Beat=1", NULL, false },
+		{ "channel=beat", NULL, false },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		const struct variable table[VARIABLES_MAX] = {
+			{ "QUERY_STRING", rows[i].query },
+			{ "HTTP_LAST_EVENT_ID", "1-1" },
+			{ "PEAL_CHANNEL", rows[i].fixed },
+		};
+		struct reading got;
+
+		subscribe(&got, table);
+
+		ck_assert_int_eq(got.rc, 0);
+		ck_assert_msg(got.s.beat == rows[i].beat, "\"%s\"",
+		    rows[i].query);
+		unit_assert_span(got.s.asked, "1-1");
+		subscription_fini(&got.s);
+	}
 }
 END_TEST
 
@@ -491,6 +549,8 @@ END_TEST
 
 UNIT_MAIN("subscription", channels_of_the_query_are_taken_in_order_and_once,
     member_that_names_channels_can_be_renamed,
+    renamed_member_may_have_an_index_too,
+    beat_is_asked_for_by_a_member_of_any_value,
     faulty_channel_in_the_query_is_400,
     channel_name_of_the_query_has_at_most_1024_bytes,
     sixty_four_channels_are_the_most, one_channel_more_is_400,
