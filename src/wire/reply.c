@@ -211,6 +211,9 @@ reply_problem(struct buf *out, const struct problem *problem,
 	    cors, origin);
 	if (problem->status == 401)
 		put_header(out, "WWW-Authenticate", SPAN("Bearer"));
+	/* RFC 9110, section 12.5.3: tells the coding from the type as cause. */
+	if (problem->kind == PROBLEM_CONTENT_ENCODING)
+		put_header(out, "Accept-Encoding", SPAN("identity"));
 	if (problem->status == 405)
 		put_header(out, "Allow",
 		    problem->reads_only ? SPAN(METHODS_BELOW) : SPAN(METHODS));

@@ -113,6 +113,8 @@ request_read(struct request *r, request_look *look, const void *context)
 		.path = read_path(look, context),
 		.query = request_variable(look, context, "QUERY_STRING"),
 		.content_type = request_variable(look, context, "CONTENT_TYPE"),
+		.content_encoding =
+		    request_variable(look, context, "HTTP_CONTENT_ENCODING"),
 		.content_length = read_length(
 		    request_variable(look, context, "CONTENT_LENGTH")),
 		.origin = request_variable(look, context, "HTTP_ORIGIN"),

@@ -41,14 +41,15 @@ enum request_path {
 struct request {
 	enum request_method method;
 	enum request_path path;
-	struct span query;	   /* QUERY_STRING, not decoded */
-	struct span content_type;  /* with its parameters; empty if none */
-	int64_t content_length;	   /* -1: unknown; the body's end tells */
-	struct span origin;	   /* HTTP_ORIGIN; empty if none */
-	struct span accept;	   /* HTTP_ACCEPT; empty if none */
-	struct span authorization; /* HTTP_AUTHORIZATION; empty if none */
-	struct span roles;	   /* PEAL_ROLES */
-	bool has_roles;		   /* it was set, though perhaps empty */
+	struct span query;	      /* QUERY_STRING, not decoded */
+	struct span content_type;     /* with its parameters; empty if none */
+	struct span content_encoding; /* HTTP_CONTENT_ENCODING; empty if none */
+	int64_t content_length;	      /* -1: unknown; the body's end tells */
+	struct span origin;	      /* HTTP_ORIGIN; empty if none */
+	struct span accept;	      /* HTTP_ACCEPT; empty if none */
+	struct span authorization;    /* HTTP_AUTHORIZATION; empty if none */
+	struct span roles;	      /* PEAL_ROLES */
+	bool has_roles;		      /* it was set, though perhaps empty */
 };
 
 /*

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Bad input: a clear sentence, the right status, and nothing stored."""
 
+import gzip
 import json
 import urllib.parse
 
@@ -114,6 +115,21 @@ def bad_forms_and_raw_bodies_store_nothing(place):
     for kind, path, body, status in table:
         is_problem(site.post(body, kind, path), status, "%r to %s as %s" % (body[:60], path, kind))
     nothing_stored(site, "a")
+
+
+@case
+def a_compressed_body_is_415_and_stores_nothing(place):
+    site = place.behind_lighttpd()
+    event = '{"channel":"a","data":1}'
+    for coding in ("gzip", "identity, br"):
+        answer = site.post(gzip.compress(event.encode()), "application/json",
+                           headers={"Content-Encoding": coding})
+        is_problem(answer, 415, coding)
+        check(coding.split()[-1] in answer.json()["detail"], "the coding is not named: %r", answer.body)
+        equal(answer.headers.get("accept-encoding"), "identity", "Accept-Encoding")
+    nothing_stored(site, "a")
+    answer = site.post(event, "application/json", headers={"Content-Encoding": "identity"})
+    equal(answer.status, 200, "the status of identity")
 
 
 @case

@@ -94,8 +94,9 @@ take_header(struct parts *parts, struct span name, struct span value)
 {
 	static const char *const ours[] = { "Cache-Control",
 		"X-Accel-Buffering", "Vary", "Allow", "WWW-Authenticate",
-		"Access-Control-Allow-Methods", "Access-Control-Allow-Headers",
-		"Access-Control-Max-Age", "Content-Security-Policy" };
+		"Accept-Encoding", "Access-Control-Allow-Methods",
+		"Access-Control-Allow-Headers", "Access-Control-Max-Age",
+		"Content-Security-Policy" };
 	bool known = false;
 
 	if (span_equal(name, SPAN("Status"))) {
@@ -340,13 +341,23 @@ publish(const struct request *r, struct span text, const struct site *site)
 	struct problem problem = { 0 };
 	struct buf reply = { 0 };
 	struct buf json = { 0 };
-	struct message m;
+	struct message m = { 0 };
+	enum message_type type;
 
 	if (!may(r, ACCESS_PUBLISH, site))
 		return;
-	int rc = message_read(&m, message_type_of(r->content_type), text,
-	    r->query, &limits, &problem);
+	int rc = message_accept(r->content_type, r->content_encoding, &type,
+	    &problem);
+	if (rc == 0)
+		rc = message_read(&m, type, text, r->query, &limits, &problem);
 	if (rc == 0) {
+		/* Nothing but a body as it is can be read. */
+		FUZZ_REQUIRE(r->content_encoding.len == 0 ||
+		    memchr(r->content_encoding.ptr, ',',
+			r->content_encoding.len) != NULL ||
+		    span_equal_nocase(span_trim(r->content_encoding),
+			SPAN("identity")) ||
+		    span_trim(r->content_encoding).len == 0);
 		put_published(&json, &m);
 		reply_body(&reply, 200, "application/json", buf_span(&json),
 		    &site->cors, r->origin, false);

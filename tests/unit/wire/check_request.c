@@ -62,6 +62,7 @@ START_TEST(variables_are_handed_on_as_they_are)
 		{ "QUERY_STRING", "channel=a%20b" },
 		{ "CONTENT_TYPE", "text/plain; charset=utf-8" },
 		{ "CONTENT_LENGTH", "12" },
+		{ "HTTP_CONTENT_ENCODING", "gzip" },
 		{ "HTTP_ORIGIN", "https://here.example" },
 		{ "HTTP_ACCEPT", "text/event-stream" },
 		{ "HTTP_AUTHORIZATION", "Bearer abc" },
@@ -74,6 +75,7 @@ START_TEST(variables_are_handed_on_as_they_are)
 	unit_assert_span(r.query, "channel=a%20b");
 	unit_assert_span(r.content_type, "text/plain; charset=utf-8");
 	ck_assert_int_eq(r.content_length, 12);
+	unit_assert_span(r.content_encoding, "gzip");
 	unit_assert_span(r.origin, "https://here.example");
 	unit_assert_span(r.accept, "text/event-stream");
 	unit_assert_span(r.authorization, "Bearer abc");
