@@ -358,7 +358,7 @@ put_preamble(const struct streams *a, const struct follow_joined *joined,
 	sse_hello(head, a->settings.retry_ms, joined->start_id);
 	if (!joined->gap)
 		return;
-	sse_gap(head, joined->gap_id, wanted->asked, joined->gap_from);
+	sse_gap(head, joined->gap_id, wanted->asked, joined->gap_from, NULL);
 	store_count(a->store, LAYOUT_GAPS, 1);
 }
 

@@ -270,13 +270,14 @@ judge_subscription(const struct subscription *s)
 			FUZZ_REQUIRE(
 			    !span_equal(s->channels[i], s->channels[j]));
 	}
-	sse_hello(&out, 3000, s->resume.id);
+	sse_open(&out, 3000, s->resume.id);
 	naive_read(&e, buf_span(&out));
-	FUZZ_REQUIRE(e.dispatched == 0 && e.retry);
+	FUZZ_REQUIRE(e.dispatched == 1 && e.retry);
 	buf_clear(&out);
-	sse_gap(&out, s->resume.id, s->asked, s->resume.id);
+	sse_gap(&out, s->resume.id, s->asked, s->resume.id,
+	    event_resume_hint(s->asked));
 	naive_read(&e, buf_span(&out));
-	FUZZ_REQUIRE(e.dispatched == 1);
+	FUZZ_REQUIRE(e.dispatched == 2);
 	FUZZ_REQUIRE(span_equal(buf_span(&e.last_topic), SPAN("peal:gap")));
 	require_json(buf_span(&e.last_data), 200);
 	naive_fini(&e);

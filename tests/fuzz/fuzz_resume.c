@@ -104,13 +104,15 @@ judge_gap(uint64_t id, struct span asked)
 	struct naive e = { 0 };
 	struct json_object *after;
 
-	sse_gap(&out, id, asked, id);
+	const char *hint = event_resume_hint(asked);
+
+	sse_gap(&out, id, asked, id, hint);
 	naive_read(&e, buf_span(&out));
 	FUZZ_REQUIRE(e.dispatched == 1);
 	FUZZ_REQUIRE(span_equal(buf_span(&e.last_topic), SPAN("peal:gap")));
 	buf_put_char(&e.last_data, '\0');
 	struct json_object *gap = json_tokener_parse(e.last_data.ptr);
-	FUZZ_REQUIRE(json_object_object_length(gap) == 2);
+	FUZZ_REQUIRE(json_object_object_length(gap) == (hint == NULL ? 2 : 3));
 	FUZZ_REQUIRE(json_object_object_get_ex(gap, "after", &after));
 	/* At most 64 bytes of it, each of which may have become three. */
 	FUZZ_REQUIRE(json_object_get_string_len(after) <= 3 * 64);
