@@ -23,7 +23,7 @@ def a_stream_has_its_headers(place):
     site = place.behind_lighttpd()
     headers = site.subscribe("a").headers
     equal(headers["content-type"].split(";")[0], "text/event-stream", "Content-Type")
-    equal(headers["cache-control"], "no-cache", "Cache-Control")
+    equal(headers["cache-control"], "no-cache, no-transform", "Cache-Control")
     equal(headers["x-accel-buffering"], "no", "X-Accel-Buffering")
     cors = [name for name in headers if name.startswith("access-control-")]
     equal(cors, [], "CORS headers, without being asked for")

@@ -120,7 +120,7 @@ START_TEST(stream_headers_keep_proxies_from_waiting)
 	unit_assert_span(buf_span(&out),
 	    "Status: 200 OK\r\n"
 	    "Content-Type: text/event-stream\r\n"
-	    "Cache-Control: no-cache\r\n"
+	    "Cache-Control: no-cache, no-transform\r\n"
 	    "X-Accel-Buffering: no\r\n"
 	    "\r\n");
 	buf_fini(&out);
