@@ -156,14 +156,6 @@ sse_end(struct buf *out, uint64_t retry_ms, enum sse_reason reason)
 	put_leave(out, "peal:end", reason);
 }
 
-void
-sse_hello(struct buf *out, uint64_t retry_ms, uint64_t id)
-{
-	put_retry_line(out, retry_ms);
-	put_id_line(out, id);
-	buf_put_char(out, '\n');
-}
-
 static bool
 is_continuation(char c)
 {
@@ -211,5 +203,4 @@ void
 sse_retry(struct buf *out, uint64_t retry_ms)
 {
 	put_retry_line(out, retry_ms);
-	buf_put_char(out, '\n');
 }

@@ -51,9 +51,6 @@ void sse_busy(struct buf *out, uint64_t retry_ms, uint64_t id,
 /* Append a stream's last block: the retry time, peal:end with the reason. */
 void sse_end(struct buf *out, uint64_t retry_ms, enum sse_reason reason);
 
-/* Append the stream's first block: retry, id and a blank line. */
-void sse_hello(struct buf *out, uint64_t retry_ms, uint64_t id);
-
 /*
  * Append the block that reports a gap, with the cursor it leaves the client
  * at.  asked is what the client sent, of any bytes; at most 64 of them are
@@ -62,7 +59,10 @@ void sse_hello(struct buf *out, uint64_t retry_ms, uint64_t id);
 void sse_gap(struct buf *out, uint64_t id, struct span asked, uint64_t from,
     const char *hint);
 
-/* Append "retry: <ms>\n\n", the last words of a stream that is to come back. */
+/*
+ * Append "retry: <ms>\n" alone, for a stream that ends without a word: a client
+ * obeys the line at once, and no block is needed.
+ */
 void sse_retry(struct buf *out, uint64_t retry_ms);
 
 /*

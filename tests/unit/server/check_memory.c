@@ -933,7 +933,9 @@ try_admit(void *setup)
 	streams_reap(&j.s.streams, FIXTURE_NOW.boot_ms);
 	ck_assert(server_has(&got, "Content-Type: text/event-stream"));
 	ck_assert(server_has(&got, "\r\n\r\nretry: "));
+	ck_assert_int_eq(server_has(&got, "peal:open"), got.ends == 0);
 	ck_assert_int_eq(server_has(&got, "peal:gap"), got.ends == 0);
+	ck_assert_int_eq(server_has(&got, "peal:busy"), got.ends == 1);
 	ck_assert_int_eq(j.outcome == FANOUT_REFUSED, was_hit());
 	ck_assert_uint_eq(got.ends, was_hit() ? 1 : 0);
 	ck_assert_uint_eq(j.s.streams.count, was_hit() ? 0 : 1);
@@ -1020,6 +1022,7 @@ START_TEST(streams_end_in_order_without_memory)
 	server_take(j.s.peers[0], &got);
 	ck_assert_uint_eq(got.ends, 1);
 	ck_assert(server_has(&got, "retry: "));
+	ck_assert(server_has(&got, "\ndata: {\"reason\":\"stopping\"}\n\n"));
 	server_forget(&got);
 	joining_end(&j);
 	fixture_leave(&w);

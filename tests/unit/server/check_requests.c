@@ -514,7 +514,8 @@ START_TEST(stopping_worker_keeps_nothing_and_refuses_streams)
 	ck_assert_str_eq(statuses(&h, post), "200");
 	ck_assert(h.answers[post].closed);
 	ck_assert_str_eq(statuses(&h, stream), "200");
-	ck_assert(server_has(answer(&h, stream), "\r\n\r\nretry: "));
+	ck_assert(server_has(answer(&h, stream),
+	    "event: peal:busy\ndata: {\"reason\":\"stopping\"}\n\n"));
 	ck_assert_uint_eq(ends(&h, stream), 1);
 	ck_assert(h.answers[stream].closed);
 	setup_end(&h);

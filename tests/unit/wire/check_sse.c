@@ -423,24 +423,6 @@ START_TEST(end_is_an_event_with_its_reason)
 }
 END_TEST
 
-START_TEST(hello_sets_retry_and_cursor_and_dispatches_nothing)
-{
-	struct buf out = { 0 };
-	struct http_client c = { 0 };
-
-	sse_hello(&out, 3000, event_id_make(1779525621000, 0));
-	client_read(&c, buf_span(&out));
-
-	unit_assert_span(buf_span(&out),
-	    "retry: 3000\nid: 1779525621000-0\n\n");
-	ck_assert_uint_eq(c.dispatched, 0);
-	ck_assert_uint_eq(c.retry_ms, 3000);
-	unit_assert_span(buf_span(&c.last_id), "1779525621000-0");
-	http_client_fini(&c);
-	buf_fini(&out);
-}
-END_TEST
-
 START_TEST(gap_tells_what_was_asked_and_what_is_left)
 {
 	struct buf out = { 0 };
@@ -560,13 +542,18 @@ START_TEST(gap_cuts_what_is_no_utf8_anywhere)
 }
 END_TEST
 
-START_TEST(retry_block_sets_retry_alone)
+START_TEST(retry_line_needs_no_block)
 {
 	struct buf out = { 0 };
+	struct http_client c = { 0 };
 
 	sse_retry(&out, 4321);
+	client_read(&c, buf_span(&out));
 
-	unit_assert_span(buf_span(&out), "retry: 4321\n\n");
+	unit_assert_span(buf_span(&out), "retry: 4321\n");
+	ck_assert_uint_eq(c.retry_ms, 4321);
+	ck_assert_uint_eq(c.dispatched, 0);
+	http_client_fini(&c);
 	buf_fini(&out);
 }
 END_TEST
@@ -604,10 +591,9 @@ UNIT_MAIN("sse", event_has_its_lines_in_order,
     odd_topics_come_back_whole, any_data_comes_back_through_a_parser,
     first_block_is_an_event_that_sets_retry_and_cursor,
     first_block_may_leave_the_cursor_alone, refusal_is_an_event_with_its_reason,
-    end_is_an_event_with_its_reason,
-    hello_sets_retry_and_cursor_and_dispatches_nothing,
-    gap_tells_what_was_asked_and_what_is_left, gap_may_have_a_hint,
-    gap_repeats_hostile_bytes_only_escaped, gap_repeats_64_bytes_and_no_more,
-    gap_cuts_between_characters, gap_cuts_what_is_no_utf8_anywhere,
-    retry_block_sets_retry_alone, heartbeat_is_a_comment_without_a_blank_line,
+    end_is_an_event_with_its_reason, gap_tells_what_was_asked_and_what_is_left,
+    gap_may_have_a_hint, gap_repeats_hostile_bytes_only_escaped,
+    gap_repeats_64_bytes_and_no_more, gap_cuts_between_characters,
+    gap_cuts_what_is_no_utf8_anywhere, retry_line_needs_no_block,
+    heartbeat_is_a_comment_without_a_blank_line,
     beat_is_an_event_that_leaves_the_cursor_alone)
