@@ -444,6 +444,22 @@ store_purge(struct store *s, struct span channel)
 	return critical_run(&s->arena, purge_work, &purge);
 }
 
+static int
+check_work(struct arena *a, void *argument)
+{
+	(void)a;
+	(void)argument;
+	return 0;
+}
+
+int
+store_check(struct store *s)
+{
+	return arena_in_place(&s->arena)
+	    ? critical_run(&s->arena, check_work, NULL)
+	    : -ENOENT;
+}
+
 uint64_t
 store_last_id(const struct store *s)
 {

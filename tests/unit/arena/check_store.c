@@ -556,6 +556,19 @@ START_TEST(purge_takes_one_channel_s_events)
 }
 END_TEST
 
+START_TEST(arena_is_checked_for_its_place_and_its_lock)
+{
+	struct fixture_worker w;
+	make_worker(&w);
+
+	ck_assert_int_eq(store_check(&w.store), 0);
+	ck_assert_int_eq(unlink(w.store.arena.path), 0);
+	ck_assert_int_eq(store_check(&w.store), -ENOENT);
+
+	fixture_leave(&w);
+}
+END_TEST
+
 START_TEST(history_outlives_its_workers)
 {
 	struct fixture_worker w;
@@ -725,7 +738,8 @@ FIXTURE_MAIN("store", events_of_a_batch_get_rising_ids_of_their_moment,
     slot_s_next_owner_inherits_nothing,
     worker_that_leaves_hands_in_its_counters,
     counters_of_workers_that_all_died_are_kept,
-    purge_takes_one_channel_s_events, history_outlives_its_workers,
+    purge_takes_one_channel_s_events,
+    arena_is_checked_for_its_place_and_its_lock, history_outlives_its_workers,
     after_a_reboot_age_is_what_the_wall_clock_says,
     limits_are_the_last_opener_s_for_all,
     maker_killed_before_history_began_is_made_up_for,
