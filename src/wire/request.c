@@ -85,6 +85,8 @@ read_path(request_look *look, const void *context)
 		return REQUEST_STATUS;
 	if (span_equal(last, SPAN("metrics")))
 		return REQUEST_METRICS;
+	if (span_equal(last, SPAN("health")))
+		return REQUEST_HEALTH;
 	if (script.len > 0 && info.len > 0 && !span_equal(info, SPAN("/")))
 		return REQUEST_UNKNOWN;
 	return REQUEST_MOUNT;

@@ -35,6 +35,7 @@ enum request_path {
 	REQUEST_MOUNT,
 	REQUEST_STATUS,
 	REQUEST_METRICS,
+	REQUEST_HEALTH,
 	REQUEST_UNKNOWN,
 };
 
@@ -59,7 +60,8 @@ struct request {
  * look returned.
  *
  * The sub-path comes from REQUEST_URI's path where there is one, since servers
- * disagree on PATH_INFO: a last segment "status" or "metrics" is taken as such;
+ * disagree on PATH_INFO: a last segment "status", "metrics" or "health" is taken
+ * as such;
  * else, where SCRIPT_NAME is not empty and PATH_INFO is neither empty nor "/",
  * the path is unknown; else it is the mount.  Without REQUEST_URI, SCRIPT_NAME
  * followed by PATH_INFO stands for it.

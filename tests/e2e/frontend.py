@@ -385,6 +385,8 @@ def the_status_and_the_metrics_are_there(place, front):
     answer = site.get("/events/metrics")
     equal(answer.status, 200, "the metrics")
     check(b"# TYPE peal_" in answer.body, "no metrics: %r", answer.body[:200])
+    answer = site.get("/events/health")
+    equal((answer.status, answer.body), (200, b"ok"), "the health")
 
 
 # ---- Requests ---------------------------------------------------------------

@@ -55,6 +55,29 @@ def none_of_them_without_the_role(place):
 
 
 @case
+def health_is_for_everybody(place):
+    peal = place.direct()
+    for variables in ({}, {"PEAL_ROLES": ""}, {"HTTP_ACCEPT": STREAM}):
+        answer = peal.ask(path="/events/health", **variables)
+        equal((answer.status, answer.headers["content-type"], answer.body),
+              (200, "text/plain", b"ok"), "the health for %r" % variables)
+    answer = peal.ask("HEAD", path="/events/health")
+    equal((answer.status, answer.body), (200, b""), "HEAD")
+    answer = peal.ask("POST", path="/events/health", PEAL_ROLES="publish")
+    equal((answer.status, answer.headers["allow"]), (405, "GET, HEAD, OPTIONS"), "POST")
+
+
+@case
+def without_its_arena_peal_is_not_healthy(place):
+    peal = place.direct()
+    peal.publish("a", 1)  # its worker has opened the arena
+    os.remove(place.arena)
+    answer = peal.ask(path="/events/health")
+    equal((answer.status, answer.headers["content-type"]), (503, "text/plain"), "the health")
+    check(b"arena" in answer.body, "it says %r", answer.body)
+
+
+@case
 def cors_and_accept_are_both_told(place):
     peal = place.direct("--cors-origin", "http://a.example")
     answer = peal.ask(path=STATUS, PEAL_ROLES="status", HTTP_ORIGIN="http://a.example")

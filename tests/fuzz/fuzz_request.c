@@ -418,6 +418,10 @@ route(const struct request *r, const struct variables *v, struct span body,
 		judge_reply(&reply, 204, r, site);
 	} else if (reads && r->path == REQUEST_MOUNT) {
 		subscribe(r, v, site);
+	} else if (reads && r->path == REQUEST_HEALTH) {
+		reply_body(&reply, 200, "application/json", SPAN("{}"),
+		    &site->cors, r->origin, r->method == REQUEST_HEAD);
+		judge_reply(&reply, 200, r, site);
 	} else if (reads) {
 		look_on(r, site);
 	} else if (r->method == REQUEST_POST && r->path == REQUEST_MOUNT) {

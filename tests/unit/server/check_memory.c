@@ -671,6 +671,7 @@ static const struct body asked[] = {
 	{ "GET", "/e/status?text/event-stream", "" },
 	{ "HEAD", "/e/status?text/event-stream", "" },
 	{ "GET", "/e/metrics", "" },
+	{ "GET", "/e/health", "" },
 	{ "OPTIONS", "/e", "" },
 	{ "GET", "/e/status/x", "" },
 	{ "DELETE", "/e", "" },

@@ -180,6 +180,7 @@ START_TEST(sub_path_is_found_behind_every_server)
 		{ "/sse/", "/sse", "/", REQUEST_MOUNT },
 		{ "/sse/status", "/sse", "/status", REQUEST_STATUS },
 		{ "/sse/metrics", "/sse", "/metrics", REQUEST_METRICS },
+		{ "/sse/health", "/sse", "/health", REQUEST_HEALTH },
 		{ "/sse/sub/x", "/sse", "/sub/x", REQUEST_UNKNOWN },
 		/* mod_proxy_fcgi, by ProxyPass */
 		{ "/sse", "/sse", NULL, REQUEST_MOUNT },
@@ -214,6 +215,7 @@ START_TEST(only_the_whole_last_segment_of_the_path_counts)
 		{ "/status", "", "", REQUEST_STATUS },
 		{ "/sse/mystatus", "/sse/mystatus", "", REQUEST_MOUNT },
 		{ "/sse/statuses", "/sse/statuses", "", REQUEST_MOUNT },
+		{ "/sse/unhealth", "/sse/unhealth", "", REQUEST_MOUNT },
 		{ "/sse/Status", "/sse/Status", "", REQUEST_MOUNT },
 		{ "/status/sse", "/status/sse", "", REQUEST_MOUNT },
 		{ "/sse/status/", "/sse", "/status/", REQUEST_UNKNOWN },
@@ -259,6 +261,7 @@ START_TEST(script_name_and_path_info_stand_in_for_the_uri)
 		{ NULL, "/sse", "/", REQUEST_MOUNT },
 		{ NULL, "/sse", "/status", REQUEST_STATUS },
 		{ NULL, "/sse/metrics", NULL, REQUEST_METRICS },
+		{ NULL, "/sse/health", "", REQUEST_HEALTH },
 		{ NULL, "/sse/status", "", REQUEST_STATUS },
 		{ NULL, "/status", "/x", REQUEST_UNKNOWN },
 		{ NULL, "/sse", "/sub/x", REQUEST_UNKNOWN },
