@@ -98,8 +98,9 @@ class Peal
      * Broadcast one event.
      *
      * $channel is a name, or an array of names.  $topic is the event's type in the
-     * browser, '' for none.  $data is anything json_encode() takes, and arrives as JSON: a
-     * string with its quotes, so that the browser can always JSON.parse(event.data).
+     * browser, '' for none.  peal refuses "error", "open" and what begins with "peal:", which
+     * have a meaning there already.  $data is anything json_encode() takes, and arrives as
+     * JSON: a string with its quotes, so that the browser can always JSON.parse(event.data).
      *
      * $id, if you give one, is the event's own: the browser gets it as lastEventId, and
      * while the event is kept, publishing that id again stores nothing and says

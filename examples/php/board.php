@@ -130,27 +130,64 @@ var events;
 
 function listen() {
     events = new EventSource(url + place);
-    events.onopen = function () { state.textContent = 'live'; };
     events.onerror = function () {
         state.textContent = 'reconnecting';
         /* After an error of the web server a browser gives up: start again, from where we were. */
         if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000 + Math.random() * 3000);
     };
+    events.addEventListener('peal:open', function (event) {
+        keepPlace(event);
+        state.textContent = 'live';
+    });
     events.addEventListener('notice', function (event) {
-        place = '&lastEventId=' + event.lastEventId;
+        keepPlace(event);
         add(JSON.parse(event.data));
     });
-    events.addEventListener('peal:gap', function () { location.reload(); });
+    /* Some notices are no longer kept as events.  Fetch the list, and do not reload the page: it
+       would begin at a moment before the gap again, and reload again. */
+    events.addEventListener('peal:gap', function (event) {
+        keepPlace(event);
+        fetchList();
+    });
+}
+
+function keepPlace(event) {
+    place = '&lastEventId=' + event.lastEventId;
+}
+
+function fetchList() {
+    var request = new XMLHttpRequest();
+    request.open('GET', location.pathname);
+    request.responseType = 'document';
+    request.onload = function () {
+        var fresh = request.response && request.response.getElementById('notices');
+        while (fresh && fresh.firstElementChild) put(fresh.firstElementChild);
+    };
+    request.send();
 }
 
 function add(notice) {
-    if (list.querySelector('[data-number="' + notice.number + '"]')) return;
     var item = document.createElement('li');
     item.className = 'new';
     item.setAttribute('data-number', notice.number);
     item.appendChild(document.createElement('b')).textContent = notice.name;
     item.appendChild(document.createElement('p')).textContent = notice.text;
-    list.insertBefore(item, list.firstChild);
+    put(item);
+}
+
+function number(item) {
+    return Number(item.getAttribute('data-number'));
+}
+
+/* Newest first, each once. */
+function put(item) {
+    var next = list.firstElementChild;
+    while (next && number(next) > number(item)) next = next.nextElementSibling;
+    if (next && number(next) === number(item)) {
+        if (item.parentNode) item.parentNode.removeChild(item);
+        return;
+    }
+    list.insertBefore(item, next);
 }
 
 listen();

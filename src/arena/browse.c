@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "arena/channel.h"
 #include "arena/critical.h"
@@ -58,14 +59,29 @@ look_at(const struct arena *a, const struct layout_block *channel,
 	out->events = c->events;
 	out->subscribers = c->subscribers;
 	out->forgotten = atomic_load(&c->forgotten);
-	int rc = channel_name(a, channel, out->name, &out->name_len);
-	if (rc == 0)
-		rc = id_of(a, c->oldest, &out->oldest);
+	int rc = id_of(a, c->oldest, &out->oldest);
 	if (rc == 0)
 		rc = id_of(a, c->newest, &out->newest);
 	if (rc == 0)
 		rc = count_fresh(a, channel, since, &out->fresh);
 	return rc;
+}
+
+static int
+read_name(const struct arena *a, const struct layout_block *channel,
+    struct browse_segment *segment, struct span *name)
+{
+	size_t len;
+
+	if (segment->names_room - segment->names_len < EVENT_CHANNEL_MAX)
+		return -EMSGSIZE;
+	char *to = segment->names + segment->names_len;
+	int rc = channel_name(a, channel, to, &len);
+	if (rc != 0)
+		return rc;
+	*name = (struct span){ to, len };
+	segment->names_len += len;
+	return 0;
 }
 
 /* Add the channels of one bucket, all or none. */
@@ -85,8 +101,11 @@ read_bucket(const struct arena *a, struct browse_segment *segment,
 			return -EUCLEAN;
 		if (count == segment->room)
 			return -EMSGSIZE;
-		int rc = look_at(a, channel, segment->since,
-		    &segment->channels[count]);
+		int rc = read_name(a, channel, segment,
+		    &segment->channels[count].name);
+		if (rc == 0)
+			rc = look_at(a, channel, segment->since,
+			    &segment->channels[count]);
 		if (rc != 0)
 			return rc;
 		*steps += 1 + segment->channels[count].fresh;
@@ -100,6 +119,7 @@ read_bucket(const struct arena *a, struct browse_segment *segment,
 struct browse {
 	struct browse_segment *segment;
 	uint32_t bucket; /* where the segment began, for a second try */
+	size_t names_len;
 };
 
 static int
@@ -111,11 +131,15 @@ channels_work(struct arena *a, void *argument)
 	uint32_t end = a->bucket_count;
 
 	segment->count = 0;
+	segment->names_len = browse->names_len;
 	segment->bucket = browse->bucket;
 	if (end - segment->bucket > PAGE_BUCKETS)
 		end = segment->bucket + PAGE_BUCKETS;
 	while (segment->bucket < end && steps < PAGE_STEPS) {
+		size_t names_len = segment->names_len;
 		int rc = read_bucket(a, segment, segment->bucket, &steps);
+		if (rc != 0)
+			segment->names_len = names_len;
 		if (rc == -EMSGSIZE && segment->count > 0)
 			break;
 		if (rc != 0)
@@ -130,7 +154,8 @@ int
 browse_channels(struct store *s, struct browse_segment *segment)
 {
 	struct browse browse = { .segment = segment,
-		.bucket = segment->bucket };
+		.bucket = segment->bucket,
+		.names_len = segment->names_len };
 
 	segment->count = 0;
 	segment->more = false;
@@ -139,28 +164,64 @@ browse_channels(struct store *s, struct browse_segment *segment)
 	return critical_run(&s->arena, channels_work, &browse);
 }
 
+/* Move the names to a place with more room; whoever points at them follows. */
+static int
+grow_names(struct browse_list *list, struct browse_segment *segment,
+    size_t least)
+{
+	size_t room = segment->names_len + segment->names_len / 2 + least;
+	char *names = malloc(room);
+
+	if (names == NULL)
+		return -ENOMEM;
+	if (segment->names_len > 0)
+		memcpy(names, list->names, segment->names_len);
+	for (size_t i = 0; i < list->count; i++) {
+		struct span *name = &list->channels[i].name;
+		name->ptr = names + (name->ptr - list->names);
+	}
+	free(list->names);
+	list->names = names;
+	segment->names = names;
+	segment->names_room = room;
+	return 0;
+}
+
+/* Make room for at least so many channels, and for as many short names. */
+static int
+grow(struct browse_list *list, size_t *room, struct browse_segment *segment,
+    size_t least)
+{
+	const size_t short_name = 32;
+
+	if (*room - list->count < least) {
+		*room = list->count + list->count / 2 + least;
+		struct browse_channel *more =
+		    reallocarray(list->channels, *room, sizeof(*more));
+		if (more == NULL)
+			return -ENOMEM;
+		list->channels = more;
+	}
+	segment->channels = list->channels + list->count;
+	segment->room = *room - list->count;
+	least = EVENT_CHANNEL_MAX + least * short_name;
+	return segment->names_room - segment->names_len < least
+	    ? grow_names(list, segment, least)
+	    : 0;
+}
+
 int
-browse_all(struct store *s, uint64_t since, struct browse_channel **channels,
-    size_t *count)
+browse_all(struct store *s, uint64_t since, struct browse_list *list)
 {
 	struct browse_segment segment = { .since = since, .more = true };
 	size_t room = 0;
 	size_t least = 256; /* room that a segment is given */
 
-	*channels = NULL;
-	*count = 0;
+	*list = (struct browse_list){ 0 };
 	while (segment.more) {
-		if (room - *count < least) {
-			room = *count + *count / 2 + least;
-			struct browse_channel *more =
-			    reallocarray(*channels, room, sizeof(*more));
-			if (more == NULL)
-				return -ENOMEM;
-			*channels = more;
-		}
-		segment.channels = *channels + *count;
-		segment.room = room - *count;
-		int rc = browse_channels(s, &segment);
+		int rc = grow(list, &room, &segment, least);
+		if (rc == 0)
+			rc = browse_channels(s, &segment);
 		if (rc == -EMSGSIZE) {
 			least *= 2;
 			segment.more = true;
@@ -168,9 +229,17 @@ browse_all(struct store *s, uint64_t since, struct browse_channel **channels,
 		}
 		if (rc != 0)
 			return rc;
-		*count += segment.count;
+		list->count += segment.count;
 	}
 	return 0;
+}
+
+void
+browse_list_fini(struct browse_list *list)
+{
+	free(list->channels);
+	free(list->names);
+	*list = (struct browse_list){ 0 };
 }
 
 struct expire {
@@ -221,6 +290,7 @@ find_work(struct arena *a, void *argument)
 		};
 		return -ENOENT;
 	}
+	find->out->name = find->name;
 	return look_at(a, channel, UINT64_MAX, find->out);
 }
 

@@ -19,8 +19,7 @@
 #include "base/span.h"
 
 struct browse_channel {
-	char name[EVENT_CHANNEL_MAX];
-	size_t name_len;
+	struct span name;     /* in the segment's names */
 	uint32_t events;      /* that are kept */
 	uint32_t fresh;	      /* of these, after a segment's since; see there */
 	uint32_t subscribers; /* streams, over all workers */
@@ -38,24 +37,36 @@ struct browse_segment {
 	struct browse_channel *channels;
 	size_t room;
 	size_t count; /* of those that this segment has; may be 0 */
+	char *names;  /* what the channels' names point into */
+	size_t names_room;
+	size_t names_len; /* 0 at first; kept by browse_channels() */
 	bool more;
 };
 
 /*
- * Read the next segment of channels, in no order.
+ * Read the next segment of channels, in no order.  Their names are appended to
+ * names, of which the last EVENT_CHANNEL_MAX - 1 bytes may stay unused.
  *
- * Returns 0, -EMSGSIZE where the next channels want more room, or as
- * critical_run().
+ * Returns 0, -EMSGSIZE where the next channels want more room, for themselves or
+ * for their names, or as critical_run().
  */
 int browse_channels(struct store *s, struct browse_segment *segment);
 
+/* All channels; a name takes as many bytes as it has, not as it might have. */
+struct browse_list {
+	struct browse_channel *channels;
+	size_t count;
+	char *names;
+};
+
 /*
- * Read all segments.  *channels is for the caller to free, also after a failure.
+ * Read all segments.  The list must be ended by browse_list_fini(), also after a
+ * failure.
  *
  * Returns 0, -ENOMEM, or as critical_run().
  */
-int browse_all(struct store *s, uint64_t since,
-    struct browse_channel **channels, size_t *count);
+int browse_all(struct store *s, uint64_t since, struct browse_list *list);
+void browse_list_fini(struct browse_list *list);
 
 /*
  * Let go of what is too old and nobody has cleared away yet, so that it is not
@@ -64,7 +75,7 @@ int browse_all(struct store *s, uint64_t since,
 int browse_expire(struct store *s, struct clock_now now);
 
 /*
- * Look at one channel.
+ * Look at one channel; out->name is then name itself.
  *
  * Returns 0, -ENOENT with only forgotten told, or as critical_run().
  */

@@ -24,11 +24,13 @@ struct join {
 	struct follow_joined *joined;
 };
 
-/* Make room for a channel with the longest name and a registration. */
+/* Make room for a channel of that name, and a registration. */
 static int
-make_room(struct arena *a)
+make_room(struct arena *a, struct span name)
 {
-	while (pool_left(a) < 3) {
+	uint32_t blocks = pool_chain_len(name.len, LAYOUT_NAME_BYTES) + 1;
+
+	while (pool_left(a) < blocks) {
 		int rc = channel_evict(a, NULL);
 		/* Only an append has events that may not go. */
 		if (rc == -ENOSPC && a->header->oldest != LAYOUT_NONE)
@@ -49,7 +51,7 @@ join_one(struct arena *a, const struct join *join, struct follow_join *one)
 	if (one->registration != LAYOUT_NONE)
 		return registration == NULL ? -ESTALE
 					    : registry_grow(a, registration, 1);
-	int rc = make_room(a);
+	int rc = make_room(a, one->name);
 	if (rc == 0)
 		rc = channel_find_or_make(a, one->name, &channel);
 	if (rc == 0)

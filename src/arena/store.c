@@ -220,6 +220,13 @@ make_room(struct arena *a, uint32_t blocks, const struct layout_block *keep)
 	return 0;
 }
 
+/* Blocks of a channel that is made for this name. */
+static uint32_t
+name_blocks(struct span name)
+{
+	return pool_chain_len(name.len, LAYOUT_NAME_BYTES);
+}
+
 static int
 check_size(const struct arena *a, const struct append *append)
 {
@@ -227,7 +234,7 @@ check_size(const struct arena *a, const struct append *append)
 
 	for (size_t i = 0; i < append->count; i++) {
 		const struct store_event *event = &append->events[i];
-		blocks += 2 +
+		blocks += name_blocks(event->channel) +
 		    pool_chain_len(EVENT_ID_LINE_MAX + event->own_id.len +
 			    event->body.len,
 			LAYOUT_EVENT_BYTES);
@@ -248,8 +255,7 @@ append_one(struct arena *a, struct clock_now now,
 		.body = event->body,
 	};
 
-	/* A channel with the longest name takes two blocks. */
-	int rc = make_room(a, 2, NULL);
+	int rc = make_room(a, name_blocks(event->channel), NULL);
 	if (rc == 0)
 		rc = channel_find_or_make(a, event->channel, &channel);
 	/* A channel that is named twice has its copy. */
@@ -571,6 +577,22 @@ store_purge(struct store *s, struct span channel)
 	struct purge purge = { .channel = channel };
 
 	return critical_run(&s->arena, purge_work, &purge);
+}
+
+static int
+check_work(struct arena *a, void *argument)
+{
+	(void)a;
+	(void)argument;
+	return 0;
+}
+
+int
+store_check(struct store *s)
+{
+	return arena_in_place(&s->arena)
+	    ? critical_run(&s->arena, check_work, NULL)
+	    : -ENOENT;
 }
 
 uint64_t

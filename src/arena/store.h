@@ -113,6 +113,15 @@ int store_reap(struct store *s, uint32_t slot, uint32_t session);
 /* Remove a channel's events.  Returns 0, or -ENOENT. */
 int store_purge(struct store *s, struct span channel);
 
+/*
+ * Check that the arena can be worked with: its file is where it was opened, and
+ * its lock can be had.
+ *
+ * Returns 0, -ENOENT where the file was removed or replaced, or as
+ * critical_run().
+ */
+int store_check(struct store *s);
+
 /* The id of the newest event of the arena.  No lock. */
 uint64_t store_last_id(const struct store *s);
 

@@ -96,6 +96,16 @@ event_id_parse(struct span s, uint64_t *id)
 	return 0;
 }
 
+static bool
+is_digits(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] < '0' || s.ptr[i] > '9')
+			return false;
+	}
+	return s.len > 0;
+}
+
 static struct event_resume
 resume_after(uint64_t id)
 {
@@ -115,6 +125,29 @@ resume_since(uint64_t ms)
 	};
 }
 
+/*
+ * Read a bare number of milliseconds.  PHP's microtime(true) * 1000 and
+ * JavaScript's performance.timeOrigin have a fraction, which is dropped: peal's
+ * instants are whole milliseconds.
+ */
+static int
+parse_ms(struct span s, uint64_t *ms)
+{
+	struct span whole = { NULL, 0 };
+
+	(void)span_cut(&s, '.', &whole);
+	/* Without a point there is no rest, not even an empty one. */
+	if (s.ptr != NULL && !is_digits(s))
+		return -EINVAL;
+	return span_to_u64(whole, ms) == 0 && *ms <= EVENT_MS_MAX ? 0 : -EINVAL;
+}
+
+static bool
+looks_like_seconds(uint64_t ms)
+{
+	return ms != 0 && ms < EVENT_SECONDS_MAX;
+}
+
 /* What a resume point says unless it is an event's own id. */
 static struct event_resume
 read_point(struct span s)
@@ -127,7 +160,7 @@ read_point(struct span s)
 		return (struct event_resume){ .kind = EVENT_RESUME_EARLIEST };
 	if (event_id_parse(s, &value) == 0)
 		return resume_after(value);
-	if (span_to_u64(s, &value) == 0 && value <= EVENT_MS_MAX)
+	if (parse_ms(s, &value) == 0 && !looks_like_seconds(value))
 		return resume_since(value);
 	return (struct event_resume){ .kind = EVENT_RESUME_UNREADABLE };
 }
@@ -141,6 +174,16 @@ event_resume_parse(struct span s)
 	if (event_own_id_fault(s) == NULL)
 		resume.own_id = s;
 	return resume;
+}
+
+const char *
+event_resume_hint(struct span s)
+{
+	uint64_t ms;
+
+	if (parse_ms(span_trim(s), &ms) != 0 || !looks_like_seconds(ms))
+		return NULL;
+	return "the number looks like seconds since 1970; peal takes milliseconds";
 }
 
 /*
@@ -204,19 +247,19 @@ event_own_id_fault(struct span own_id)
 const char *
 event_channel_fault(struct span name)
 {
-	_Static_assert(EVENT_CHANNEL_MAX == 255, "the phrase says 255");
+	_Static_assert(EVENT_CHANNEL_MAX == 1024, "the phrase says 1024");
 
 	if (name.len == 0)
 		return "is empty";
 	if (name.len > EVENT_CHANNEL_MAX)
-		return "is longer than 255 bytes";
+		return "is longer than 1024 bytes";
 	return text_fault(name);
 }
 
 const char *
 event_topic_fault(struct span topic)
 {
-	struct span ours = SPAN("peal:");
+	const struct span ours = SPAN("peal:");
 
 	_Static_assert(EVENT_TOPIC_MAX == 255, "the phrase says 255");
 
@@ -225,5 +268,9 @@ event_topic_fault(struct span topic)
 	if (topic.len >= ours.len &&
 	    span_equal((struct span){ topic.ptr, ours.len }, ours))
 		return "begins with \"peal:\", which is reserved";
+	/* WHATWG HTML, "The EventSource interface": the browser fires events of
+	 * these types itself, and one from the stream would look the same. */
+	if (span_equal(topic, SPAN("error")) || span_equal(topic, SPAN("open")))
+		return "is \"error\" or \"open\", which EventSource itself uses";
 	return text_fault(topic);
 }

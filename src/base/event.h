@@ -19,6 +19,12 @@
 #define EVENT_COUNTER_MAX UINT64_C(0xffff)
 #define EVENT_MS_MAX ((UINT64_C(1) << 48) - 1)
 
+/*
+ * A resume point below this, which as milliseconds lies before March 1973, is
+ * somebody's time in seconds.
+ */
+#define EVENT_SECONDS_MAX UINT64_C(100000000000)
+
 /* The longest printed id: 15 digits, a hyphen, 5 digits; no NUL. */
 #define EVENT_ID_CHARS 21
 
@@ -26,7 +32,7 @@
 #define EVENT_OWN_ID_MAX 255
 
 /* Channel names and topics: bytes. */
-#define EVENT_CHANNEL_MAX 255
+#define EVENT_CHANNEL_MAX 1024
 #define EVENT_TOPIC_MAX 255
 
 /* ms is at most EVENT_MS_MAX, n at most EVENT_COUNTER_MAX. */
@@ -90,9 +96,18 @@ struct event_resume {
  * s.
  *
  * A bare number means after the whole of that millisecond, so that the time of
- * an event already seen does not bring it again.
+ * an event already seen does not bring it again.  Its fraction is dropped.  A
+ * number other than 0 below EVENT_SECONDS_MAX is UNREADABLE; see
+ * event_resume_hint().
  */
 struct event_resume event_resume_parse(struct span s);
+
+/*
+ * What to tell the author of a client that sent this resume point: NULL, or a
+ * sentence without quotes and control characters that says that the number
+ * looks like seconds.
+ */
+const char *event_resume_hint(struct span s);
 
 /*
  * Check an id that a publisher gives: 1 to EVENT_OWN_ID_MAX bytes of UTF-8 with
@@ -108,15 +123,16 @@ const char *event_own_id_fault(struct span own_id);
 /*
  * Check a channel name: 1 to EVENT_CHANNEL_MAX bytes of UTF-8 with no control
  * characters: C0, DEL and C1 (U+0080 to U+009F).  Returns NULL, or a phrase
- * that says what is wrong, such as "is longer than 255 bytes", to follow the
+ * that says what is wrong, such as "is longer than 1024 bytes", to follow the
  * words "the channel name".
  */
 const char *event_channel_fault(struct span name);
 
 /*
  * Check a topic: at most EVENT_TOPIC_MAX bytes of UTF-8, no control characters,
- * not beginning with "peal:".  Empty is allowed and means no topic.  Returns
- * NULL or a phrase, as event_channel_fault().
+ * not beginning with "peal:", and neither "error" nor "open", with which an
+ * EventSource calls the page's connection handlers.  Empty is allowed and means
+ * no topic.  Returns NULL or a phrase, as event_channel_fault().
  */
 const char *event_topic_fault(struct span topic);
 

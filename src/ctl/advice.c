@@ -113,7 +113,7 @@ static const struct advice advices[] = {
 		[ADVICE_CADDY] =
 		    "env PEAL_CHANNEL ..., in transport fastcgi" } },
 	[ADVICE_FULL] = { "full",
-	    "peal sends streams away: its --max-streams is reached, or it is "
+	    "peal refuses streams: its --max-streams is reached, or it is "
 	    "stopping.",
 	    { 0 } },
 	[ADVICE_COMPRESSED] = { "compressed",

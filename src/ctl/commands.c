@@ -95,17 +95,16 @@ static int
 do_channels(struct ctl *ctl)
 {
 	struct clock_now now = clock_read();
-	struct browse_channel *channels = NULL;
+	struct browse_list list = { 0 };
 	struct table_output l;
-	size_t count;
 
 	table_output_init(&l, stdout, ctl->json);
 	int rc = browse_expire(&ctl->store, now);
 	if (rc == 0)
-		rc = browse_all(&ctl->store, UINT64_MAX, &channels, &count);
+		rc = browse_all(&ctl->store, UINT64_MAX, &list);
 	if (rc == 0)
-		rc = table_output_channels(&l, channels, count, now);
-	free(channels);
+		rc = table_output_channels(&l, list.channels, list.count, now);
+	browse_list_fini(&list);
 	return rc == 0 ? 0 : complain_of("the channels", rc);
 }
 
@@ -151,10 +150,12 @@ do_check(struct ctl *ctl)
 static int
 read_since(struct ctl *ctl, struct event_resume *since)
 {
+	struct span text = span_of(ctl->since);
+	const char *hint = event_resume_hint(text);
 	uint64_t id;
 	int rc = -ENOENT;
 
-	*since = event_resume_parse(span_of(ctl->since));
+	*since = event_resume_parse(text);
 	if (since->own_id.len > 0)
 		rc = store_find(&ctl->store, since->own_id, &id);
 	if (rc == 0)
@@ -167,8 +168,9 @@ read_since(struct ctl *ctl, struct event_resume *since)
 	return since->kind != EVENT_RESUME_UNREADABLE
 	    ? 0
 	    : commands_complain(EX_USAGE, "--since",
-		  "neither the ID of an event that is kept nor milliseconds "
-		  "since 1970, nor \"earliest\"");
+		  hint != NULL ? hint
+			       : "neither the ID of an event that is kept nor "
+				 "milliseconds since 1970, nor \"earliest\"");
 }
 
 static int

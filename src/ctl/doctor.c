@@ -129,8 +129,7 @@ examine_stream(struct probe *p)
 			return false;
 	}
 	(void)exchange_wait(&v, 1, exchange_has_begun, v, p->plan->limit_ms);
-	p->sent_away = exchange_is_sent_away(v);
-	if (p->sent_away || exchange_is_stream(v))
+	if (v->refused || v->opened)
 		return true;
 	if (v->state == EXCHANGE_UNDER_WAY)
 		findings_find(g, ADVICE_BUFFERED,
@@ -232,24 +231,32 @@ send_canary(struct probe *p)
 	return false;
 }
 
+static void
+find_refused_stream(struct probe *p)
+{
+	struct span reason = buf_span(&p->stream.reason);
+
+	findings_find(&p->diagnosis, ADVICE_FULL,
+	    "%s: peal refuses the stream, with the reason \"%.*s\"",
+	    p->subscribe.what, (int)reason.len,
+	    reason.len > 0 ? reason.ptr : "");
+}
+
 static bool
 examine_publishing(struct probe *p)
 {
 	unsigned before = p->diagnosis.count;
 
 	findings_step(&p->diagnosis, "publishing");
-	if (p->sent_away) {
-		/* Whoever says so: is peal there at all? */
+	if (p->stream.refused) {
+		/* The web server may say so in peal's place: is peal there? */
 		struct exchange *none = &p->stream;
 		if (probe_publish(p, &none, 1) &&
 		    exchange_status(&p->post) >= 500)
 			findings_refused(&p->diagnosis, &p->post,
 			    p->publish.what);
 		else
-			findings_find(&p->diagnosis, ADVICE_FULL,
-			    "%s: the stream is ended at once, with a time to "
-			    "come back",
-			    p->subscribe.what);
+			find_refused_stream(p);
 		return false;
 	}
 	for (int i = 0; i < CANARIES; i++) {

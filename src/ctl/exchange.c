@@ -6,17 +6,41 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 
 #define ROOM 65536
+
+/* The reason of a refusal or an end, which peal writes as {"reason":"full"}. */
+static void
+keep_reason(struct exchange *v, struct span data)
+{
+	struct span object;
+	struct span value;
+
+	buf_clear(&v->reason);
+	if (json_value(&data, &object) == 0 &&
+	    json_find(object, SPAN("reason"), &value) == 0 &&
+	    value.ptr[0] == '"')
+		(void)json_decode(&v->reason, value);
+}
 
 static void
 got(void *context, const struct sse_reader_event *event)
 {
 	struct exchange *v = context;
 
-	v->event_count++;
-	buf_put(&v->ids, event->id);
-	buf_put_char(&v->ids, '\n');
+	if (span_equal(event->type, SPAN("peal:open"))) {
+		v->opened = true;
+	} else if (span_equal(event->type, SPAN("peal:busy"))) {
+		v->refused = true;
+		keep_reason(v, event->data);
+	} else if (span_equal(event->type, SPAN("peal:end"))) {
+		v->ended = true;
+		keep_reason(v, event->data);
+	} else {
+		buf_put(&v->ids, event->id);
+		buf_put_char(&v->ids, '\n');
+	}
 }
 
 void
@@ -33,6 +57,7 @@ exchange_fini(struct exchange *v)
 	sse_reader_fini(&v->events);
 	buf_fini(&v->body);
 	buf_fini(&v->ids);
+	buf_fini(&v->reason);
 	exchange_init(v);
 }
 
@@ -116,38 +141,12 @@ exchange_is_over(void *context)
 	return v->state != EXCHANGE_UNDER_WAY;
 }
 
-/* Where the stream's first block ends; NULL where it has not come. */
-static const char *
-first_block_end(const struct exchange *v)
-{
-	struct span body = buf_span(&v->body);
-
-	return body.len == 0 ? NULL : memmem(body.ptr, body.len, "\n\n", 2);
-}
-
 bool
 exchange_has_begun(void *context)
 {
 	const struct exchange *v = context;
 
-	return first_block_end(v) != NULL || v->state != EXCHANGE_UNDER_WAY;
-}
-
-bool
-exchange_is_stream(const struct exchange *v)
-{
-	const char *end = first_block_end(v);
-
-	return end != NULL &&
-	    memmem(v->body.ptr, (size_t)(end - v->body.ptr), "\nid: ", 5) !=
-	    NULL;
-}
-
-bool
-exchange_is_sent_away(const struct exchange *v)
-{
-	return first_block_end(v) != NULL && v->first_retry_ms != 0 &&
-	    !exchange_is_stream(v);
+	return v->opened || v->refused || v->state != EXCHANGE_UNDER_WAY;
 }
 
 static void
@@ -174,8 +173,6 @@ take(struct exchange *v, struct span piece)
 	int rc = sse_reader_read(&v->events, piece);
 	if (rc == 0)
 		rc = buf_error(&v->body);
-	if (v->first_retry_ms == 0)
-		v->first_retry_ms = v->events.retry_ms;
 	return rc;
 }
 

@@ -30,9 +30,11 @@ struct exchange {
 	uint64_t last_ns;  /* of the newest byte, or as begun_ns */
 	struct buf body;   /* its first EXCHANGE_BODY_MAX bytes */
 	struct sse_reader events;
-	uint64_t first_retry_ms; /* what the stream began with; 0: it has not */
-	uint32_t event_count;
-	struct buf ids; /* of events, a line each */
+	bool opened;	   /* peal:open has come */
+	bool refused;	   /* peal:busy has come */
+	bool ended;	   /* peal:end has come */
+	struct buf reason; /* of the refusal or the end */
+	struct buf ids;	   /* of events that were published, a line each */
 };
 
 #define EXCHANGE_BODY_MAX 4096
@@ -66,13 +68,6 @@ bool exchange_has_event(const struct exchange *v, struct span id);
 bool exchange_is_headed(void *context);
 bool exchange_is_over(void *context);
 bool exchange_has_begun(void *context);
-
-/*
- * What peal's first block says: here is a stream, which has an id to come back
- * with; or come back later, which has none.
- */
-bool exchange_is_stream(const struct exchange *v);
-bool exchange_is_sent_away(const struct exchange *v);
 
 /*
  * Let visits go on until done(context), for limit_ms at most.

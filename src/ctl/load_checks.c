@@ -53,7 +53,7 @@ struct crowd_of {
 	struct exchange *all;
 	size_t count;
 	size_t open;
-	size_t sent_away;
+	size_t refused;
 };
 
 static bool
@@ -62,12 +62,11 @@ are_open(void *context)
 	struct crowd_of *c = context;
 	size_t waiting = 0;
 
-	c->open = c->sent_away = 0;
+	c->open = c->refused = 0;
 	for (size_t i = 0; i < c->count; i++) {
 		const struct exchange *v = &c->all[i];
-		c->sent_away += exchange_is_sent_away(v);
-		c->open +=
-		    v->state == EXCHANGE_UNDER_WAY && exchange_is_stream(v);
+		c->refused += v->refused;
+		c->open += v->state == EXCHANGE_UNDER_WAY && v->opened;
 		waiting += !exchange_has_begun(&c->all[i]);
 	}
 	return waiting == 0;
@@ -78,14 +77,14 @@ judge_crowd(struct probe *p, const struct crowd_of *c, bool answered)
 {
 	struct findings *g = &p->diagnosis;
 
-	if (c->open + c->sent_away < c->count)
+	if (c->open + c->refused < c->count)
 		findings_find(g, ADVICE_CEILING,
 		    "of %zu streams %zu are held, the others get no stream",
 		    c->count + 1, c->open + 1);
-	if (c->sent_away > 0)
+	if (c->refused > 0)
 		findings_note(g,
-		    "peal sends %zu of %zu streams away: its --max-streams",
-		    c->sent_away, c->count + 1);
+		    "peal refuses %zu of %zu streams: its --max-streams",
+		    c->refused, c->count + 1);
 	if (!answered)
 		findings_find(g, ADVICE_STARVED,
 		    "%s: no answer within %llu ms while %zu streams are held",
@@ -178,12 +177,11 @@ load_checks_silence(struct probe *p)
 			    (unsigned long long)p->plan->patience_ms);
 		return;
 	}
-	/* peal takes leave with another time to come back. */
-	if (v->state == EXCHANGE_COMPLETE &&
-	    v->events.retry_ms != v->first_retry_ms) {
-		findings_note(g,
-		    "peal has ended the stream: --max-stream-age, or a "
-		    "restart");
+	if (v->ended) {
+		findings_note(g, "peal has ended the stream: %s",
+		    span_equal(buf_span(&v->reason), SPAN("age"))
+			? "--max-stream-age"
+			: "it stops, or restarts");
 		return;
 	}
 	uint64_t silent_ms = (clock_measure_ns() - v->last_ns) / 1000000;

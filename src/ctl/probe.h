@@ -43,7 +43,6 @@ struct probe {
 	struct exchange stream;
 	struct exchange post;
 	bool answers_head; /* peal did, to HEAD */
-	bool sent_away;	   /* a stream was, politely */
 	bool may_publish;
 	uint32_t number; /* of test events */
 };

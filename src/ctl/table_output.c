@@ -242,13 +242,13 @@ by_name(const void *a, const void *b)
 	const struct browse_channel *one = a;
 	const struct browse_channel *two = b;
 	size_t len =
-	    one->name_len < two->name_len ? one->name_len : two->name_len;
-	int order = memcmp(one->name, two->name, len);
+	    one->name.len < two->name.len ? one->name.len : two->name.len;
+	int order = memcmp(one->name.ptr, two->name.ptr, len);
 
 	if (order != 0)
 		return order;
-	return (one->name_len > two->name_len) -
-	    (one->name_len < two->name_len);
+	return (one->name.len > two->name.len) -
+	    (one->name.len < two->name.len);
 }
 
 static void
@@ -267,7 +267,6 @@ static void
 print_channel(const struct table_output *l, const struct browse_channel *c,
     struct clock_now now)
 {
-	const struct span name = { c->name, c->name_len };
 	const size_t before = 9 + 9 + 8 + 8 + 2;
 	char oldest[TABLE_OUTPUT_CHARS];
 	char newest[TABLE_OUTPUT_CHARS];
@@ -278,10 +277,10 @@ print_channel(const struct table_output *l, const struct browse_channel *c,
 		table_output_event_age(newest, c->newest, now);
 		(void)fprintf(l->out, "%9u%9u%8s%8s  ", c->subscribers,
 		    c->events, newest, oldest);
-		(void)terminal_print(l->out, name,
+		(void)terminal_print(l->out, c->name,
 		    columns > before + 8 ? columns - before : 8);
 	} else {
-		(void)fwrite(name.ptr, 1, name.len, l->out);
+		(void)fwrite(c->name.ptr, 1, c->name.len, l->out);
 		(void)fprintf(l->out, "\t%u\t%u\t", c->subscribers, c->events);
 		print_id(l->out, c->oldest);
 		(void)fputc('\t', l->out);
@@ -311,8 +310,7 @@ channels_json(const struct table_output *l,
 		const struct browse_channel *c = &channels[i];
 		json_writer_line(&w);
 		json_writer_begin(&w, NULL, '{');
-		json_writer_string(&w, "channel",
-		    (struct span){ c->name, c->name_len });
+		json_writer_string(&w, "channel", c->name);
 		json_writer_u64(&w, "subscribers", c->subscribers);
 		json_writer_u64(&w, "events", c->events);
 		put_id(&w, "oldest", c->oldest);

@@ -26,8 +26,7 @@ struct top {
 	uint64_t at_ns; /* of the last round */
 	uint64_t totals[RATED];
 	uint64_t last_id;
-	struct browse_channel *channels;
-	size_t count;
+	struct browse_list list;
 };
 
 /* What happened since the last round, a second. */
@@ -105,7 +104,7 @@ print_channel(const struct top *t, const struct browse_channel *c,
 	    /* More than are counted. */
 	    c->fresh == BROWSE_FRESH_MAX ? "+" : " ", c->subscribers, c->events,
 	    age, busy ? "\033[32m" : "");
-	(void)terminal_print(t->l.out, (struct span){ c->name, c->name_len },
+	(void)terminal_print(t->l.out, c->name,
 	    columns > before + 1 ? columns - before - 1 : 1);
 	(void)fprintf(t->l.out, "%s\033[K\n", busy ? "\033[0m" : "");
 }
@@ -148,14 +147,15 @@ draw(struct top *t, const struct status *s, const struct rates *rates,
 	size_t lines = size.lines > 7 ? (size_t)size.lines - 7 : 1;
 
 	t->l.columns = size.columns;
-	if (t->count > 0)
-		qsort(t->channels, t->count, sizeof(*t->channels), by_traffic);
+	if (t->list.count > 0)
+		qsort(t->list.channels, t->list.count,
+		    sizeof(*t->list.channels), by_traffic);
 	(void)fputs("\033[H", t->l.out); /* to the top left */
 	draw_status(t, s, rates);
 	table_output_head(&t->l,
 	    " EVENTS/S   STREAMS   EVENTS  NEWEST  CHANNEL\033[K");
-	for (size_t i = 0; i < t->count && i < lines; i++)
-		print_channel(t, &t->channels[i], rates, now);
+	for (size_t i = 0; i < t->list.count && i < lines; i++)
+		print_channel(t, &t->list.channels[i], rates, now);
 	(void)fputs("\033[J\nq ends", t->l.out);
 }
 
@@ -173,7 +173,7 @@ show(struct top *t, bool first)
 	/* A line needs no channels. */
 	if (rc == 0 && t->terminal.fd >= 0)
 		rc = browse_all(t->store, first ? UINT64_MAX : t->last_id,
-		    &t->channels, &t->count);
+		    &t->list);
 	if (rc == 0) {
 		struct rates rates = find_rates(t, &status);
 		t->last_id = status.last_id;
@@ -185,8 +185,7 @@ show(struct top *t, bool first)
 			rc = -errno;
 	}
 	free(status.workers);
-	free(t->channels);
-	t->channels = NULL;
+	browse_list_fini(&t->list);
 	return rc;
 }
 

@@ -243,8 +243,7 @@ serve(struct fanout *p, struct stream *s, uint64_t boot_ms)
 		if (p->segment.more && stream_is_ready(s))
 			add_behind(p, s);
 	} else if (rc == -ENODATA || rc == -ESTALE) {
-		/* What it needs is gone: it comes back and is told so. */
-		streams_end(p->streams, s);
+		streams_end_behind(p->streams, s);
 	} else {
 		pause_reading(p, rc, boot_ms);
 		add_behind(p, s);
@@ -350,16 +349,51 @@ fanout_pass(struct fanout *p, uint64_t boot_ms)
 	}
 }
 
+/*
+ * One page of a site in error sends such a resume point each time it reconnects:
+ * one line in the log is enough.  What has a hint is digits and a point.
+ */
+static void
+log_hint(struct fanout *p, struct span asked, const char *hint)
+{
+	const size_t most = 32;
+
+	if (hint == NULL || p->hinted)
+		return;
+	p->hinted = true;
+	asked = span_trim(asked);
+	log_at(LOG_AT_WARNING,
+	    "a client sent the resume point %.*s: %s; further ones are not "
+	    "logged",
+	    (int)(asked.len < most ? asked.len : most), asked.ptr, hint);
+}
+
 /* The first block, and the gap event where there is a gap. */
 static void
-put_preamble(const struct streams *a, const struct follow_joined *joined,
+put_preamble(struct fanout *p, const struct follow_joined *joined,
     const struct subscription *wanted, struct buf *head)
 {
-	sse_hello(head, a->settings.retry_ms, joined->start_id);
+	const struct streams *a = p->streams;
+
+	sse_open(head, a->settings.retry_ms, joined->start_id);
 	if (!joined->gap)
 		return;
-	sse_gap(head, joined->gap_id, wanted->asked, joined->gap_from);
+	const char *hint = event_resume_hint(wanted->asked);
+	sse_gap(head, joined->gap_id, wanted->asked, joined->gap_from, hint);
 	store_count(a->store, LAYOUT_GAPS, 1);
+	log_hint(p, wanted->asked, hint);
+}
+
+/*
+ * The resume point of a refusal: a subscriber that has none is given one, so that
+ * it misses nothing while it waits; one that has keeps its own.
+ */
+static uint64_t
+refusal_id(const struct fanout *p, const struct subscription *wanted)
+{
+	return wanted->resume.kind == EVENT_RESUME_NONE
+	    ? store_last_id(p->streams->store)
+	    : SSE_NO_ID;
 }
 
 static void
@@ -396,10 +430,11 @@ fanout_join(struct fanout *p, struct connection *c,
 	if (rc != 0)
 		log_at(LOG_AT_ERROR, "a stream cannot join: %s", strerror(-rc));
 	if (s == NULL) {
-		streams_refuse(a, head);
+		streams_refuse(a, head, refusal_id(p, wanted),
+		    stopping ? SSE_STOPPING : SSE_FULL);
 		return FANOUT_REFUSED;
 	}
-	put_preamble(a, &joined, wanted, head);
+	put_preamble(p, &joined, wanted, head);
 	begin_stream(p, s, &joined, head, now.boot_ms);
 	return FANOUT_JOINED;
 }
@@ -437,7 +472,7 @@ fanout_end_all(struct fanout *p, uint64_t boot_ms)
 	for (struct stream *s = a->first; s != NULL; s = s->next) {
 		s->is_behind = false;
 		if (s->connection != NULL)
-			streams_end(a, s);
+			streams_end(a, s, SSE_STOPPING);
 	}
 	while (a->dead != NULL) {
 		a->next_reap_ms = boot_ms;

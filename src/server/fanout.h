@@ -21,7 +21,7 @@
 #include "server/streams.h"
 #include "wire/subscription.h"
 
-/* The first block, a gap event, a trailer: what is put behind a header block. */
+/* The first block and a gap event, or a refusal: what follows a header block. */
 #define FANOUT_PREAMBLE_MAX 1024
 
 struct fanout {
@@ -35,6 +35,7 @@ struct fanout {
 	uint64_t pause_ms;    /* until then the arena is left alone */
 	uint64_t busy_ms; /* its lock has been busy since then; 0: it is not */
 	bool news;	  /* the arena has some that were not taken yet */
+	bool hinted;	  /* a resume point in seconds was logged */
 };
 
 /* Returns 0 or -ENOMEM.  p may be ended by fanout_fini() in any case. */

@@ -235,6 +235,34 @@ put_page(struct handler *a, const struct request *r)
 		a->tail = status_page_span();
 }
 
+static void
+put_words(struct handler *a, const struct request *r, int status,
+    struct span words)
+{
+	buf_clear(&a->reply);
+	reply_body(&a->reply, status, "text/plain", words, &a->options->cors,
+	    r->origin, r->method == REQUEST_HEAD);
+}
+
+/* For load balancers and service managers, which have no role. */
+static enum handler_outcome
+report_health(struct handler *a, const struct request *r)
+{
+	int rc = a->stopping || a->arena_gone ? -ENOENT
+					      : store_check(a->wake->store);
+
+	if (rc == -ETIMEDOUT)
+		return HANDLER_BUSY;
+	a->had_lock = rc == 0;
+	if (a->stopping)
+		put_words(a, r, 503, SPAN("peal is stopping"));
+	else if (rc != 0)
+		put_words(a, r, 503, SPAN("the arena is unavailable"));
+	else
+		put_words(a, r, 200, SPAN("ok"));
+	return HANDLER_REPLY;
+}
+
 /* See that a stream's header block is there, with room for what comes behind it. */
 static enum handler_outcome
 begin_stream(struct handler *a, const struct request *r,
@@ -328,14 +356,16 @@ route(struct handler *a, const struct request *r,
 
 	if (r->path == REQUEST_UNKNOWN) {
 		problem_set(&problem, PROBLEM_NOT_FOUND,
-		    "there is nothing below this address but status and "
-		    "metrics");
+		    "there is nothing below this address but status, metrics "
+		    "and health");
 		put_problem(a, r, &problem);
 	} else if (r->method == REQUEST_OPTIONS) {
 		reply_options(&a->reply, &a->options->cors, r->origin,
 		    r->path != REQUEST_MOUNT);
 	} else if (reads && r->path == REQUEST_MOUNT) {
 		return subscribe(a, r, record, now);
+	} else if (reads && r->path == REQUEST_HEALTH) {
+		return report_health(a, r);
 	} else if (reads) {
 		return report(a, r, now);
 	} else if (r->method == REQUEST_POST && r->path == REQUEST_MOUNT) {

@@ -31,6 +31,7 @@ struct handler {
 	uint64_t inbox_seen_ms;
 	bool had_lock;	 /* the last request found the arena's lock free */
 	bool arena_gone; /* this worker has to end */
+	bool stopping;	 /* this worker ends; health says so */
 };
 
 enum handler_outcome {

@@ -148,10 +148,15 @@ publish_body(struct wake *wake, struct clock_now now, const struct request *r,
     struct span body, const struct message_rules *rules,
     struct problem *problem, struct buf *reply)
 {
-	struct message message;
+	struct message message = { 0 };
 	struct work work = { 0 };
-	int rc = message_read(&message, message_type_of(r->content_type), body,
-	    r->query, rules, problem);
+	enum message_type type;
+	int rc = message_accept(r->content_type, r->content_encoding, &type,
+	    problem);
+
+	if (rc == 0)
+		rc = message_read(&message, type, body, r->query, rules,
+		    problem);
 
 	if (rc == 0) {
 		rc = work_init(&work, message.count)

@@ -15,7 +15,7 @@
  * Publish what a body asks for, and append the reply's JSON to reply.
  *
  * Returns 0, or -EINVAL with *problem filled in and nothing stored: as
- * message_read(), and
+ * message_accept() and message_read(), and
  *   413  a batch that is too large for the arena
  *   503  the arena is damaged or full of channels; or memory ran out, for the
  *        reply too

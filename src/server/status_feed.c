@@ -61,7 +61,8 @@ status_feed_join(struct status_feed *g, struct connection *c, struct buf *head,
 	int rc = -EAGAIN;
 
 	buf_put(&preamble, buf_span(head));
-	sse_retry(&preamble, a->settings.retry_ms);
+	/* There is nothing to resume. */
+	sse_open(&preamble, a->settings.retry_ms, SSE_NO_ID);
 	if (!stopping && a->count < a->settings.max_streams)
 		rc = put_status(g, now, &preamble);
 	if (rc == 0)
@@ -71,7 +72,8 @@ status_feed_join(struct status_feed *g, struct connection *c, struct buf *head,
 			g->next_ms = now.boot_ms + SEND_MS;
 		send_to(g, s, buf_span(&preamble), now.boot_ms);
 	} else if (rc != -ETIMEDOUT) {
-		streams_refuse(a, head);
+		streams_refuse(a, head, SSE_NO_ID,
+		    stopping ? SSE_STOPPING : SSE_FULL);
 	}
 	buf_fini(&preamble);
 	if (s != NULL)

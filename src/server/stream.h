@@ -20,6 +20,7 @@
 struct stream {
 	struct connection *connection; /* NULL: it has ended */
 	bool is_status;		       /* has no channel: it gets the status */
+	bool wants_beat;	       /* its heartbeats are events */
 	bool is_behind;		       /* waits for a read of its own */
 	bool is_dead; /* stands in the list of those to be freed */
 	uint16_t link_count;

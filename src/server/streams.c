@@ -14,14 +14,13 @@
 
 #include "base/log.h"
 #include "wire/fcgi_record.h"
-#include "wire/sse.h"
 
 /* Streams freed in one turn, and when to try again those whose turn it was not. */
 #define REAP_AT_ONCE 64
 #define REAP_AGAIN_MS 5
 
 #define STALL_LOOK_MS 1000
-#define TRAILER_MAX 64
+#define TRAILER_MAX 128
 
 int
 streams_init(struct streams *a, struct store *store,
@@ -55,13 +54,13 @@ random_below(struct streams *a, uint64_t below)
 	return below == 0 ? 0 : (a->random >> 8) % below;
 }
 
-/* Last words: come back, but not all at the same moment. */
-static void
-put_retry_line(struct streams *a, struct buf *out)
+/* When to come back, but not all at the same moment. */
+static uint64_t
+spread_retry_ms(struct streams *a)
 {
 	uint64_t retry = a->settings.retry_ms;
 
-	sse_retry(out, retry / 2 + random_below(a, retry) + 1);
+	return retry / 2 + random_below(a, retry) + 1;
 }
 
 /* Two ticks, and some time for being late, make a heartbeat's interval. */
@@ -87,10 +86,19 @@ note_dead(struct streams *a, struct stream *s)
 }
 
 void
-streams_end(struct streams *a, struct stream *s)
+streams_end(struct streams *a, struct stream *s, enum sse_reason reason)
 {
 	buf_clear(&a->trailer);
-	put_retry_line(a, &a->trailer);
+	sse_end(&a->trailer, spread_retry_ms(a), reason);
+	stream_end(s, a->connections, buf_span(&a->trailer));
+	note_dead(a, s);
+}
+
+void
+streams_end_behind(struct streams *a, struct stream *s)
+{
+	buf_clear(&a->trailer);
+	sse_retry(&a->trailer, spread_retry_ms(a));
 	stream_end(s, a->connections, buf_span(&a->trailer));
 	note_dead(a, s);
 }
@@ -137,8 +145,9 @@ plan_end(struct streams *a, struct stream *s, uint64_t boot_ms)
 
 	if (age == 0)
 		return;
-	/* Up to a tenth early, so that streams that began together part. */
-	s->end_ms = boot_ms + age - random_below(a, age / 10 + 1);
+	/* Up to a quarter early, so that streams that began together, as after
+	 * a restart, do not end together. */
+	s->end_ms = boot_ms + age - random_below(a, age / 4 + 1);
 	if (a->next_age_ms == 0 || a->next_age_ms > s->end_ms)
 		a->next_age_ms = s->end_ms;
 }
@@ -254,6 +263,7 @@ streams_join(struct streams *a, struct connection *c,
 		return NULL;
 	}
 	s->cursor = joined->backlog ? joined->cursor : joined->now;
+	s->wants_beat = wanted->beat;
 	enter(a, s, c, now.boot_ms);
 	return s;
 }
@@ -296,9 +306,10 @@ read_peer(struct streams *a, struct stream *s)
 }
 
 void
-streams_refuse(struct streams *a, struct buf *head)
+streams_refuse(struct streams *a, struct buf *head, uint64_t id,
+    enum sse_reason reason)
 {
-	put_retry_line(a, head);
+	sse_busy(head, spread_retry_ms(a), id, reason);
 	store_count(a->store, LAYOUT_REFUSED, 1);
 }
 
@@ -371,7 +382,8 @@ beat(struct streams *a, struct stream *s, uint64_t boot_ms)
 	 * the last tick but one need not be kept alive yet. */
 	if (!stream_is_ready(s) || s->partial > 0 || a->tick - s->tick < 2)
 		return;
-	(void)stream_write(s, a->connections, SSE_HEARTBEAT, boot_ms);
+	(void)stream_write(s, a->connections,
+	    s->wants_beat ? SSE_BEAT : SSE_HEARTBEAT, boot_ms);
 	streams_wrote(a, s, 0);
 }
 
@@ -411,7 +423,7 @@ end_aged(struct streams *a, uint64_t boot_ms)
 		if (s->connection == NULL)
 			continue;
 		if (s->end_ms <= boot_ms)
-			streams_end(a, s);
+			streams_end(a, s, SSE_AGE);
 		else if (a->next_age_ms == 0 || a->next_age_ms > s->end_ms)
 			a->next_age_ms = s->end_ms;
 		streams_pause(a);

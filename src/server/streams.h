@@ -18,6 +18,7 @@
 #include "server/connection.h"
 #include "server/stream.h"
 #include "server/subscriptions.h"
+#include "wire/sse.h"
 #include "wire/subscription.h"
 
 #define STREAMS_WRITES 16
@@ -80,10 +81,12 @@ struct stream *streams_join_status(struct streams *a, struct connection *c,
     uint64_t boot_ms);
 
 /*
- * Refuse who would be a stream so that a browser comes back: from a non-200 it
- * would not.  Appends to the header block in head what makes it the whole reply.
+ * Refuse a new stream so that a browser comes back: after a non-200 it would not.
+ * Appends to the header block in head what makes it the whole reply; id is the
+ * resume point it gives, or SSE_NO_ID.
  */
-void streams_refuse(struct streams *a, struct buf *head);
+void streams_refuse(struct streams *a, struct buf *head, uint64_t id,
+    enum sse_reason reason);
 
 /* See to what a write that finished some events has left behind. */
 void streams_wrote(struct streams *a, struct stream *s, size_t events);
@@ -95,8 +98,14 @@ void streams_pause(struct streams *a);
 bool streams_event(struct streams *a, struct stream *s, uint32_t events,
     uint64_t boot_ms);
 
-/* End a stream in order, with a trailer that says when to come back. */
-void streams_end(struct streams *a, struct stream *s);
+/* End a stream in order, with peal:end and the reason. */
+void streams_end(struct streams *a, struct stream *s, enum sse_reason reason);
+
+/*
+ * End a stream whose next events are no longer kept: it reconnects, and its gap
+ * event says all there is to say.
+ */
+void streams_end_behind(struct streams *a, struct stream *s);
 
 /*
  * At the end of a turn: free streams that have ended, a bounded number of them, except

@@ -361,6 +361,7 @@ finish_requests(struct worker *w)
 
 	/* Whoever knocked before we stopped is still let in. */
 	w->requests.stopping = true;
+	w->handler.stopping = true;
 	requests_accept(&w->requests, now);
 	requests_stop_listening(&w->requests);
 	while ((w->connections.busy.count > 0 ||

@@ -278,8 +278,7 @@ static int
 read_field(struct message_builder *b, struct span name, struct span value,
     struct fields *fields)
 {
-	if (span_equal(name, SPAN("channel")) ||
-	    span_equal(name, SPAN("channel[]")))
+	if (urlencoded_is_member(name, SPAN("channel")))
 		return message_builder_add(b, message_builder_keep(b, value));
 	if (span_equal(name, SPAN("topic"))) {
 		fields->content.topic = message_builder_keep(b, value);
@@ -381,16 +380,24 @@ read_body(struct message_builder *b, enum message_type type, struct span body,
 		return read_form(b, body);
 	case MESSAGE_RAW:
 		return read_raw(b, body, query);
-	case MESSAGE_REFUSED:
-		return message_builder_refuse(b, PROBLEM_MEDIA_TYPE,
-		    "multipart/form-data is not taken; send JSON, a URL-encoded "
-		    "form or the data itself");
 	}
 	return -EINVAL;
 }
 
-enum message_type
-message_type_of(struct span content_type)
+static bool
+is_json_suffix(struct span name)
+{
+	const struct span json = SPAN("+json");
+
+	/* RFC 6839, section 3.1. */
+	return name.len > json.len &&
+	    span_equal_nocase((struct span){ name.ptr + name.len - json.len,
+				  json.len },
+		json);
+}
+
+static enum message_type
+type_of(struct span name)
 {
 	static const struct {
 		const char *name;
@@ -400,24 +407,77 @@ message_type_of(struct span content_type)
 		{ "application/x-ndjson", MESSAGE_NDJSON },
 		{ "application/jsonl", MESSAGE_NDJSON },
 		{ "application/x-www-form-urlencoded", MESSAGE_FORM },
-		{ "multipart/form-data", MESSAGE_REFUSED },
 	};
-	const struct span json = SPAN("+json");
-	struct span name = { NULL, 0 };
 
-	(void)span_cut(&content_type, ';', &name);
-	name = span_trim(name);
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
 		if (span_equal_nocase(name, span_of(types[i].name)))
 			return types[i].type;
 	}
-	/* RFC 6839, section 3.1. */
-	if (name.len > json.len &&
-	    span_equal_nocase((struct span){ name.ptr + name.len - json.len,
-				  json.len },
-		json))
-		return MESSAGE_JSON;
-	return MESSAGE_RAW;
+	return is_json_suffix(name) ? MESSAGE_JSON : MESSAGE_RAW;
+}
+
+/*
+ * The first coding of a list that is not identity, or an empty span.
+ * RFC 9110, section 8.4: a list of codings, whose case does not matter.
+ */
+static struct span
+find_coding(struct span list)
+{
+	struct span piece;
+
+	while (span_cut(&list, ',', &piece)) {
+		piece = span_trim(piece);
+		if (piece.len > 0 &&
+		    !span_equal_nocase(piece, SPAN("identity")))
+			return piece;
+	}
+	return (struct span){ NULL, 0 };
+}
+
+/* RFC 9110, section 5.6.2: a coding is a token; this is stricter. */
+static bool
+is_printable(struct span s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] <= ' ' || s.ptr[i] > '~')
+			return false;
+	}
+	return true;
+}
+
+static int
+refuse_coding(struct span coding, struct problem *problem)
+{
+	const size_t most = 64;
+
+	if (coding.len > most || !is_printable(coding))
+		coding = SPAN("of this request");
+	problem_set(problem, PROBLEM_CONTENT_ENCODING,
+	    "the Content-Encoding %.*s is not supported; send the body without "
+	    "one",
+	    (int)coding.len, coding.ptr);
+	return -EINVAL;
+}
+
+int
+message_accept(struct span content_type, struct span content_encoding,
+    enum message_type *type, struct problem *problem)
+{
+	struct span coding = find_coding(content_encoding);
+	struct span name = { NULL, 0 };
+
+	(void)span_cut(&content_type, ';', &name);
+	name = span_trim(name);
+	if (coding.len > 0)
+		return refuse_coding(coding, problem);
+	if (span_equal_nocase(name, SPAN("multipart/form-data"))) {
+		problem_set(problem, PROBLEM_MEDIA_TYPE,
+		    "the Content-Type multipart/form-data is not supported; "
+		    "send JSON, a URL-encoded form, or the data itself");
+		return -EINVAL;
+	}
+	*type = type_of(name);
+	return 0;
 }
 
 int

@@ -13,17 +13,25 @@ enum message_type {
 	MESSAGE_NDJSON, /* application/x-ndjson, application/jsonl */
 	MESSAGE_FORM,	/* application/x-www-form-urlencoded */
 	MESSAGE_RAW,	/* anything else, or none: the body is the data */
-	MESSAGE_REFUSED /* multipart/form-data */
 };
 
-/* Tell by Content-Type; parameters and case do not matter. */
-enum message_type message_type_of(struct span content_type);
+/*
+ * Decide by Content-Type, of which parameters and case do not matter, how a
+ * body is read, and refuse one that cannot be: multipart/form-data, and any
+ * Content-Encoding but identity.  Either may be empty.
+ *
+ * Returns 0, or -EINVAL with *problem filled in: 415, naming what it is.
+ * Source: RFC 9110, sections 8.4 and 15.5.16.
+ */
+int message_accept(struct span content_type, struct span content_encoding,
+    enum message_type *type, struct problem *problem);
 
 /*
  * Read a body.
  *
  * query is the request's query string; only MESSAGE_RAW uses it (channel, which
- * may repeat, also as channel[]; topic; id).  An empty batch, "[]" or no line, is a
+ * may repeat, also as channel[] or channel[0]; topic; id).  An empty batch, "[]" or no
+ * line, is a
  * problem.  Unknown members and fields are ignored.  Of duplicate members the
  * last counts, also where a name is spelled with escapes.  "topic" and "id" may be
  * missing, null or a string; "channel" is a string or an array of at least one
@@ -42,7 +50,6 @@ enum message_type message_type_of(struct span content_type);
  * counted from 0, in the body or in the line.
  *   400  malformed, or a name, topic or member that cannot be
  *   413  data longer than rules->event_size
- *   415  MESSAGE_REFUSED
  *   503  out of memory
  */
 int message_read(struct message *m, enum message_type type, struct span body,

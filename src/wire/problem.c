@@ -43,6 +43,8 @@ static const struct {
 	    "The batch is too large" },
 	[PROBLEM_MEDIA_TYPE] = { "#media-type", 415,
 	    "The type of the body is not supported" },
+	[PROBLEM_CONTENT_ENCODING] = { "#content-encoding", 415,
+	    "The encoding of the body is not supported" },
 	[PROBLEM_UNAVAILABLE] = { "#unavailable", 503, "peal is unavailable" },
 	[PROBLEM_ARENA_FULL] = { "#arena-full", 503, "The arena is full" },
 };

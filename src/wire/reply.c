@@ -110,7 +110,11 @@ put_stream(struct buf *out, const struct reply_cors *cors, struct span origin)
 {
 	put_status(out, 200);
 	put_header(out, "Content-Type", SPAN("text/event-stream"));
-	put_header(out, "Cache-Control", SPAN("no-cache"));
+	/*
+	 * RFC 9111, section 5.2.2.6: a proxy that compresses would hold events
+	 * back until it has a block of them.
+	 */
+	put_header(out, "Cache-Control", SPAN("no-cache, no-transform"));
 	/* Tells nginx not to buffer, whatever its configuration says. */
 	put_header(out, "X-Accel-Buffering", SPAN("no"));
 	reply_cors(out, cors, origin);
@@ -211,6 +215,9 @@ reply_problem(struct buf *out, const struct problem *problem,
 	    cors, origin);
 	if (problem->status == 401)
 		put_header(out, "WWW-Authenticate", SPAN("Bearer"));
+	/* RFC 9110, section 12.5.3: tells the coding from the type as cause. */
+	if (problem->kind == PROBLEM_CONTENT_ENCODING)
+		put_header(out, "Accept-Encoding", SPAN("identity"));
 	if (problem->status == 405)
 		put_header(out, "Allow",
 		    problem->reads_only ? SPAN(METHODS_BELOW) : SPAN(METHODS));

@@ -85,6 +85,8 @@ read_path(request_look *look, const void *context)
 		return REQUEST_STATUS;
 	if (span_equal(last, SPAN("metrics")))
 		return REQUEST_METRICS;
+	if (span_equal(last, SPAN("health")))
+		return REQUEST_HEALTH;
 	if (script.len > 0 && info.len > 0 && !span_equal(info, SPAN("/")))
 		return REQUEST_UNKNOWN;
 	return REQUEST_MOUNT;
@@ -113,6 +115,8 @@ request_read(struct request *r, request_look *look, const void *context)
 		.path = read_path(look, context),
 		.query = request_variable(look, context, "QUERY_STRING"),
 		.content_type = request_variable(look, context, "CONTENT_TYPE"),
+		.content_encoding =
+		    request_variable(look, context, "HTTP_CONTENT_ENCODING"),
 		.content_length = read_length(
 		    request_variable(look, context, "CONTENT_LENGTH")),
 		.origin = request_variable(look, context, "HTTP_ORIGIN"),

@@ -35,20 +35,22 @@ enum request_path {
 	REQUEST_MOUNT,
 	REQUEST_STATUS,
 	REQUEST_METRICS,
+	REQUEST_HEALTH,
 	REQUEST_UNKNOWN,
 };
 
 struct request {
 	enum request_method method;
 	enum request_path path;
-	struct span query;	   /* QUERY_STRING, not decoded */
-	struct span content_type;  /* with its parameters; empty if none */
-	int64_t content_length;	   /* -1: unknown; the body's end tells */
-	struct span origin;	   /* HTTP_ORIGIN; empty if none */
-	struct span accept;	   /* HTTP_ACCEPT; empty if none */
-	struct span authorization; /* HTTP_AUTHORIZATION; empty if none */
-	struct span roles;	   /* PEAL_ROLES */
-	bool has_roles;		   /* it was set, though perhaps empty */
+	struct span query;	      /* QUERY_STRING, not decoded */
+	struct span content_type;     /* with its parameters; empty if none */
+	struct span content_encoding; /* HTTP_CONTENT_ENCODING; empty if none */
+	int64_t content_length;	      /* -1: unknown; the body's end tells */
+	struct span origin;	      /* HTTP_ORIGIN; empty if none */
+	struct span accept;	      /* HTTP_ACCEPT; empty if none */
+	struct span authorization;    /* HTTP_AUTHORIZATION; empty if none */
+	struct span roles;	      /* PEAL_ROLES */
+	bool has_roles;		      /* it was set, though perhaps empty */
 };
 
 /*
@@ -58,7 +60,8 @@ struct request {
  * look returned.
  *
  * The sub-path comes from REQUEST_URI's path where there is one, since servers
- * disagree on PATH_INFO: a last segment "status" or "metrics" is taken as such;
+ * disagree on PATH_INFO: a last segment "status", "metrics" or "health" is taken
+ * as such;
  * else, where SCRIPT_NAME is not empty and PATH_INFO is neither empty nor "/",
  * the path is unknown; else it is the mount.  Without REQUEST_URI, SCRIPT_NAME
  * followed by PATH_INFO stands for it.

@@ -97,12 +97,63 @@ put_retry_line(struct buf *out, uint64_t retry_ms)
 	buf_put_char(out, '\n');
 }
 
+static void
+put_id_line_unless_none(struct buf *out, uint64_t id)
+{
+	if (id != SSE_NO_ID)
+		put_id_line(out, id);
+}
+
 void
-sse_hello(struct buf *out, uint64_t retry_ms, uint64_t id)
+sse_open(struct buf *out, uint64_t retry_ms, uint64_t id)
 {
 	put_retry_line(out, retry_ms);
-	put_id_line(out, id);
-	buf_put_char(out, '\n');
+	put_id_line_unless_none(out, id);
+	buf_put(out, SPAN("event: peal:open\ndata: {}\n\n"));
+}
+
+static const char *
+reason_name(enum sse_reason reason)
+{
+	switch (reason) {
+	case SSE_FULL:
+		return "full";
+	case SSE_AGE:
+		return "age";
+	case SSE_STOPPING:
+		return "stopping";
+	}
+	return "";
+}
+
+static void
+put_leave(struct buf *out, const char *topic, enum sse_reason reason)
+{
+	struct json_writer w = { .out = out };
+
+	buf_put(out, SPAN("event: "));
+	buf_put_cstr(out, topic);
+	buf_put(out, SPAN("\ndata: "));
+	json_writer_begin(&w, NULL, '{');
+	json_writer_string(&w, "reason", span_of(reason_name(reason)));
+	json_writer_end(&w, '}');
+	buf_put(out, SPAN("\n\n"));
+}
+
+void
+sse_busy(struct buf *out, uint64_t retry_ms, uint64_t id,
+    enum sse_reason reason)
+{
+	put_retry_line(out, retry_ms);
+	put_id_line_unless_none(out, id);
+	put_leave(out, "peal:busy", reason);
+}
+
+void
+sse_end(struct buf *out, uint64_t retry_ms, enum sse_reason reason)
+{
+	put_retry_line(out, retry_ms);
+	put_leave(out, "peal:end", reason);
 }
 
 static bool
@@ -131,7 +182,8 @@ shortened(struct span s)
 }
 
 void
-sse_gap(struct buf *out, uint64_t id, struct span asked, uint64_t from)
+sse_gap(struct buf *out, uint64_t id, struct span asked, uint64_t from,
+    const char *hint)
 {
 	struct json_writer w = { .out = out };
 
@@ -141,6 +193,8 @@ sse_gap(struct buf *out, uint64_t id, struct span asked, uint64_t from)
 	json_writer_begin(&w, NULL, '{');
 	json_writer_string(&w, "after", shortened(asked));
 	json_writer_id(&w, "from", from);
+	if (hint != NULL)
+		json_writer_string(&w, "hint", span_of(hint));
 	json_writer_end(&w, '}');
 	buf_put(out, SPAN("\n\n"));
 }
@@ -149,5 +203,4 @@ void
 sse_retry(struct buf *out, uint64_t retry_ms)
 {
 	put_retry_line(out, retry_ms);
-	buf_put_char(out, '\n');
 }

@@ -18,6 +18,7 @@ struct reader {
 	struct urlencoded_pair channels[SUBSCRIPTION_CHANNELS_MAX];
 	size_t count;
 	struct urlencoded_pair asked;
+	bool beat;
 };
 
 static bool
@@ -150,27 +151,6 @@ read_fixed_channels(struct reader *d, struct span fixed)
 	return 0;
 }
 
-static int
-read_query_channels(struct reader *d, struct span query, const char *param)
-{
-	struct urlencoded_pair name;
-	struct urlencoded_pair value;
-
-	while (urlencoded_next(&query, d->store, &name, &value)) {
-		if (!span_equal(urlencoded_span(d->store, name),
-			span_of(param)))
-			continue;
-		if (add_channel(d, value, PROBLEM_BAD_CHANNEL) != 0)
-			return -EINVAL;
-	}
-	if (d->count == 0) {
-		problem_set(d->problem, PROBLEM_NO_CHANNEL,
-		    "the query has no member \"%s\"", param);
-		return -EINVAL;
-	}
-	return 0;
-}
-
 /* The query's members that may hold a resume point, the first to win first. */
 static const char *const resume_members[] = {
 	"lastEventId",
@@ -182,36 +162,54 @@ static const char *const resume_members[] = {
 
 #define RESUME_MEMBERS (sizeof(resume_members) / sizeof(resume_members[0]))
 
+/* best is the place in resume_members of what was found so far. */
 static void
-read_asked_from_query(struct reader *d, struct span query)
+read_resume_member(struct reader *d, struct span name,
+    struct urlencoded_pair value, size_t *best)
 {
-	struct urlencoded_pair name;
-	struct urlencoded_pair value;
-	size_t best = RESUME_MEMBERS;
-
-	while (urlencoded_next(&query, d->store, &name, &value)) {
-		if (value.len == 0)
-			continue;
-		for (size_t i = 0; i < best; i++) {
-			if (span_equal(urlencoded_span(d->store, name),
-				span_of(resume_members[i]))) {
-				d->asked = value;
-				best = i;
-			}
+	for (size_t i = 0; value.len > 0 && i < *best; i++) {
+		if (span_equal(name, span_of(resume_members[i]))) {
+			d->asked = value;
+			*best = i;
 		}
 	}
 }
 
+/* param names channels; NULL: the query names none. */
+static int
+read_query(struct reader *d, struct span query, const char *param)
+{
+	size_t best = RESUME_MEMBERS;
+	struct urlencoded_pair name;
+	struct urlencoded_pair value;
+
+	while (urlencoded_next(&query, d->store, &name, &value)) {
+		struct span word = urlencoded_span(d->store, name);
+		if (param != NULL &&
+		    urlencoded_is_member(word, span_of(param)) &&
+		    add_channel(d, value, PROBLEM_BAD_CHANNEL) != 0)
+			return -EINVAL;
+		if (span_equal(word, SPAN("beat")))
+			d->beat = true;
+		read_resume_member(d, word, value, &best);
+	}
+	if (d->count == 0) {
+		problem_set(d->problem, PROBLEM_NO_CHANNEL,
+		    "the query has no member \"%s\"", param);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* The header wins over what the query says. */
 static void
-read_asked(struct reader *d, struct span query)
+read_header(struct reader *d)
 {
 	struct span header =
 	    request_variable(d->look, d->context, "HTTP_LAST_EVENT_ID");
 
-	if (header.len == 0) {
-		read_asked_from_query(d, query);
+	if (header.len == 0)
 		return;
-	}
 	d->asked = (struct urlencoded_pair){ d->store->len, header.len };
 	buf_put(d->store, header);
 }
@@ -223,6 +221,7 @@ finish(struct subscription *s, const struct reader *d)
 	for (size_t i = 0; i < d->count; i++)
 		s->channels[i] = urlencoded_span(&s->store, d->channels[i]);
 	s->count = d->count;
+	s->beat = d->beat;
 	s->asked = urlencoded_span(&s->store, d->asked);
 	s->resume = event_resume_parse(s->asked);
 }
@@ -240,16 +239,15 @@ subscription_read(struct subscription *s, const struct request *r,
 		.problem = problem,
 		.store = &s->store,
 	};
-	int rc;
 
 	*s = (struct subscription){ 0 };
 	buf_init(&s->store);
-	if (fixed != NULL)
-		rc = read_fixed_channels(&d, span_of(fixed));
-	else
-		rc = read_query_channels(&d, r->query, rules->channel_param);
+	int rc = fixed == NULL ? 0 : read_fixed_channels(&d, span_of(fixed));
 	if (rc == 0)
-		read_asked(&d, r->query);
+		rc = read_query(&d, r->query,
+		    fixed == NULL ? rules->channel_param : NULL);
+	if (rc == 0)
+		read_header(&d);
 	if (buf_error(&s->store) != 0) {
 		problem_set(problem, PROBLEM_UNAVAILABLE, "out of memory");
 		rc = -EINVAL;

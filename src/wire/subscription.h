@@ -4,6 +4,7 @@
 #ifndef PEAL_SUBSCRIPTION_H
 #define PEAL_SUBSCRIPTION_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/buf.h"
@@ -28,6 +29,7 @@ struct subscription {
 	size_t count;					 /* at least 1 */
 	struct event_resume resume;
 	struct span asked; /* the resume point as it was sent */
+	bool beat;	   /* heartbeats are to be events */
 	struct buf store;  /* what the spans point into */
 };
 
@@ -35,14 +37,17 @@ struct subscription {
  * Read the channels and the resume point of a GET.
  *
  * The channels are PEAL_CHANNEL's where that variable is set, even if empty;
- * else the query's members named rules->channel_param.  PEAL_CHANNEL is first split at
- * spaces, then {NAME} in each piece is replaced by the FastCGI variable NAME,
+ * else the query's members named rules->channel_param, also with an index as
+ * urlencoded_is_member() takes it.  PEAL_CHANNEL is first split at spaces, then
+ * {NAME} in each piece is replaced by the FastCGI variable NAME,
  * so that a space inside a value cannot add a channel.  A name given twice
  * counts once.
  *
  * The resume point is HTTP_LAST_EVENT_ID where set and not empty; else the
  * query's lastEventId, last_event_id, lastEventID, Last-Event-ID or
  * lastEventTime, in this order and the first that is there and not empty.
+ *
+ * A member "beat" of the query, whatever its value, sets beat.
  *
  * s is initialised here and must be ended by subscription_fini(), also
  * after a failure.

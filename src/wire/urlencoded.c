@@ -61,6 +61,24 @@ urlencoded_next(struct span *rest, struct buf *out,
 	return put_decoded(out, left, name) && put_decoded(out, pair, value);
 }
 
+bool
+urlencoded_is_member(struct span name, struct span wanted)
+{
+	if (name.len < wanted.len ||
+	    !span_equal((struct span){ name.ptr, wanted.len }, wanted))
+		return false;
+	if (name.len == wanted.len)
+		return true;
+	if (name.len < wanted.len + 2 || name.ptr[wanted.len] != '[' ||
+	    name.ptr[name.len - 1] != ']')
+		return false;
+	for (size_t i = wanted.len + 1; i < name.len - 1; i++) {
+		if (name.ptr[i] < '0' || name.ptr[i] > '9')
+			return false;
+	}
+	return true;
+}
+
 struct span
 urlencoded_span(const struct buf *out, struct urlencoded_pair piece)
 {

@@ -28,6 +28,13 @@ struct urlencoded_pair {
 bool urlencoded_next(struct span *rest, struct buf *out,
     struct urlencoded_pair *name, struct urlencoded_pair *value);
 
+/*
+ * Whether a decoded name is wanted, or wanted with an index, as PHP writes and
+ * reads lists: "channel", "channel[]", "channel[0]".
+ * Source: PHP manual, "http_build_query" and "Variables from external sources".
+ */
+bool urlencoded_is_member(struct span name, struct span wanted);
+
 /* The span of a piece, valid until out grows. */
 struct span urlencoded_span(const struct buf *out,
     struct urlencoded_pair piece);

@@ -36,13 +36,13 @@
 #include "arena/store.h"
 #include "arena/verify.h"
 #include "arena/wake.h"
+#include "base/event.h"
 #include "wire/sse.h"
 
 #ifdef __SANITIZE_ADDRESS__
 #define SANITIZED 1
 #elif defined(__has_feature)
-#define SANITIZED \
-	(__has_feature(address_sanitizer))
+#define SANITIZED (__has_feature(address_sanitizer))
 #else
 #define SANITIZED 0
 #endif
@@ -598,10 +598,10 @@ open_one(struct store *s, const char *folder, const char *name)
 static void
 name_channels(void)
 {
-	static char bytes[CHANNELS][255];
+	static char bytes[CHANNELS][EVENT_CHANNEL_MAX];
 
 	for (unsigned i = 0; i < CHANNELS; i++) {
-		size_t len = i == 4 ? 255 : 5;
+		size_t len = i == 4 ? EVENT_CHANNEL_MAX : 5;
 		memset(bytes[i], 'a' + (int)i, len);
 		names[i] = (struct span){ bytes[i], len };
 	}

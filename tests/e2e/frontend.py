@@ -233,7 +233,8 @@ def events_arrive_at_once(place, front):
     site = front.start(place)
     stream = site.subscribe("a")
     equal(stream.headers["content-type"].split(";")[0], "text/event-stream", "Content-Type")
-    equal(stream.headers["cache-control"], "no-cache", "Cache-Control")
+    equal(stream.headers["cache-control"], "no-cache, no-transform", "Cache-Control")
+    check(stream.last_event_id, "no resume point in the first block: %r", stream.raw)
     for n in range(5):
         reply = site.publish("a", n, "t")
         event = stream.next()
@@ -298,7 +299,7 @@ def a_stream_ends_politely_at_its_age(place, front):
         site = front.start(place, "--max-stream-age=1s")
     stream = site.subscribe("a")
     site.publish("a", 1)
-    stream.ended()
+    equal(stream.left(), ("peal:end", "age"), "the end")
     equal([e.data for e in stream.events], ["1"], "events")
     check(b"<" not in stream.raw, "an error page in the stream: %r", stream.raw)
     site.publish("a", 2)
@@ -384,6 +385,8 @@ def the_status_and_the_metrics_are_there(place, front):
     answer = site.get("/events/metrics")
     equal(answer.status, 200, "the metrics")
     check(b"# TYPE peal_" in answer.body, "no metrics: %r", answer.body[:200])
+    answer = site.get("/events/health")
+    equal((answer.status, answer.body), (200, b"ok"), "the health")
 
 
 # ---- Requests ---------------------------------------------------------------
@@ -583,7 +586,8 @@ def peal_is_found_again_after_it_was_away(place, front):
     if front.when_away == "come back":
         equal(answer.status, 200, "what a subscriber is told")
         equal(answer.headers["content-type"].split(";")[0], "text/event-stream", "as what")
-        check(answer.body.startswith(b"retry: "), "told %r", answer.body)
+        equal(answer.body.decode(),
+              'retry: 5000\nevent: peal:busy\ndata: {"reason":"stopping"}\n\n', "the answer")
     else:
         check(answer.status in front.when_away, "a subscriber is told %d", answer.status)
     for path in ("/publish", "/events", "/mine"):

@@ -48,7 +48,7 @@ import traceback
 import urllib.parse
 
 from fastcgi import FastcgiBody, request as fastcgi_request
-from sse import EventParser, HttpBody
+from sse import OWN, EventParser, HttpBody
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 SOURCE = os.path.abspath(os.environ.get("PEAL_SRC") or os.environ.get("srcdir")
@@ -385,7 +385,8 @@ class Stream:
     """One subscriber: a thread that reads a response as it comes.
 
     The thread only reads, so that a test can ask for what has arrived by now and
-    wait for what it expects next.
+    wait for what it expects next.  events are what a page wants to hear; own is what
+    peal says of the stream.
     """
 
     def __init__(self, sock, request, body):
@@ -399,6 +400,7 @@ class Stream:
     def _prepare(self, body):
         self.parser = EventParser()
         self.events = []
+        self.own = []
         self.raw = b""
         self.closed = False  # the other side closed, or we did
         self.body = body
@@ -423,7 +425,8 @@ class Stream:
             if raw:
                 body = self.body.feed(raw)
                 self.raw += body
-                self.events += self.parser.feed(body)
+                for event in self.parser.feed(body):
+                    (self.own if event.type in OWN else self.events).append(event)
             if closed or self.body.complete:
                 self.closed = True
             self._changed.notify_all()
@@ -439,8 +442,17 @@ class Stream:
         """Wait for the head and the first block, so that the join is done.  Returns self."""
         self.wait(lambda: self.parser.blocks or self.closed, "the first block")
         equal(self.status, 200, "the status of a subscription")
-        check(self.parser.blocks, "the stream ended before its first block")
+        check(self.own and self.own[0].type == "peal:open", "the stream begins with %r", self.raw)
         return self
+
+    def left(self):
+        """Wait for the end; it must be a polite one.  Returns its type and reason."""
+        self.ended()
+        equal(self.status, 200, "status")
+        check(self.own and self.own[-1].type in ("peal:busy", "peal:end"), "the end is %r",
+              self.raw[-300:])
+        check(self.parser.retry, "no retry: %r", self.raw)
+        return self.own[-1].type, json.loads(self.own[-1].data)["reason"]
 
     def next(self, seconds=LIMIT):
         """The next event, in order."""

@@ -17,7 +17,7 @@ import threading
 import time
 
 from harness import HOST, LIMIT, SLOW, Failed, check, query
-from sse import EventParser, HttpBody
+from sse import OWN, EventParser, HttpBody
 
 RST_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -139,7 +139,8 @@ class Subscriber:
             self.refused(self.body.status)
             return
         for event in events:
-            self.take(event)
+            if event.type not in OWN:
+                self.take(event)
         if self.parser.blocks:
             self.joined = True
             self.last_event_id = self.parser.last_event_id

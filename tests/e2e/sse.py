@@ -8,13 +8,17 @@ from collections import namedtuple
 
 Event = namedtuple("Event", "id type data")
 
+# What peal says of the stream itself; a gap event is not of these, as it counts for the page.
+OWN = ("peal:open", "peal:beat", "peal:busy", "peal:end")
+
 
 class EventParser:
     """Bytes in, events out; cuts may fall anywhere.
 
-    last_event_id is what a browser would send when it comes back: the id of the
-    last complete block.  retry is the last one heard, in milliseconds.  comments
-    are kept, as a heartbeat is one.
+    last_event_id is what every client would send when it comes back: the id of the
+    last complete block that had data.  The standard has ids of other blocks count too,
+    and so does Chromium, but not Firefox, WebKit and most libraries.  retry is the last
+    one heard, in milliseconds.  comments are kept, as a heartbeat is one.
     """
 
     def __init__(self):
@@ -77,8 +81,8 @@ class EventParser:
 
     def _dispatch(self, events):
         self.blocks += 1
-        self.last_event_id = self._id
         if self._data:
+            self.last_event_id = self._id
             events.append(Event(self._id, self._type or "message",
                                 "\n".join(self._data)))
             self._data = []

@@ -7,7 +7,7 @@ import os
 import threading
 
 from browser import Browser
-from harness import HOST, LIMIT, case, check, equal, run, wait_for
+from harness import HOST, LIMIT, Skipped, case, check, equal, run, wait_for
 from sse import EventParser
 
 LIVE = "document.querySelector('#state').dataset.is === 'live'"
@@ -202,6 +202,35 @@ def who_is_refused_politely_comes_back_by_itself(place):
 
 
 @case
+def a_page_that_is_cut_off_before_its_first_event_misses_nothing(place):
+    site = place.behind_lighttpd("--retry", "300ms")
+    with Browser(place) as browser:
+        tab = browser.open(url(site))
+        tab.wait(LIVE)
+        site.server.kill()
+        tab.wait("!(%s)" % LIVE)
+        for n in range(3):
+            place.pealctl("publish", "demo", "news", str(n))
+        site.restart()
+        tab.wait(LIVE, LIMIT * 2)
+        tab.wait("document.querySelectorAll('.event.replayed').length === 3")
+
+
+@case
+def a_page_that_is_refused_at_first_gets_what_was_published_meanwhile(place):
+    site = place.behind_lighttpd("--max-streams", "1", "--retry", "300ms")
+    first = site.subscribe("demo")
+    with Browser(place) as browser:
+        tab = browser.open(url(site))
+        tab.wait("document.querySelector('#state-text').textContent.startsWith('Waiting for room')")
+        site.publish("demo", "meanwhile", "news")
+        first.close()
+        tab.wait("%s && document.querySelector('#count').textContent === '1'" % LIVE, LIMIT * 2)
+        equal(tab.js("document.querySelector('.event .data').textContent"), '"meanwhile"',
+              "what it shows")
+
+
+@case
 def eight_streams_of_one_browser_need_http2_or_one_stream_for_all(place):
     """The six connections that a browser allows: what peal(7) warns of is so."""
     site = place.behind_lighttpd()
@@ -319,7 +348,7 @@ def any_text_arrives_as_it_was_but_for_line_ends(place):
 @case
 def any_topic_arrives_as_it_was(place):
     site = place.behind_lighttpd()
-    topics = ["a b", "a:b", ": x", " lead", "trail ", "\u00e9\U0001f514", "open", "error", "__proto__",
+    topics = ["a b", "a:b", ": x", " lead", "trail ", "\u00e9\U0001f514", "opened", "Error", "__proto__",
               "x" * 255, "\ufeff", "event", "message"]
     with Browser(place) as browser:
         tab = browser.open(url(site, blank(place)))
@@ -416,9 +445,15 @@ class StreamServer:
 
 # ---- The notice board -------------------------------------------------------
 
-def board(place, start):
+def set_up_board(place):
+    path = os.path.join(place.run, "notices")
     with open(os.path.join(place.www, "config.php"), "w") as file:
-        file.write("<?php return array('file' => '%s');" % os.path.join(place.run, "notices"))
+        file.write("<?php return array('file' => '%s');" % path)
+    return path
+
+
+def board(place, start):
+    set_up_board(place)
     site = start(place)
     with Browser(place) as browser:
         reader = browser.open(url(site, "/board.php"), "reader")
@@ -444,6 +479,36 @@ def the_notice_board_is_live_behind_lighttpd(place):
 @case
 def the_notice_board_is_live_behind_apache(place):
     board(place, lambda place: place.behind_apache())
+
+
+@case
+def the_notice_board_fetches_its_list_after_a_gap_and_does_not_reload(place):
+    if not os.path.exists("/usr/bin/php-cgi"):
+        raise Skipped("php-cgi is not installed")
+    path = set_up_board(place)
+    site = place.behind_lighttpd("--retry", "100ms")
+    texts = "[...document.querySelectorAll('li p')].map(e => e.textContent).join()"
+    with Browser(place) as browser:
+        tab = browser.open(url(site, "/board.php"))
+        tab.wait("state.textContent === 'live'")
+        tab.js("window.same = true; window.fetched = 0; const load = fetchList; "
+               "fetchList = () => { fetched++; load(); }; true")
+
+        # Another arena, which knows nothing of what the page has seen.
+        equal(site.peal.stop(), [], "left behind")
+        os.remove(place.arena)
+        with open(path, "w") as file:
+            for number, text in ((1, "one"), (2, "two"), (3, "three")):
+                file.write(json.dumps({"number": number, "time": 1, "name": "Kim", "text": text}) + "\n")
+        site.peal = place.start_peal("--retry", "100ms")
+
+        tab.wait("%s === 'three,two,one'" % texts, LIMIT * 2)
+        place.pealctl("publish", "board", "notice",
+                      '{"number": 2, "name": "Kim", "text": "two"}')
+        place.pealctl("publish", "board", "notice",
+                      '{"number": 4, "name": "Kim", "text": "four"}')
+        tab.wait("%s === 'four,three,two,one'" % texts)
+        equal(tab.js("[window.same, fetched]"), [True, 1], "the page, and how often it has fetched")
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ import select
 import subprocess
 import threading
 
-from harness import HOST, LIMIT, Failed, basic, case, check, equal, query, run
+from harness import HOST, LIMIT, Failed, basic, case, check, equal, query, run, wait_for
 from node import command
-from sse import EventParser
+from sse import OWN, EventParser
 
 KINDS = ("eventsource", "fetch-event-source")
 
@@ -110,6 +110,36 @@ def npm_clients_come_back_when_a_stream_ends(place):
 
 
 @case
+def npm_clients_that_are_cut_before_their_first_event_miss_nothing(place):
+    site = place.behind_lighttpd("--retry", "200ms", "--heartbeat", "1s")
+    for kind in KINDS:
+        with Client(kind, url(site, channel=kind)) as client:
+            client.opened()
+            beating = site.subscribe("beating")
+            beating.wait(lambda: len(beating.parser.comments) >= 2, "heartbeats meanwhile")
+            site.server.kill()
+            client.until("error", "the loss to be noticed")
+            for n in range(2):
+                place.pealctl("publish", kind, "t", str(n))
+            site.restart()
+            equal([client.next()[1] for _ in range(2)], ["0", "1"], kind)
+
+
+@case
+def npm_clients_that_are_refused_and_then_let_in_miss_nothing(place):
+    site = place.behind_lighttpd("--retry", "200ms", "--max-streams", "1")
+    for kind in KINDS:
+        first = site.subscribe("other")
+        refused = site.status()["totals"]["refused"]
+        with Client(kind, url(site, channel=kind)) as client:
+            wait_for(lambda: site.status()["totals"]["refused"] > refused, "the refusal")
+            site.publish(kind, "meanwhile", "t")
+            first.close()
+            equal(client.next()[:2], ("t", '"meanwhile"'), kind)
+        wait_for(lambda: site.streams() == 0, "its stream to be gone")
+
+
+@case
 def npm_clients_hear_of_a_gap(place):
     site = place.behind_lighttpd("--retry", "100ms", "--max-events", "2")
     for kind in KINDS:
@@ -169,7 +199,7 @@ def printed(process, count):
         ready, _, _ = select.select([process.stdout], [], [], LIMIT)
         piece = os.read(process.stdout.fileno(), 65536) if ready else b""
         check(piece, "nothing more is printed")
-        events += parser.feed(piece)
+        events += [e for e in parser.feed(piece) if e.type not in OWN]
     return [e.data for e in events]
 
 

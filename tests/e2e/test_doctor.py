@@ -377,7 +377,7 @@ def a_full_peal_is_no_fault_of_the_web_server(place):
     check("--max-streams" in doctor.text, "%r", doctor.text)
     for _ in range(3):
         site.subscribe("a")
-    Doctor(place, site, BRIEFLY).finds("full", "--max-streams")
+    Doctor(place, site, BRIEFLY).finds("full", "--max-streams", "reason \"full\"")
 
 
 @case

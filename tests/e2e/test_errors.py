@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Bad input: a clear sentence, the right status, and nothing stored."""
 
+import gzip
 import json
 import urllib.parse
 
@@ -38,10 +39,11 @@ BAD_JSON = [
     '{"channel":[],"data":1}', '{"channel":[1],"data":1}', '{"channel":["a",""],"data":1}',
     '{"channel":{},"data":1}', '{"channel":"","data":1}', '{"channel":"a\\u0000b","data":1}',
     '{"channel":"a\\nb","data":1}', '{"channel":"\\u007f","data":1}',
-    '{"channel":"%s","data":1}' % ("a" * 256), '{"channel":"\\ud800","data":1}',
+    '{"channel":"%s","data":1}' % ("a" * 1025), '{"channel":"\\ud800","data":1}',
     '{"channel":"a","topic":1,"data":1}', '{"channel":"a","topic":"a\\nb","data":1}',
     '{"channel":"a","topic":"a\\rb","data":1}', '{"channel":"a","topic":"peal:gap","data":1}',
-    '{"channel":"a","topic":"peal:","data":1}', '{"channel":"a","topic":[],"data":1}',
+    '{"channel":"a","topic":"peal:","data":1}', '{"channel":"a","topic":"error","data":1}',
+    '{"channel":"a","topic":"op\\u0065n","data":1}', '{"channel":"a","topic":[],"data":1}',
     '[{"channel":"a","data":1},{"channel":"a"}]',
 ]
 
@@ -100,9 +102,11 @@ def bad_forms_and_raw_bodies_store_nothing(place):
         (FORM, "/publish", "channel=%c3%28&data=1", 400),
         (FORM, "/publish", "channel=a&topic=x%0Ay&data=1", 400),
         (FORM, "/publish", "channel=a&topic=peal:x&data=1", 400),
-        (FORM, "/publish", "channel=%s&data=1" % ("a" * 256), 400),
+        (FORM, "/publish", "channel=a&topic=open&data=1", 400),
+        (FORM, "/publish", "channel=%s&data=1" % ("a" * 1025), 400),
         ("text/plain", "/publish", "x", 400), ("text/plain", "/publish?channel=", "x", 400),
         ("text/plain", "/publish?channel=a&topic=peal:x", "x", 400),
+        ("text/plain", "/publish?channel=a&topic=error", "x", 400),
         ("text/plain", "/publish?channel=a", b"\xff", 400),
         ("text/plain", "/publish?channel=a", b"\xe2\x82", 400),
         ("multipart/form-data; boundary=x", "/publish?channel=a",
@@ -111,6 +115,21 @@ def bad_forms_and_raw_bodies_store_nothing(place):
     for kind, path, body, status in table:
         is_problem(site.post(body, kind, path), status, "%r to %s as %s" % (body[:60], path, kind))
     nothing_stored(site, "a")
+
+
+@case
+def a_compressed_body_is_415_and_stores_nothing(place):
+    site = place.behind_lighttpd()
+    event = '{"channel":"a","data":1}'
+    for coding in ("gzip", "identity, br"):
+        answer = site.post(gzip.compress(event.encode()), "application/json",
+                           headers={"Content-Encoding": coding})
+        is_problem(answer, 415, coding)
+        check(coding.split()[-1] in answer.json()["detail"], "the coding is not named: %r", answer.body)
+        equal(answer.headers.get("accept-encoding"), "identity", "Accept-Encoding")
+    nothing_stored(site, "a")
+    answer = site.post(event, "application/json", headers={"Content-Encoding": "identity"})
+    equal(answer.status, 200, "the status of identity")
 
 
 @case
@@ -153,7 +172,7 @@ def bad_subscriptions_are_400(place):
     site = place.behind_lighttpd()
     many = "&".join("channel=c%d" % n for n in range(65))
     table = ["", "channel", "channel=", "Channel=a", "x=a", "channel=a&channel=", many,
-             "channel=" + "a" * 256, "channel=" + urllib.parse.quote("\u00e9" * 128)]
+             "channel=" + "a" * 1025, "channel=" + urllib.parse.quote("\u00e9" * 513)]
     for text in table:
         is_problem(site.get("/events" + ("?" + text if text else "")), 400, "%r" % text[:60])
 

@@ -5,17 +5,9 @@ import re
 
 from harness import case, check, equal, run, wait_for
 
-FIRST = re.compile(rb"retry: (\d+)\nid: (\d+-\d+)\n\n")
+FIRST = re.compile(rb"retry: (\d+)\nid: (\d+-\d+)\nevent: peal:open\ndata: {}\n\n")
+BUSY = rb"retry: \d+\n%sevent: peal:busy\ndata: {\"reason\":\"%s\"}\n\n"
 SHOP = "https://shop.example"
-
-
-def polite(stream):
-    """The stream ended properly and told when to come back."""
-    stream.ended()
-    equal(stream.status, 200, "status")
-    check(stream.headers["content-type"].startswith("text/event-stream"), "the type is %r",
-          stream.headers["content-type"])
-    check(stream.parser.retry, "no retry: %r", stream.raw)
 
 
 @case
@@ -23,14 +15,14 @@ def a_stream_has_its_headers(place):
     site = place.behind_lighttpd()
     headers = site.subscribe("a").headers
     equal(headers["content-type"].split(";")[0], "text/event-stream", "Content-Type")
-    equal(headers["cache-control"], "no-cache", "Cache-Control")
+    equal(headers["cache-control"], "no-cache, no-transform", "Cache-Control")
     equal(headers["x-accel-buffering"], "no", "X-Accel-Buffering")
     cors = [name for name in headers if name.startswith("access-control-")]
     equal(cors, [], "CORS headers, without being asked for")
 
 
 @case
-def the_first_bytes_are_retry_and_id(place):
+def the_first_block_is_an_event_with_retry_and_id(place):
     site = place.behind_lighttpd()
     first = FIRST.fullmatch(site.subscribe("a").raw)
     check(first, "not as promised")
@@ -48,10 +40,22 @@ def silence_is_broken_by_heartbeats(place):
     site = place.behind_lighttpd("--heartbeat", "1s")
     stream = site.subscribe("a")
     stream.wait(lambda: len(stream.parser.comments) >= 3, "three heartbeats")
-    check(stream.raw.split(b"\n\n", 1)[1].lstrip(b"\n").startswith(b":\n"),
-          "a heartbeat is %r", stream.raw)
+    check(re.fullmatch(rb"(:\n){3,}", stream.raw.split(b"\n\n", 1)[1]), "heartbeats are %r",
+          stream.raw)
     site.publish("a", 1)
     equal(stream.next().data, "1", "the event after")
+
+
+@case
+def a_page_can_ask_for_heartbeats_that_it_sees(place):
+    site = place.behind_lighttpd("--heartbeat", "1s")
+    last = site.publish("a", 1)["id"]
+    for fields in ({"beat": "1"}, {"beat": ""}):
+        stream = site.subscribe("a", since=last, **fields)
+        stream.wait(lambda: len(stream.own) >= 4, "three beats")
+        check(re.fullmatch(rb"(event: peal:beat\ndata: {}\n\n){3,}",
+                           stream.raw.split(b"\n\n", 1)[1]), "beats are %r", stream.raw)
+        equal(stream.last_event_id, last, "the resume point after them")
 
 
 @case
@@ -115,23 +119,28 @@ def too_many_streams_are_refused_politely(place):
     first = site.subscribe("a")
     site.subscribe("a")
 
+    last = site.publish("a", 0)["id"]
+
     refused = site.stream("/events?channel=a")
 
-    polite(refused)
-    equal(refused.events, [], "events of the refused")
+    equal(refused.left(), ("peal:busy", "full"), "the refusal")
+    check(re.fullmatch(BUSY % (b"id: %s\n" % last.encode(), b"full"), refused.raw), "it is %r",
+          refused.raw)
+    check(refused.headers["content-type"].startswith("text/event-stream"), "the type is %r",
+          refused.headers["content-type"])
+    for asked in ({"headers": {"Last-Event-ID": last}}, {"path": "/events?channel=a&lastEventTime=1"}):
+        other = site.stream(**{"path": "/events?channel=a", **asked})
+        equal(other.left(), ("peal:busy", "full"), "the refusal")
+        check(re.fullmatch(BUSY % (b"", b"full"), other.raw), "it is %r", other.raw)
     equal(site.publish("a", 1)["subscribers"], 2, "subscribers")
     first.close()
+    wait_for(lambda: site.publish("b", 0) and site.streams() == 1, "the first to be noticed as gone")
 
-    def room():
-        stream = site.stream("/events?channel=a")
-        stream.wait(lambda: stream.parser.blocks or stream.closed, "an answer")
-        if stream.closed:
-            return None
-        return stream
-    wait_for(lambda: site.publish("a", 2)["subscribers"] == 1, "the first to be noticed as gone")
-    again = wait_for(room, "room for a new stream")
-    site.publish("a", 3)
-    equal(again.next().data, "3", "the event after")
+    # Who had no resume point was given one, and has missed nothing while it waited.
+    again = site.subscribe("a", since=refused.last_event_id)
+    equal(again.next().data, "1", "what was published meanwhile")
+    site.publish("a", 2)
+    equal(again.next().data, "2", "the event after")
 
 
 @case
@@ -141,7 +150,7 @@ def a_stream_ends_politely_at_its_age(place):
     site.publish("a", 1)
     stream.take(1)
 
-    polite(stream)
+    equal(stream.left(), ("peal:end", "age"), "the end")
 
     site.publish("a", 2)
     equal(site.subscribe("a", since=stream.last_event_id).next().data, "2", "after coming back")
@@ -155,7 +164,7 @@ def the_retries_of_an_ending_are_jittered(place):
     peal.process.signal(15)
 
     for stream in streams:
-        polite(stream)
+        equal(stream.left(), ("peal:end", "stopping"), "the end")
     check(len({s.parser.retry for s in streams}) > 1, "all come back at the same moment: %r",
           streams[0].parser.retry)
 

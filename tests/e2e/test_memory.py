@@ -143,10 +143,10 @@ def outcome_of(sock, query):
         if not raw:
             return "cut"
         out += decoder.feed(raw)
-    if out.startswith(b"retry: ") and b"id: " in out:
+    if b"\nevent: peal:open\n" in out:
         return "open"
     check(decoder.status in (200, 503), "status %s: %r", decoder.status, out)
-    check(decoder.status == 503 or out.startswith(b"retry: "), "the refusal: %r", out)
+    check(decoder.status == 503 or b"\nevent: peal:busy\n" in out, "the refusal: %r", out)
     return "refused"
 
 

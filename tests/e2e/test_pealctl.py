@@ -93,8 +93,9 @@ def publish_gives_an_own_id_once(place):
 def publish_refuses_what_http_refuses(place):
     site = place.behind_lighttpd()
     stream = site.subscribe("a", since="earliest")
-    for words in (["publish", "a", "peal:x", "1"], ["publish", "", "t", "1"],
-                  ["publish", "a\nb", "t", "1"], ["publish", "x" * 256, "t", "1"]):
+    for words in (["publish", "a", "peal:x", "1"], ["publish", "a", "error", "1"],
+                  ["publish", "a", "open", "1"], ["publish", "", "t", "1"],
+                  ["publish", "a\nb", "t", "1"], ["publish", "x" * 1025, "t", "1"]):
         result = place.pealctl(*words)
         check(result.returncode not in (0, -6, -11), "%r: exit status %d", words[:3],
               result.returncode)
@@ -154,6 +155,7 @@ def what_is_wrong_is_named(place):
     site.publish("a", 1)
     for words, text, status, said in (
             (["tail", "--since", "yesterday", "a"], None, USAGE, "--since: "),
+            (["tail", "--since", "1779525621", "a"], None, USAGE, "seconds"),
             (["history", "--since", "yesterday", "a"], None, USAGE, "--since: "),
             (["channels", "a"], None, USAGE, "usage: pealctl channels; try --help"),
             (["publish", "a", "t", b"\xff"], None, 1, "the data: is not UTF-8")):

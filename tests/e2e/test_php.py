@@ -171,6 +171,8 @@ def an_exception_has_the_status_and_peals_own_sentence(place):
     for transport in TRANSPORTS:
         for method, arguments, path, status, words in (
                 ("publish", ("a", "peal:x", 1), "/publish", 400, "peal:"),
+                ("publish", ("a", "error", 1), "/publish", 400, "EventSource"),
+                ("publishText", ("a", "open", "1"), "/publish", 400, "EventSource"),
                 ("publish", ("a\n", "", 1), "/publish", 400, "channel"),
                 ("publishMany", ([good, {"channel": "", "data": 1}],), "/publish", 400, "1"),
                 ("publish", ("a", "", 1), "/events", 403, ""),

@@ -55,6 +55,29 @@ def none_of_them_without_the_role(place):
 
 
 @case
+def health_is_for_everybody(place):
+    peal = place.direct()
+    for variables in ({}, {"PEAL_ROLES": ""}, {"HTTP_ACCEPT": STREAM}):
+        answer = peal.ask(path="/events/health", **variables)
+        equal((answer.status, answer.headers["content-type"], answer.body),
+              (200, "text/plain", b"ok"), "the health for %r" % variables)
+    answer = peal.ask("HEAD", path="/events/health")
+    equal((answer.status, answer.body), (200, b""), "HEAD")
+    answer = peal.ask("POST", path="/events/health", PEAL_ROLES="publish")
+    equal((answer.status, answer.headers["allow"]), (405, "GET, HEAD, OPTIONS"), "POST")
+
+
+@case
+def without_its_arena_peal_is_not_healthy(place):
+    peal = place.direct()
+    peal.publish("a", 1)  # its worker has opened the arena
+    os.remove(place.arena)
+    answer = peal.ask(path="/events/health")
+    equal((answer.status, answer.headers["content-type"]), (503, "text/plain"), "the health")
+    check(b"arena" in answer.body, "it says %r", answer.body)
+
+
+@case
 def cors_and_accept_are_both_told(place):
     peal = place.direct("--cors-origin", "http://a.example")
     answer = peal.ask(path=STATUS, PEAL_ROLES="status", HTTP_ORIGIN="http://a.example")
@@ -94,9 +117,9 @@ def stream_is_ended_politely_and_refused_politely(place):
     peal = place.direct("--max-streams", "2", "--retry", "1000ms")
     streams = [look_on(peal).opened() for _ in range(2)]
     refused = look_on(peal)
-    refused.ended()
-    equal((refused.status, len(refused.events)), (200, 0), "the third")
-    check(re.fullmatch(rb"retry: \d+\n\n", refused.raw), "the third got %r", refused.raw)
+    equal(refused.left(), ("peal:busy", "full"), "the third")
+    equal(refused.events, [], "events of the third")
+    check(b"\nid:" not in refused.raw, "the third got %r", refused.raw)
     for stream in streams:
         stream.next()
     equal(peal.status()["totals"]["refused"], 1, "refused")
@@ -104,8 +127,7 @@ def stream_is_ended_politely_and_refused_politely(place):
     peal.process.signal(signal.SIGTERM)
 
     for stream in streams:
-        stream.ended()
-        check(re.search(rb"\nretry: \d+\n\n$", stream.raw), "last words: %r", stream.raw[-80:])
+        equal(stream.left(), ("peal:end", "stopping"), "the end")
     peal.process.wait()
 
 
@@ -113,8 +135,7 @@ def stream_is_ended_politely_and_refused_politely(place):
 def stream_has_an_age_too(place):
     peal = place.direct("--max-stream-age", "1s")
     stream = look_on(peal).opened()
-    stream.ended()
-    check(re.search(rb"\nretry: \d+\n\n$", stream.raw), "last words: %r", stream.raw[-80:])
+    equal(stream.left(), ("peal:end", "age"), "the end")
 
 
 def switches(pid):

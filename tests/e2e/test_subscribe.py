@@ -120,15 +120,27 @@ def data_with_line_breaks_is_a_data_line_each(place):
 
 
 @case
-def channel_names_are_any_utf8_up_to_255_bytes(place):
+def channel_names_are_any_utf8_up_to_1024_bytes(place):
     site = place.behind_lighttpd()
-    for name in ("\u00e9\u4e16\U0001f514", "with space", "a&b=c%?#/+", "{x}", "n" * 255,
-                 "\u00e9" * 127):
+    for name in ("\u00e9\u4e16\U0001f514", "with space", "a&b=c%?#/+", "{x}", "n" * 1024,
+                 "\u00e9" * 512):
         stream = site.subscribe(name)
 
         equal(site.publish(name, name)["subscribers"], 1, "subscribers of %r" % name)
 
         equal(json.loads(stream.next().data), name, "the event of %r" % name)
+
+
+@case
+def channels_may_be_a_list_as_php_writes_it(place):
+    site = place.behind_lighttpd()
+    for query in ("channel[]=a&channel[]=b", "channel%5B0%5D=a&channel%5B1%5D=b"):
+        stream = site.stream("/events?" + query).opened()
+        for name in "ab":
+            equal(site.publish(name, name)["subscribers"], 1, "subscribers of " + name)
+        equal([e.data for e in stream.take(2)], ['"a"', '"b"'], "events of " + query)
+        stream.close()
+        wait_for(lambda: site.publish("a", 0)["subscribers"] == 0, "the stream to be gone")
 
 
 @case

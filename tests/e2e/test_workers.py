@@ -132,9 +132,7 @@ def sigterm_ends_everything_in_two_seconds(place):
     check(took < END_LIMIT, "it took %.1f s", took)
     check(not any(alive(p) for p in pids), "a worker lives on")
     for stream in streams:
-        stream.ended()
-        check(stream.raw.rstrip(b"\n").rsplit(b"\n", 1)[-1].startswith(b"retry: "),
-              "the last line is no retry: %r", stream.raw)
+        equal(stream.left(), ("peal:end", "stopping"), "the end")
 
 
 @case
@@ -152,8 +150,7 @@ def streams_end_politely_behind_lighttpd(place):
     streams = [site.subscribe("a") for _ in range(20)]
     site.peal.signal(signal.SIGTERM)
     for stream in streams:
-        stream.ended()
-        check(stream.parser.retry is not None, "no retry")
+        equal(stream.left(), ("peal:end", "stopping"), "the end")
 
 
 @case

@@ -21,6 +21,7 @@
 #include "arena/status.h"
 #include "arena/store.h"
 #include "arena/verify.h"
+#include "base/event.h"
 #include "wire/sse.h"
 
 const char fuzz_name[] = "arena";
@@ -693,7 +694,7 @@ make_pristine(void)
 	static const uint8_t scene[] = "axaBaZbaZ0"
 				       "b\007\001\000\020\001\040\002\377\003"
 				       "\004\004\100\005\200\000\000";
-	static char long_name[255];
+	static char long_name[EVENT_CHANNEL_MAX];
 
 	FUZZ_REQUIRE(mkdtemp(folder) != NULL);
 	(void)snprintf(path, sizeof(path), "%s/arena", folder);
@@ -707,7 +708,7 @@ make_pristine(void)
 	names[0] = SPAN("a");
 	names[1] = SPAN("b");
 	names[2] = SPAN("user-1");
-	names[3] = (struct span){ long_name, 255 };
+	names[3] = (struct span){ long_name, sizeof(long_name) };
 	names[4] = (struct span){ long_name, 208 };
 	names[5] = (struct span){ long_name, 209 };
 	FUZZ_REQUIRE(registry_wakes_init(&wakes, &stores[0].arena) == 0);

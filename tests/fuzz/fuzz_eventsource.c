@@ -140,7 +140,8 @@ bool
 fuzz_seed(size_t n, struct buf *out)
 {
 	const struct span streams[] = {
-		SPAN("retry: 3000\nid: 1779525621000-0\n\n"),
+		SPAN("retry: 3000\nid: 1779525621000-0\nevent: peal:open\n"
+		     "data: {}\n\n"),
 		SPAN("id: 1\nevent: news\ndata: {\"n\":1}\n\n"),
 		SPAN("data: one\ndata: two\r\ndata:three\rdata\n\n"),
 		SPAN("\xef\xbb\xbf"

@@ -94,8 +94,9 @@ take_header(struct parts *parts, struct span name, struct span value)
 {
 	static const char *const ours[] = { "Cache-Control",
 		"X-Accel-Buffering", "Vary", "Allow", "WWW-Authenticate",
-		"Access-Control-Allow-Methods", "Access-Control-Allow-Headers",
-		"Access-Control-Max-Age", "Content-Security-Policy" };
+		"Accept-Encoding", "Access-Control-Allow-Methods",
+		"Access-Control-Allow-Headers", "Access-Control-Max-Age",
+		"Content-Security-Policy" };
 	bool known = false;
 
 	if (span_equal(name, SPAN("Status"))) {
@@ -269,13 +270,14 @@ judge_subscription(const struct subscription *s)
 			FUZZ_REQUIRE(
 			    !span_equal(s->channels[i], s->channels[j]));
 	}
-	sse_hello(&out, 3000, s->resume.id);
+	sse_open(&out, 3000, s->resume.id);
 	naive_read(&e, buf_span(&out));
-	FUZZ_REQUIRE(e.dispatched == 0 && e.retry);
+	FUZZ_REQUIRE(e.dispatched == 1 && e.retry);
 	buf_clear(&out);
-	sse_gap(&out, s->resume.id, s->asked, s->resume.id);
+	sse_gap(&out, s->resume.id, s->asked, s->resume.id,
+	    event_resume_hint(s->asked));
 	naive_read(&e, buf_span(&out));
-	FUZZ_REQUIRE(e.dispatched == 1);
+	FUZZ_REQUIRE(e.dispatched == 2);
 	FUZZ_REQUIRE(span_equal(buf_span(&e.last_topic), SPAN("peal:gap")));
 	require_json(buf_span(&e.last_data), 200);
 	naive_fini(&e);
@@ -341,13 +343,23 @@ publish(const struct request *r, struct span text, const struct site *site)
 	struct problem problem = { 0 };
 	struct buf reply = { 0 };
 	struct buf json = { 0 };
-	struct message m;
+	struct message m = { 0 };
+	enum message_type type;
 
 	if (!may(r, ACCESS_PUBLISH, site))
 		return;
-	int rc = message_read(&m, message_type_of(r->content_type), text,
-	    r->query, &limits, &problem);
+	int rc = message_accept(r->content_type, r->content_encoding, &type,
+	    &problem);
+	if (rc == 0)
+		rc = message_read(&m, type, text, r->query, &limits, &problem);
 	if (rc == 0) {
+		/* Nothing but a body as it is can be read. */
+		FUZZ_REQUIRE(r->content_encoding.len == 0 ||
+		    memchr(r->content_encoding.ptr, ',',
+			r->content_encoding.len) != NULL ||
+		    span_equal_nocase(span_trim(r->content_encoding),
+			SPAN("identity")) ||
+		    span_trim(r->content_encoding).len == 0);
 		put_published(&json, &m);
 		reply_body(&reply, 200, "application/json", buf_span(&json),
 		    &site->cors, r->origin, false);
@@ -407,6 +419,10 @@ route(const struct request *r, const struct variables *v, struct span body,
 		judge_reply(&reply, 204, r, site);
 	} else if (reads && r->path == REQUEST_MOUNT) {
 		subscribe(r, v, site);
+	} else if (reads && r->path == REQUEST_HEALTH) {
+		reply_body(&reply, 200, "application/json", SPAN("{}"),
+		    &site->cors, r->origin, r->method == REQUEST_HEAD);
+		judge_reply(&reply, 200, r, site);
 	} else if (reads) {
 		look_on(r, site);
 	} else if (r->method == REQUEST_POST && r->path == REQUEST_MOUNT) {

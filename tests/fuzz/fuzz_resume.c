@@ -37,13 +37,34 @@ judge_number(uint64_t id, uint64_t clock_ms)
 	FUZZ_REQUIRE(event_id_ms(next) >= clock_ms || clock_ms > EVENT_MS_MAX);
 }
 
+/* Digits, and perhaps a point and more digits: the number before the point. */
+static bool
+is_instant(struct span s, uint64_t *ms)
+{
+	const char *point = s.len == 0 ? NULL : memchr(s.ptr, '.', s.len);
+	size_t whole = point == NULL ? s.len : (size_t)(point - s.ptr);
+
+	for (size_t i = whole + 1; i < s.len; i++) {
+		if (s.ptr[i] < '0' || s.ptr[i] > '9')
+			return false;
+	}
+	return (point == NULL || whole + 1 < s.len) &&
+	    span_to_u64((struct span){ s.ptr, whole }, ms) == 0 &&
+	    *ms <= EVENT_MS_MAX;
+}
+
 static void
 judge_resume(struct span text)
 {
 	struct event_resume resume = event_resume_parse(text);
 	struct span bare = span_trim(text);
+	const char *hint = event_resume_hint(text);
 	char printed[EVENT_ID_CHARS];
 	uint64_t value;
+
+	FUZZ_REQUIRE((hint != NULL) ==
+	    (is_instant(bare, &value) && value > 0 &&
+		value < UINT64_C(100000000000)));
 
 	switch (resume.kind) {
 	case EVENT_RESUME_NONE:
@@ -56,7 +77,7 @@ judge_resume(struct span text)
 			event_id_print(resume.id, printed) }));
 		break;
 	case EVENT_RESUME_SINCE:
-		FUZZ_REQUIRE(span_to_u64(bare, &value) == 0 && value > 0);
+		FUZZ_REQUIRE(is_instant(bare, &value) && hint == NULL);
 		FUZZ_REQUIRE(event_id_ms(resume.id) == value);
 		/* No event of that millisecond comes after it. */
 		FUZZ_REQUIRE(event_id_next(resume.id, 0) ==
@@ -66,12 +87,11 @@ judge_resume(struct span text)
 	case EVENT_RESUME_EARLIEST:
 		FUZZ_REQUIRE(span_equal(bare, SPAN("earliest")) ||
 		    span_equal(bare, SPAN("0-0")) ||
-		    (span_to_u64(bare, &value) == 0 && value == 0));
+		    (is_instant(bare, &value) && value == 0));
 		break;
 	case EVENT_RESUME_UNREADABLE:
 		FUZZ_REQUIRE(event_id_parse(bare, &value) != 0);
-		FUZZ_REQUIRE(
-		    span_to_u64(bare, &value) != 0 || value > EVENT_MS_MAX);
+		FUZZ_REQUIRE(!is_instant(bare, &value) || hint != NULL);
 		break;
 	}
 	FUZZ_REQUIRE(resume.kind == EVENT_RESUME_AFTER ||
@@ -112,13 +132,15 @@ judge_gap(uint64_t id, struct span asked)
 	struct naive e = { 0 };
 	struct json_object *after;
 
-	sse_gap(&out, id, asked, id);
+	const char *hint = event_resume_hint(asked);
+
+	sse_gap(&out, id, asked, id, hint);
 	naive_read(&e, buf_span(&out));
 	FUZZ_REQUIRE(e.dispatched == 1);
 	FUZZ_REQUIRE(span_equal(buf_span(&e.last_topic), SPAN("peal:gap")));
 	buf_put_char(&e.last_data, '\0');
 	struct json_object *gap = json_tokener_parse(e.last_data.ptr);
-	FUZZ_REQUIRE(json_object_object_length(gap) == 2);
+	FUZZ_REQUIRE(json_object_object_length(gap) == (hint == NULL ? 2 : 3));
 	FUZZ_REQUIRE(json_object_object_get_ex(gap, "after", &after));
 	/* At most 64 bytes of it, each of which may have become three. */
 	FUZZ_REQUIRE(json_object_get_string_len(after) <= 3 * 64);

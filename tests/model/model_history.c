@@ -20,6 +20,7 @@
 #include "arena/store.h"
 #include "arena/verify.h"
 #include "arena/wake.h"
+#include "base/event.h"
 #include "wire/sse.h"
 
 #define CHANNELS 12
@@ -97,7 +98,8 @@ choose_names(struct model *m, const struct store *s)
 	for (unsigned i = 0; i < CHANNELS; i++) {
 		bool shared = true;
 		while (shared) {
-			size_t len = 1 + roll(roll(4) == 0 ? 255 : 20);
+			size_t len =
+			    1 + roll(roll(4) == 0 ? EVENT_CHANNEL_MAX : 20);
 			char *name = malloc(len);
 			REQUIRE(name != NULL, "out of memory");
 			for (size_t c = 0; c < len; c++)
@@ -381,8 +383,7 @@ do_follow(struct model *m, struct store *s)
 	model_forget(m);
 	bool unreadable = resume.kind == EVENT_RESUME_UNREADABLE;
 	if (unreadable && point != 0 &&
-	    (joined.start_id == point ||
-		s->arena.header->evicted == evicted)) {
+	    (joined.start_id == point || s->arena.header->evicted == evicted)) {
 		REQUIRE(joined.start_id == point, "not at its own id");
 		unreadable = false;
 		resume = (struct event_resume){

@@ -68,7 +68,7 @@ server_end_streams(struct server *s)
 
 	s->streams.pause = NULL;
 	for (struct stream *i = s->streams.first; i != NULL; i = i->next)
-		streams_end(&s->streams, i);
+		streams_end(&s->streams, i, SSE_STOPPING);
 	while (s->streams.count > 0) {
 		/* Which takes them from the list of those that are behind. */
 		fanout_pass(&s->fanout, later_ms);
@@ -267,15 +267,18 @@ server_has(const struct server_answer *answer, const char *part)
 	return s.len > 0 && memmem(s.ptr, s.len, part, strlen(part)) != NULL;
 }
 
-/* The blocks that have data; the first block of a stream has none. */
+/* The events that were published, not those of peal's own. */
 static inline size_t
 server_events(const struct server_answer *answer)
 {
 	struct span s = buf_span(&answer->content);
+	const struct span own = SPAN("event: peal:");
 	size_t events = 0;
 
 	for (size_t i = 0; i + 6 <= s.len; i++)
 		events += memcmp(s.ptr + i, "\ndata:", 6) == 0;
+	for (size_t i = 0; i + own.len <= s.len; i++)
+		events -= memcmp(s.ptr + i, own.ptr, own.len) == 0;
 	return events;
 }
 

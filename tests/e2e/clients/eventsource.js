@@ -29,7 +29,9 @@ if (kind === 'eventsource') {
 			say(response.ok ? { open: true } : { error: response.status });
 			if (!response.ok) throw new Error('status ' + response.status);
 		},
-		onmessage: m => m.data !== '' && say({ type: m.event || 'message', data: m.data, id: m.id }),
+		/* What peal says of the stream itself, which an EventSource passes over. */
+		onmessage: m => /^peal:(open|beat|busy|end)$/.test(m.event)
+			|| say({ type: m.event || 'message', data: m.data, id: m.id }),
 		/* A stream that has ended properly is to be opened again as well. */
 		onclose() { throw new Error('ended'); },
 		onerror: error => {

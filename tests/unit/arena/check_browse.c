@@ -7,6 +7,7 @@
 #include "arena/pool.h"
 
 #define CHANNELS 300
+#define LONG_CHANNELS 60
 
 static void
 make_worker(struct fixture_worker *w)
@@ -50,9 +51,12 @@ START_TEST(every_channel_is_in_the_list_once_over_many_pages)
 {
 	struct fixture_worker w;
 	struct browse_channel channels[16];
+	char names[CHANNELS * 4 + EVENT_CHANNEL_MAX];
 	struct browse_segment segment = { .since = UINT64_MAX,
 		.channels = channels,
-		.room = 16 };
+		.room = 16,
+		.names = names,
+		.names_room = sizeof(names) };
 	char name[16];
 	int seen[CHANNELS] = { 0 };
 	int segments = 0;
@@ -66,7 +70,7 @@ START_TEST(every_channel_is_in_the_list_once_over_many_pages)
 		ck_assert_int_eq(browse_channels(&w.store, &segment), 0);
 		for (size_t i = 0; i < segment.count; i++) {
 			(void)snprintf(name, sizeof(name), "%.*s",
-			    (int)channels[i].name_len, channels[i].name);
+			    (int)channels[i].name.len, channels[i].name.ptr);
 			seen[atoi(name + 1)]++;
 			ck_assert_uint_eq(channels[i].events, 1);
 		}
@@ -129,7 +133,11 @@ START_TEST(fresh_are_the_events_after_a_point)
 {
 	struct fixture_worker w;
 	struct browse_channel channels[4];
-	struct browse_segment segment = { .channels = channels, .room = 4 };
+	char names[EVENT_CHANNEL_MAX];
+	struct browse_segment segment = { .channels = channels,
+		.room = 4,
+		.names = names,
+		.names_room = sizeof(names) };
 	make_worker(&w);
 	for (int i = 0; i < 5; i++)
 		segment.since = fixture_append(&w, FIXTURE_NOW, "a");
@@ -152,16 +160,73 @@ END_TEST
 START_TEST(segment_without_room_for_a_bucket_says_so)
 {
 	struct fixture_worker w;
-	struct browse_segment segment = { 0 };
+	struct browse_channel channels[1];
+	char names[EVENT_CHANNEL_MAX];
+	const struct browse_segment rows[] = {
+		{ .names = names, .names_room = sizeof(names) },
+		{ .channels = channels, .room = 1 },
+		{ .channels = channels,
+		    .room = 1,
+		    .names = names,
+		    .names_room = sizeof(names) - 1 },
+	};
 	make_worker(&w);
 	(void)fixture_append(&w, FIXTURE_NOW, "a");
 
-	int rc;
-	do {
-		rc = browse_channels(&w.store, &segment);
-	} while (rc == 0 && segment.more);
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct browse_segment segment = rows[i];
+		int rc;
+		do {
+			rc = browse_channels(&w.store, &segment);
+		} while (rc == 0 && segment.more);
 
-	ck_assert_int_eq(rc, -EMSGSIZE);
+		ck_assert_int_eq(rc, -EMSGSIZE);
+		ck_assert_uint_eq(segment.names_len, 0);
+	}
+	fixture_leave(&w);
+}
+END_TEST
+
+/* The name of the nth channel: the longer, the higher its number. */
+static struct span
+long_name(size_t n, char room[EVENT_CHANNEL_MAX])
+{
+	size_t len = EVENT_CHANNEL_MAX - n;
+
+	memset(room, 'a' + (int)(n % 26), len);
+	return (struct span){ room, len };
+}
+
+START_TEST(list_of_all_has_long_names_whole)
+{
+	struct fixture_worker w;
+	struct browse_list list;
+	char room[EVENT_CHANNEL_MAX];
+	int seen[LONG_CHANNELS] = { 0 };
+	make_worker(&w);
+	for (size_t i = 0; i < LONG_CHANNELS; i++) {
+		struct store_event event = { .channel = long_name(i, room),
+			.body = FIXTURE_BODY };
+		struct store_appended appended;
+		ck_assert_int_eq(wake_append(&w.wake, FIXTURE_NOW, &event, 1,
+				     &appended),
+		    0);
+	}
+
+	int rc = browse_all(&w.store, UINT64_MAX, &list);
+
+	ck_assert_int_eq(rc, 0);
+	ck_assert_uint_eq(list.count, LONG_CHANNELS);
+	for (size_t i = 0; i < list.count; i++) {
+		struct span name = list.channels[i].name;
+		size_t n = EVENT_CHANNEL_MAX - name.len;
+		ck_assert_uint_lt(n, LONG_CHANNELS);
+		ck_assert(span_equal(name, long_name(n, room)));
+		seen[n]++;
+	}
+	for (size_t i = 0; i < LONG_CHANNELS; i++)
+		ck_assert_int_eq(seen[i], 1);
+	browse_list_fini(&list);
 	fixture_leave(&w);
 }
 END_TEST
@@ -263,7 +328,11 @@ list_garbled(int which)
 {
 	struct fixture_worker w;
 	struct browse_channel channels[8];
-	struct browse_segment segment = { .channels = channels, .room = 8 };
+	char names[8 + EVENT_CHANNEL_MAX];
+	struct browse_segment segment = { .channels = channels,
+		.room = 8,
+		.names = names,
+		.names_room = sizeof(names) };
 	struct layout_block *channel;
 	size_t count = 0;
 	make_worker(&w);
@@ -304,7 +373,7 @@ FIXTURE_MAIN("browse", every_channel_is_in_the_list_once_over_many_pages,
     channel_shows_its_events_and_its_streams,
     channel_that_is_not_there_is_not_found_nor_made,
     fresh_are_the_events_after_a_point,
-    segment_without_room_for_a_bucket_says_so,
+    segment_without_room_for_a_bucket_says_so, list_of_all_has_long_names_whole,
     what_is_too_old_goes_before_it_is_shown,
     reader_gets_all_events_page_by_page_and_nobody_counts_it,
     reader_begins_after_its_cursor_and_passes_over_what_went,

@@ -652,6 +652,30 @@ START_TEST(join_makes_room_by_letting_the_oldest_events_go)
 }
 END_TEST
 
+START_TEST(join_makes_room_for_the_longest_name)
+{
+	struct fixture_worker w;
+	struct follow_join join = { 0 };
+	struct follow_joined joined;
+	char name[EVENT_CHANNEL_MAX];
+	char other[16];
+	make_worker(&w);
+	for (unsigned i = 0; pool_left(&w.store.arena) >= 2; i++) {
+		(void)snprintf(other, sizeof(other), "c%u", i);
+		(void)append_at(&w, other, 1);
+	}
+	memset(name, 'x', sizeof(name));
+	join.name = (struct span){ name, sizeof(name) };
+
+	int rc = follow_join(&w.store, FIXTURE_NOW, &join, 1, live, &joined);
+
+	ck_assert_int_eq(rc, 0);
+	ck_assert_uint_ne(join.registration, 0);
+	fixture_assert_sound(&w.store);
+	fixture_leave(&w);
+}
+END_TEST
+
 START_TEST(none_or_too_many_channels_are_refused)
 {
 	static struct follow_join joins[FOLLOW_READER_MAX + 1];
@@ -885,7 +909,7 @@ FIXTURE_MAIN("follow", stream_begins_where_it_was_asked_to,
     second_stream_shares_the_worker_s_registration,
     join_there_is_no_room_for_registers_nothing,
     join_makes_room_by_letting_the_oldest_events_go,
-    none_or_too_many_channels_are_refused,
+    join_makes_room_for_the_longest_name, none_or_too_many_channels_are_refused,
     news_are_the_cookies_of_channels_that_had_events,
     read_goes_on_after_an_index_was_found_broken,
     event_of_several_channels_is_read_once,

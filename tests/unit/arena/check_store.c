@@ -302,6 +302,32 @@ START_TEST(full_arena_lets_the_oldest_go_and_takes_the_new)
 }
 END_TEST
 
+START_TEST(channel_of_the_longest_name_is_made_in_a_full_arena)
+{
+	struct fixture_worker w;
+	char name[EVENT_CHANNEL_MAX];
+	struct store_event event = { .channel = { name, sizeof(name) },
+		.body = FIXTURE_BODY };
+	struct store_appended appended;
+	char other[16];
+	make_worker(&w);
+	for (unsigned i = 0; pool_left(&w.store.arena) >= 2; i++) {
+		(void)snprintf(other, sizeof(other), "c%u", i);
+		(void)fixture_append(&w, FIXTURE_NOW, other);
+	}
+	memset(name, 'x', sizeof(name));
+
+	int rc = append(&w, FIXTURE_NOW, &event, 1, &appended);
+
+	ck_assert_int_eq(rc, 0);
+	ck_assert_uint_eq(
+	    w.store.arena.blocks[w.store.arena.header->newest].event.id,
+	    appended.id);
+	fixture_assert_sound(&w.store);
+	fixture_leave(&w);
+}
+END_TEST
+
 START_TEST(channel_keeps_its_newest_events_up_to_the_limit)
 {
 	struct fixture_worker w;
@@ -533,6 +559,19 @@ START_TEST(purge_takes_one_channel_s_events)
 	ck_assert_uint_eq(channel_forgotten_of(&w.store.arena, SPAN("a")),
 	    last);
 	fixture_assert_sound(&w.store);
+	fixture_leave(&w);
+}
+END_TEST
+
+START_TEST(arena_is_checked_for_its_place_and_its_lock)
+{
+	struct fixture_worker w;
+	make_worker(&w);
+
+	ck_assert_int_eq(store_check(&w.store), 0);
+	ck_assert_int_eq(unlink(w.store.arena.path), 0);
+	ck_assert_int_eq(store_check(&w.store), -ENOENT);
+
 	fixture_leave(&w);
 }
 END_TEST
@@ -935,6 +974,7 @@ FIXTURE_MAIN("store", events_of_a_batch_get_rising_ids_of_their_moment,
     batch_larger_than_half_the_arena_stores_nothing,
     batch_that_registrations_leave_no_room_for_stores_nothing,
     full_arena_lets_the_oldest_go_and_takes_the_new,
+    channel_of_the_longest_name_is_made_in_a_full_arena,
     channel_keeps_its_newest_events_up_to_the_limit,
     batch_beyond_the_limit_keeps_its_end,
     appending_clears_away_what_is_too_old_elsewhere,
@@ -945,7 +985,8 @@ FIXTURE_MAIN("store", events_of_a_batch_get_rising_ids_of_their_moment,
     slot_s_next_owner_inherits_nothing,
     worker_that_leaves_hands_in_its_counters,
     counters_of_workers_that_all_died_are_kept,
-    purge_takes_one_channel_s_events, history_outlives_its_workers,
+    purge_takes_one_channel_s_events,
+    arena_is_checked_for_its_place_and_its_lock, history_outlives_its_workers,
     after_a_reboot_age_is_what_the_wall_clock_says,
     limits_are_the_last_opener_s_for_all,
     maker_killed_before_history_began_is_made_up_for,

@@ -192,15 +192,33 @@ START_TEST(resume_point_is_read_in_every_form)
 		{ "281474976710655-65535", EVENT_RESUME_AFTER, EVENT_MS_MAX,
 		    EVENT_COUNTER_MAX },
 		{ "1779525621000", EVENT_RESUME_SINCE, NOW, EVENT_COUNTER_MAX },
-		{ "1", EVENT_RESUME_SINCE, 1, EVENT_COUNTER_MAX },
+		{ "100000000000", EVENT_RESUME_SINCE, UINT64_C(100000000000),
+		    EVENT_COUNTER_MAX },
+		{ "1779525621000.57", EVENT_RESUME_SINCE, NOW,
+		    EVENT_COUNTER_MAX },
+		{ " 1779525621000.999999999999999999999999 ",
+		    EVENT_RESUME_SINCE, NOW, EVENT_COUNTER_MAX },
 		{ "281474976710655", EVENT_RESUME_SINCE, EVENT_MS_MAX,
 		    EVENT_COUNTER_MAX },
 		{ "earliest", EVENT_RESUME_EARLIEST, 0, 0 },
 		{ " earliest ", EVENT_RESUME_EARLIEST, 0, 0 },
 		{ "0", EVENT_RESUME_EARLIEST, 0, 0 },
 		{ "0-0", EVENT_RESUME_EARLIEST, 0, 0 },
+		{ "0.5", EVENT_RESUME_EARLIEST, 0, 0 },
+		{ "1", EVENT_RESUME_UNREADABLE, 0, 0 },
+		{ "99999999999", EVENT_RESUME_UNREADABLE, 0, 0 },
+		{ "99999999999.9", EVENT_RESUME_UNREADABLE, 0, 0 },
+		{ "1779525621.0412", EVENT_RESUME_UNREADABLE, 0, 0 },
+		{ "1779525621000.", EVENT_RESUME_UNREADABLE, 0, 0 },
+		{ "1779525621000.-5", EVENT_RESUME_UNREADABLE, 0, 0 },
+		{ "1779525621000.5.7", EVENT_RESUME_UNREADABLE, 0, 0 },
+		{ "1779525621000,5", EVENT_RESUME_UNREADABLE, 0, 0 },
+		{ "1779525621000.5-0", EVENT_RESUME_UNREADABLE, 0, 0 },
+		{ ".5", EVENT_RESUME_UNREADABLE, 0, 0 },
+		{ ".", EVENT_RESUME_UNREADABLE, 0, 0 },
 		{ "Earliest", EVENT_RESUME_UNREADABLE, 0, 0 },
 		{ "281474976710656", EVENT_RESUME_UNREADABLE, 0, 0 },
+		{ "281474976710656.0", EVENT_RESUME_UNREADABLE, 0, 0 },
 		{ "18446744073709551616", EVENT_RESUME_UNREADABLE, 0, 0 },
 		{ "-1", EVENT_RESUME_UNREADABLE, 0, 0 },
 		{ "1-65536", EVENT_RESUME_UNREADABLE, 0, 0 },
@@ -219,6 +237,38 @@ START_TEST(resume_point_is_read_in_every_form)
 		ck_assert_uint_eq(resume.id,
 		    event_id_make(rows[i].ms, rows[i].n));
 	}
+}
+END_TEST
+
+START_TEST(seconds_instead_of_milliseconds_get_a_hint)
+{
+	static const struct {
+		const char *text;
+		bool hint;
+	} rows[] = {
+		{ "1", true },
+		{ "1779525621", true },
+		{ " 1779525621.0412 ", true },
+		{ "99999999999.9", true },
+		{ "100000000000", false },
+		{ "1779525621000", false },
+		{ "0", false },
+		{ "0.9", false },
+		{ "", false },
+		{ "1779525621-0", false },
+		{ "1779525621x", false },
+		{ "earliest", false },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		const char *hint = event_resume_hint(span_of(rows[i].text));
+
+		ck_assert_msg((hint != NULL) == rows[i].hint, "\"%s\"",
+		    rows[i].text);
+		if (hint != NULL)
+			ck_assert_ptr_nonnull(strstr(hint, "seconds"));
+	}
+	ck_assert_ptr_null(event_resume_hint((struct span){ NULL, 0 }));
 }
 END_TEST
 
@@ -348,14 +398,14 @@ START_TEST(channel_name_is_checked)
 }
 END_TEST
 
-START_TEST(channel_name_has_at_most_255_bytes)
+START_TEST(channel_name_has_at_most_1024_bytes)
 {
-	char name[256];
+	char name[1025];
 	memset(name, 'x', sizeof(name));
 
-	ck_assert_ptr_null(event_channel_fault((struct span){ name, 255 }));
-	ck_assert_str_eq(event_channel_fault((struct span){ name, 256 }),
-	    "is longer than 255 bytes");
+	ck_assert_ptr_null(event_channel_fault((struct span){ name, 1024 }));
+	ck_assert_str_eq(event_channel_fault((struct span){ name, 1025 }),
+	    "is longer than 1024 bytes");
 }
 END_TEST
 
@@ -373,6 +423,11 @@ START_TEST(topic_is_checked)
 		{ "a peal:x", true },
 		{ "peal:", false },
 		{ "peal:gap", false },
+		{ "error", false },
+		{ "open", false },
+		{ "Error", true },
+		{ "errors", true },
+		{ "open ", true },
 		{ "a\nb", false },
 		{ "a\rb", false },
 		{ "\xc2\x85", false },
@@ -422,8 +477,9 @@ UNIT_MAIN("event", id_orders_by_millisecond_then_counter,
     id_is_printed_as_milliseconds_hyphen_counter, longest_id_fills_its_room,
     id_line_is_the_printed_id, what_is_printed_can_be_read,
     other_forms_of_an_id_are_refused, resume_point_is_read_in_every_form,
+    seconds_instead_of_milliseconds_get_a_hint,
     bare_time_of_a_seen_event_does_not_bring_it_again, own_id_is_checked,
     resume_point_may_be_an_own_id,
     line_of_an_own_id_is_what_a_parser_gives_back, channel_name_is_checked,
-    channel_name_has_at_most_255_bytes, topic_is_checked,
+    channel_name_has_at_most_1024_bytes, topic_is_checked,
     topic_has_at_most_255_bytes)

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -90,7 +91,9 @@ START_TEST(stream_is_headed_then_begun_then_has_events)
 {
 	struct server s;
 	struct exchange v;
-	const char *more = "retry: 3000\nid: 1-0\n\nid: 1-1\ndata: x\n\n";
+	const char *more =
+	    "retry: 3000\nid: 1-0\nevent: peal:open\ndata: {}\n\n"
+	    "id: 1-1\ndata: x\n\n:\n";
 	listen_here(&s);
 	exchange_init(&v);
 	answer(&s, &v,
@@ -98,35 +101,59 @@ START_TEST(stream_is_headed_then_begun_then_has_events)
 
 	ck_assert(wait_until(&v, exchange_is_headed));
 	ck_assert_int_eq(v.state, EXCHANGE_UNDER_WAY);
-	ck_assert_uint_eq(v.first_retry_ms, 0);
+	ck_assert(!v.opened);
 	ck_assert_int_eq(send(s.peer, more, strlen(more), 0),
 	    (int)strlen(more));
 	ck_assert(wait_until(&v, exchange_has_begun));
 
-	ck_assert_uint_eq(v.first_retry_ms, 3000);
-	ck_assert_uint_eq(v.event_count, 1);
+	ck_assert(v.opened);
+	ck_assert(!v.refused);
+	ck_assert(!v.ended);
 	ck_assert(exchange_has_event(&v, SPAN("1-1")));
 	ck_assert(!exchange_has_event(&v, SPAN("1-0")));
 	ck_assert(!exchange_has_event(&v, SPAN("1-")));
-	ck_assert(exchange_is_stream(&v));
-	ck_assert(!exchange_is_sent_away(&v));
 	leave(&s, &v);
 }
 END_TEST
 
-START_TEST(first_block_without_an_id_sends_away)
+START_TEST(what_peal_says_of_a_stream_is_no_event)
 {
-	struct server s;
-	struct exchange v;
-	listen_here(&s);
-	exchange_init(&v);
-	answer(&s, &v, "HTTP/1.1 200 OK\r\n\r\nretry: 5000\n\n");
+	static const struct {
+		const char *topic;
+		bool opened;
+		bool refused;
+		bool ended;
+	} rows[] = {
+		{ "peal:open", true, false, false },
+		{ "peal:busy", false, true, false },
+		{ "peal:end", false, false, true },
+		{ "open", false, false, false },
+	};
 
-	ck_assert(wait_until(&v, exchange_has_begun));
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct server s;
+		struct exchange v;
+		char bytes[200];
+		(void)snprintf(bytes, sizeof(bytes),
+		    "HTTP/1.1 200 OK\r\n\r\nretry: 5000\nid: 1-0\nevent: %s\n"
+		    "data: {\"reason\":\"x\"}\n\n",
+		    rows[i].topic);
+		listen_here(&s);
+		exchange_init(&v);
+		answer(&s, &v, bytes);
+		(void)shutdown(s.peer, SHUT_WR);
 
-	ck_assert(exchange_is_sent_away(&v));
-	ck_assert(!exchange_is_stream(&v));
-	leave(&s, &v);
+		ck_assert(wait_until(&v, exchange_is_over));
+
+		ck_assert_int_eq(v.opened, rows[i].opened);
+		ck_assert_int_eq(v.refused, rows[i].refused);
+		ck_assert_int_eq(v.ended, rows[i].ended);
+		unit_assert_span(buf_span(&v.reason),
+		    rows[i].refused || rows[i].ended ? "x" : "");
+		ck_assert_int_eq(exchange_has_event(&v, SPAN("1-0")),
+		    strcmp(rows[i].topic, "open") == 0);
+		leave(&s, &v);
+	}
 }
 END_TEST
 
@@ -224,7 +251,7 @@ END_TEST
 
 UNIT_MAIN("exchange", answer_is_whole_with_its_head_and_its_body,
     stream_is_headed_then_begun_then_has_events,
-    first_block_without_an_id_sends_away, connection_that_is_lost_is_cut,
+    what_peal_says_of_a_stream_is_no_event, connection_that_is_lost_is_cut,
     nobody_there_is_an_error, silence_lasts_as_long_as_the_limit_and_no_longer,
     answer_before_the_body_was_taken_is_heard,
     body_that_goes_on_is_kept_to_its_limit)

@@ -390,7 +390,7 @@ last_stream(struct setup *h)
 static void
 end_last(struct pauses *p)
 {
-	streams_end(&p->h->server.streams, last_stream(p->h));
+	streams_end(&p->h->server.streams, last_stream(p->h), SSE_STOPPING);
 }
 
 static void
@@ -471,8 +471,212 @@ START_TEST(stream_that_waits_to_catch_up_may_end_in_a_pause)
 }
 END_TEST
 
-FIXTURE_MAIN("fanout", lone_event_leaves_at_once,
-    all_that_is_pending_shares_one_write,
+/* What has arrived at a peer since the last time, as a string. */
+static const char *
+take_text(struct setup *h, size_t peer)
+{
+	static char text[8192];
+	struct server_answer answer = { 0 };
+
+	server_take(h->server.peers[peer], &answer);
+	ck_assert_uint_lt(answer.content.len, sizeof(text));
+	memcpy(text, answer.content.ptr == NULL ? "" : answer.content.ptr,
+	    answer.content.len);
+	text[answer.content.len] = '\0';
+	server_forget(&answer);
+	return text;
+}
+
+/* What a subscriber of that query is sent at once, behind the headers. */
+static const char *
+first_text(struct setup *h, const char *query, bool stopping)
+{
+	static char reply[2048];
+	struct server *s = &h->server;
+	const struct request r = { .query = span_of(query) };
+	const struct subscription_rules rules = rules_of_param("channel");
+	struct connection *c = server_handling(s);
+	struct subscription wanted;
+	struct problem problem;
+	struct buf head = { 0 };
+
+	ck_assert_int_eq(subscription_read(&wanted, &r, &rules,
+			     server_look_nothing, NULL, &problem),
+	    0);
+	enum fanout_outcome outcome =
+	    fanout_join(&s->fanout, c, &wanted, &head, FIXTURE_NOW, stopping);
+	buf_put_char(&head, '\0');
+	ck_assert_uint_le(head.len, sizeof(reply));
+	memcpy(reply, head.ptr, head.len);
+	if (outcome == FANOUT_REFUSED)
+		connection_close(&s->connections, c);
+	subscription_fini(&wanted);
+	buf_fini(&head);
+	return outcome == FANOUT_REFUSED ? reply
+					 : take_text(h, s->peer_count - 1);
+}
+
+START_TEST(first_block_is_an_event_with_a_cursor)
+{
+	struct setup h;
+	char id[EVENT_ID_CHARS];
+	char wanted[100];
+	setup_make(&h);
+	uint64_t last = fixture_append(&h.w, FIXTURE_NOW, "a");
+	(void)snprintf(wanted, sizeof(wanted),
+	    "retry: 3000\nid: %.*s\nevent: peal:open\ndata: {}\n\n",
+	    (int)event_id_print(last, id), id);
+
+	const char *text = first_text(&h, "channel=a", false);
+
+	ck_assert_str_eq(text, wanted);
+	setup_end(&h);
+}
+END_TEST
+
+START_TEST(refusal_gives_a_cursor_to_who_has_none)
+{
+	static const struct {
+		const char *query;
+		bool stopping;
+		bool cursor;
+		const char *reason;
+	} rows[] = {
+		{ "channel=a", true, true, "stopping" },
+		{ "channel=a", false, true, "full" },
+		{ "channel=a&lastEventId=1-1", true, false, "stopping" },
+		{ "channel=a&lastEventTime=1779525621000", false, false,
+		    "full" },
+		{ "channel=a&lastEventId=garbage", false, false, "full" },
+		{ "channel=a&lastEventId=", false, true, "full" },
+	};
+	struct setup h;
+	char id[EVENT_ID_CHARS];
+	setup_make(&h);
+	h.server.streams.settings.max_streams = 0;
+	uint64_t last = fixture_append(&h.w, FIXTURE_NOW, "a");
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		char wanted[120];
+		(void)snprintf(wanted, sizeof(wanted),
+		    "\nid: %.*s\nevent: peal:busy\ndata: {\"reason\":\"%s\"}\n\n",
+		    (int)event_id_print(last, id), id, rows[i].reason);
+
+		const char *text =
+		    first_text(&h, rows[i].query, rows[i].stopping);
+
+		ck_assert_int_eq(strncmp(text, "retry: ", 7), 0);
+		ck_assert_str_eq(strchr(text, '\n'),
+		    rows[i].cursor ? wanted : strstr(wanted, "\nevent: "));
+	}
+	ck_assert_uint_eq(h.server.streams.count, 0);
+	setup_end(&h);
+}
+END_TEST
+
+START_TEST(silence_is_broken_by_a_comment_or_an_event)
+{
+	struct setup h;
+	setup_make(&h);
+	h.server.streams.settings.heartbeat_ms = 1000;
+	join(&h, "channel=a", 1);
+	join(&h, "channel=a&beat", 1);
+
+	for (uint64_t ms = 500; ms <= 1000; ms += 500)
+		streams_timers(&h.server.streams, FIXTURE_NOW.boot_ms + ms);
+
+	ck_assert_str_eq(take_text(&h, 0), ":\n");
+	ck_assert_str_eq(take_text(&h, 1), "event: peal:beat\ndata: {}\n\n");
+	setup_end(&h);
+}
+END_TEST
+
+START_TEST(streams_end_at_their_age_or_up_to_a_quarter_earlier)
+{
+	struct setup h;
+	size_t early = 0;
+	setup_make(&h);
+	h.server.streams.settings.max_age_ms = 1000;
+	join(&h, "channel=a", CROWD);
+
+	for (const struct stream *s = h.server.streams.first; s != NULL;
+	     s = s->next) {
+		ck_assert_uint_ge(s->end_ms, FIXTURE_NOW.boot_ms + 750);
+		ck_assert_uint_le(s->end_ms, FIXTURE_NOW.boot_ms + 1000);
+		early += s->end_ms < FIXTURE_NOW.boot_ms + 900;
+	}
+	streams_timers(&h.server.streams, FIXTURE_NOW.boot_ms + 1000);
+
+	/* A hundred of them are never all within the last tenth. */
+	ck_assert_uint_gt(early, 0);
+	for (size_t i = 0; i < CROWD; i++)
+		ck_assert_ptr_nonnull(strstr(take_text(&h, i),
+		    "\nevent: peal:end\ndata: {\"reason\":\"age\"}\n\n"));
+	setup_end(&h);
+}
+END_TEST
+
+START_TEST(streams_of_a_worker_that_stops_end_with_that_reason)
+{
+	struct setup h;
+	setup_make(&h);
+	join(&h, "channel=a", 1);
+
+	fanout_end_all(&h.server.fanout, FIXTURE_NOW.boot_ms);
+
+	const char *text = take_text(&h, 0);
+	ck_assert_int_eq(strncmp(text, "retry: ", 7), 0);
+	ck_assert_str_eq(strchr(text, '\n'),
+	    "\nevent: peal:end\ndata: {\"reason\":\"stopping\"}\n\n");
+	setup_end(&h);
+}
+END_TEST
+
+START_TEST(stream_that_has_fallen_behind_ends_without_an_event)
+{
+	struct setup h;
+	setup_make(&h);
+	join(&h, "channel=a&channel=b", 1);
+	for (int i = 0; i < FIXTURE_MAX_EVENTS + 1; i++)
+		publish(&h, "a");
+
+	pass(&h);
+
+	const char *text = take_text(&h, 0);
+	ck_assert_int_eq(strncmp(text, "retry: ", 7), 0);
+	ck_assert_str_eq(strchr(text, '\n'), "\n");
+	setup_end(&h);
+}
+END_TEST
+
+START_TEST(seconds_instead_of_milliseconds_are_a_gap_with_a_hint)
+{
+	struct setup h;
+	setup_make(&h);
+
+	const char *text =
+	    first_text(&h, "channel=a&lastEventTime=1779525621.5", false);
+	ck_assert_ptr_nonnull(strstr(text, "\nevent: peal:gap\n"));
+	ck_assert_ptr_nonnull(strstr(text, "\"after\":\"1779525621.5\""));
+	ck_assert_ptr_nonnull(
+	    strstr(text, "\"hint\":\"the number looks like seconds"));
+	ck_assert(h.server.fanout.hinted);
+
+	text = first_text(&h, "channel=a&lastEventTime=garbage", false);
+	ck_assert_ptr_nonnull(strstr(text, "\nevent: peal:gap\n"));
+	ck_assert_ptr_null(strstr(text, "\"hint\""));
+	setup_end(&h);
+}
+END_TEST
+
+FIXTURE_MAIN("fanout", first_block_is_an_event_with_a_cursor,
+    refusal_gives_a_cursor_to_who_has_none,
+    silence_is_broken_by_a_comment_or_an_event,
+    streams_end_at_their_age_or_up_to_a_quarter_earlier,
+    streams_of_a_worker_that_stops_end_with_that_reason,
+    stream_that_has_fallen_behind_ends_without_an_event,
+    seconds_instead_of_milliseconds_are_a_gap_with_a_hint,
+    lone_event_leaves_at_once, all_that_is_pending_shares_one_write,
     channels_of_one_stream_share_its_write,
     stream_that_does_not_read_keeps_nothing_from_the_others,
     those_who_come_back_are_served_in_turn,

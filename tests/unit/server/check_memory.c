@@ -75,12 +75,14 @@ try_message(void *setup)
 	const struct body *b = setup;
 	const struct message_rules limits = rules_of_size(1000);
 	struct problem problem = { 0 };
+	enum message_type type;
 	struct message m;
-	int rc;
+	int rc = message_accept(span_of(b->type), (struct span){ NULL, 0 },
+	    &type, &problem);
 
-	SEAM_STARVE(
-	    rc = message_read(&m, message_type_of(span_of(b->type)),
-		span_of(b->text), span_of(b->query), &limits, &problem));
+	ck_assert_int_eq(rc, 0);
+	SEAM_STARVE(rc = message_read(&m, type, span_of(b->text),
+			span_of(b->query), &limits, &problem));
 
 	ck_assert_int_eq(rc, was_hit() ? -EINVAL : 0);
 	if (was_hit())
@@ -671,6 +673,7 @@ static const struct body asked[] = {
 	{ "GET", "/e/status?text/event-stream", "" },
 	{ "HEAD", "/e/status?text/event-stream", "" },
 	{ "GET", "/e/metrics", "" },
+	{ "GET", "/e/health", "" },
 	{ "OPTIONS", "/e", "" },
 	{ "GET", "/e/status/x", "" },
 	{ "DELETE", "/e", "" },
@@ -933,7 +936,9 @@ try_admit(void *setup)
 	streams_reap(&j.s.streams, FIXTURE_NOW.boot_ms);
 	ck_assert(server_has(&got, "Content-Type: text/event-stream"));
 	ck_assert(server_has(&got, "\r\n\r\nretry: "));
+	ck_assert_int_eq(server_has(&got, "peal:open"), got.ends == 0);
 	ck_assert_int_eq(server_has(&got, "peal:gap"), got.ends == 0);
+	ck_assert_int_eq(server_has(&got, "peal:busy"), got.ends == 1);
 	ck_assert_int_eq(j.outcome == FANOUT_REFUSED, was_hit());
 	ck_assert_uint_eq(got.ends, was_hit() ? 1 : 0);
 	ck_assert_uint_eq(j.s.streams.count, was_hit() ? 0 : 1);
@@ -1020,6 +1025,7 @@ START_TEST(streams_end_in_order_without_memory)
 	server_take(j.s.peers[0], &got);
 	ck_assert_uint_eq(got.ends, 1);
 	ck_assert(server_has(&got, "retry: "));
+	ck_assert(server_has(&got, "\ndata: {\"reason\":\"stopping\"}\n\n"));
 	server_forget(&got);
 	joining_end(&j);
 	fixture_leave(&w);

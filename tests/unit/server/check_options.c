@@ -137,7 +137,7 @@ START_TEST(the_defaults_are_those_of_the_manual)
 	ck_assert_uint_eq(out.o.stall_timeout_ms, 30000);
 	ck_assert_uint_eq(out.o.coalesce_ms, 0);
 	ck_assert_uint_eq(out.o.max_streams, 0);
-	ck_assert_uint_eq(out.o.max_stream_age_ms, 0);
+	ck_assert_uint_eq(out.o.max_stream_age_ms, 60 * 60 * 1000);
 	ck_assert_str_eq(out.o.channel_param, "channel");
 	ck_assert_uint_eq(out.o.roles, ACCESS_SUBSCRIBE);
 	ck_assert_ptr_null(out.o.publish_key_file);
@@ -157,7 +157,7 @@ START_TEST(every_option_is_read)
 	    "1G", "--max-age=2d", "--max-events=7", "--max-event-size=2M",
 	    "--max-body", "16M", "--retry", "500", "--heartbeat", "0",
 	    "--stall-timeout", "1", "--coalesce", "20", "--max-streams=9",
-	    "--max-stream-age", "1h", "--channel-param", "user", "--roles",
+	    "--max-stream-age", "2h", "--channel-param", "user", "--roles",
 	    "publish,status", "--cors-origin", "https://A.example",
 	    "--cors-origin=*", "--log", "debug", "--syslog", "--check", NULL);
 
@@ -176,7 +176,7 @@ START_TEST(every_option_is_read)
 	ck_assert_uint_eq(out.o.stall_timeout_ms, 1000);
 	ck_assert_uint_eq(out.o.coalesce_ms, 20);
 	ck_assert_uint_eq(out.o.max_streams, 9);
-	ck_assert_uint_eq(out.o.max_stream_age_ms, 3600000);
+	ck_assert_uint_eq(out.o.max_stream_age_ms, 7200000);
 	ck_assert_str_eq(out.o.channel_param, "user");
 	ck_assert_uint_eq(out.o.roles, ACCESS_PUBLISH | ACCESS_STATUS);
 	ck_assert_uint_eq(out.o.cors.count, 2);

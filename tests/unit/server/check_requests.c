@@ -335,6 +335,51 @@ START_TEST(answers_to_a_peer_that_reads_late_come_in_order)
 }
 END_TEST
 
+/* ---- Health ---- */
+
+static const struct server_request get_health = {
+	.method = "GET", .uri = "/e/health", .roles = "", .keep = true
+};
+
+START_TEST(health_needs_no_role)
+{
+	struct setup h;
+	setup_make(&h);
+	size_t peer = come(&h);
+	send_request(&h, peer, &get_health);
+
+	settle(&h);
+
+	ck_assert_str_eq(statuses(&h, peer), "200");
+	ck_assert(server_has(answer(&h, peer), "Content-Type: text/plain\r\n"));
+	ck_assert(server_has(answer(&h, peer), "\r\n\r\nok"));
+	setup_end(&h);
+}
+END_TEST
+
+START_TEST(worker_that_stops_or_has_lost_its_arena_is_not_healthy)
+{
+	struct setup h;
+	setup_make(&h);
+	size_t peer = come(&h);
+	send_request(&h, peer, &get_health);
+	settle(&h);
+	h.handler.stopping = true;
+	send_request(&h, peer, &get_health);
+	settle(&h);
+	ck_assert(server_has(answer(&h, peer), "\r\n\r\npeal is stopping"));
+	h.handler.stopping = false;
+	ck_assert_int_eq(unlink(h.w.store.arena.path), 0);
+	send_request(&h, peer, &get_health);
+	settle(&h);
+
+	ck_assert(
+	    server_has(answer(&h, peer), "\r\n\r\nthe arena is unavailable"));
+	ck_assert_str_eq(statuses(&h, peer), "200 503 503");
+	setup_end(&h);
+}
+END_TEST
+
 /* ---- Refusals ---- */
 
 START_TEST(body_that_nobody_wants_is_refused_before_it_is_complete)
@@ -514,7 +559,8 @@ START_TEST(stopping_worker_keeps_nothing_and_refuses_streams)
 	ck_assert_str_eq(statuses(&h, post), "200");
 	ck_assert(h.answers[post].closed);
 	ck_assert_str_eq(statuses(&h, stream), "200");
-	ck_assert(server_has(answer(&h, stream), "\r\n\r\nretry: "));
+	ck_assert(server_has(answer(&h, stream),
+	    "event: peal:busy\ndata: {\"reason\":\"stopping\"}\n\n"));
 	ck_assert_uint_eq(ends(&h, stream), 1);
 	ck_assert(h.answers[stream].closed);
 	setup_end(&h);
@@ -709,14 +755,17 @@ START_TEST(what_needs_no_lock_does_not_wait_for_it)
 	hold_lock(&h, &other);
 	size_t post = come(&h);
 	size_t options = come(&h);
+	size_t health = come(&h);
 	send_request(&h, post, &post_kept);
 	send_request(&h, options, &options_kept);
+	send_request(&h, health, &get_health);
 
 	settle(&h);
 
 	ck_assert_str_eq(statuses(&h, options), "204");
 	ck_assert_str_eq(statuses(&h, post), "");
-	ck_assert_uint_eq(h.s.connections.waiting.count, 1);
+	ck_assert_str_eq(statuses(&h, health), "");
+	ck_assert_uint_eq(h.s.connections.waiting.count, 2);
 	ck_assert_uint_eq(requests_deadline(&h.q),
 	    now_of(&h).boot_ms + LOCK_TRY_MS);
 	free_lock(&other);
@@ -949,7 +998,8 @@ FIXTURE_MAIN("requests", request_that_is_whole_is_answered_in_the_turn_it_comes,
     request_may_come_byte_by_byte,
     requests_on_a_kept_connection_may_be_cut_anywhere,
     long_body_is_read_to_its_end,
-    answers_to_a_peer_that_reads_late_come_in_order,
+    answers_to_a_peer_that_reads_late_come_in_order, health_needs_no_role,
+    worker_that_stops_or_has_lost_its_arena_is_not_healthy,
     body_that_nobody_wants_is_refused_before_it_is_complete,
     refused_connection_that_is_not_kept_closes_behind_the_body,
     request_is_ended_once_though_it_is_aborted_later,

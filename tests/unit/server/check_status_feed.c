@@ -91,7 +91,8 @@ START_TEST(status_stream_begins_with_the_status)
 
 	const char *text = take(&h, me);
 	ck_assert_ptr_nonnull(strstr(text, "Vary: Accept\r\n"));
-	ck_assert_ptr_nonnull(strstr(text, "\r\n\r\nretry: 3000\n\n"));
+	ck_assert_ptr_nonnull(strstr(text,
+	    "\r\n\r\nretry: 3000\nevent: peal:open\ndata: {}\n\n"));
 	ck_assert_ptr_nonnull(
 	    strstr(text, "\nevent: status\ndata: {\"version"));
 	ck_assert_ptr_nonnull(strstr(text, "}}\n\n"));
@@ -154,6 +155,9 @@ START_TEST(status_streams_count_as_streams_and_are_refused_as_such)
 
 	ck_assert_ptr_nonnull(strstr(text, "Status: 200"));
 	ck_assert_ptr_nonnull(strstr(text, "\r\n\r\nretry: "));
+	ck_assert_ptr_nonnull(
+	    strstr(text, "event: peal:busy\ndata: {\"reason\":\"full\"}\n\n"));
+	ck_assert_ptr_null(strstr(text, "\nid: "));
 	ck_assert_ptr_null(strstr(text, "event: status"));
 	ck_assert_ptr_nonnull(strstr(take(&h, 0), "\"streams\":0,"));
 	status_feed_timers(&h.server.status_feed, after(1000));
@@ -227,7 +231,8 @@ START_TEST(status_streams_are_ended_with_the_others_and_in_order)
 
 	fanout_end_all(&h.server.fanout, FIXTURE_NOW.boot_ms);
 
-	ck_assert_ptr_nonnull(strstr(take(&h, me), "retry: "));
+	ck_assert_ptr_nonnull(strstr(take(&h, me),
+	    "event: peal:end\ndata: {\"reason\":\"stopping\"}\n\n"));
 	ck_assert_uint_eq(h.server.streams.status_streams, 0);
 	ck_assert_uint_eq(h.server.streams.count, 0);
 	setup_end(&h);
@@ -243,7 +248,8 @@ START_TEST(stopping_worker_refuses_status_streams)
 
 	const char *text = take(&h, me);
 	ck_assert_ptr_nonnull(strstr(text, "retry: "));
-	ck_assert_ptr_null(strstr(text, "event: "));
+	ck_assert_ptr_nonnull(strstr(text,
+	    "event: peal:busy\ndata: {\"reason\":\"stopping\"}\n\n"));
 	ck_assert_uint_eq(h.server.streams.count, 0);
 	setup_end(&h);
 }

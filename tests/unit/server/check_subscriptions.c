@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/event.h"
 #include "server/subscriptions.h"
 
 START_TEST(channel_is_made_once)
@@ -26,7 +27,7 @@ END_TEST
 START_TEST(names_differ_by_every_byte_and_by_length)
 {
 	struct subscriptions r;
-	char name[255];
+	char name[EVENT_CHANNEL_MAX];
 	ck_assert_int_eq(subscriptions_init(&r), 0);
 	memset(name, 'x', sizeof(name));
 	struct span whole = { name, sizeof(name) };
@@ -35,14 +36,14 @@ START_TEST(names_differ_by_every_byte_and_by_length)
 
 	const struct subscriptions_channel *shorter =
 	    subscriptions_channel(&r, (struct span){ name, sizeof(name) - 1 });
-	name[254] = 'y';
+	name[sizeof(name) - 1] = 'y';
 	const struct subscriptions_channel *other =
 	    subscriptions_channel(&r, whole);
 
 	ck_assert_ptr_ne(shorter, first);
 	ck_assert_ptr_ne(other, first);
-	ck_assert_uint_eq(first->name_len, 255);
-	ck_assert_int_eq(first->name[254], 'x');
+	ck_assert_uint_eq(first->name_len, EVENT_CHANNEL_MAX);
+	ck_assert_int_eq(first->name[sizeof(name) - 1], 'x');
 	subscriptions_fini(&r);
 }
 END_TEST

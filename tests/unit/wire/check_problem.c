@@ -90,6 +90,7 @@ START_TEST(types_and_statuses_are_those_of_the_manual)
 		{ PROBLEM_EVENT_TOO_LARGE, "#event-too-large", 413 },
 		{ PROBLEM_BATCH_TOO_LARGE, "#batch-too-large", 413 },
 		{ PROBLEM_MEDIA_TYPE, "#media-type", 415 },
+		{ PROBLEM_CONTENT_ENCODING, "#content-encoding", 415 },
 		{ PROBLEM_UNAVAILABLE, "#unavailable", 503 },
 		{ PROBLEM_ARENA_FULL, "#arena-full", 503 },
 	};

@@ -120,7 +120,7 @@ START_TEST(stream_headers_keep_proxies_from_waiting)
 	unit_assert_span(buf_span(&out),
 	    "Status: 200 OK\r\n"
 	    "Content-Type: text/event-stream\r\n"
-	    "Cache-Control: no-cache\r\n"
+	    "Cache-Control: no-cache, no-transform\r\n"
 	    "X-Accel-Buffering: no\r\n"
 	    "\r\n");
 	buf_fini(&out);
@@ -347,6 +347,26 @@ START_TEST(every_status_has_its_reason)
 }
 END_TEST
 
+START_TEST(coding_that_is_not_supported_names_the_one_that_is)
+{
+	static const enum problem_kind rows[] = { PROBLEM_MEDIA_TYPE,
+		PROBLEM_CONTENT_ENCODING };
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct buf out = { 0 };
+		struct problem problem;
+		problem_set(&problem, rows[i], "no");
+
+		reply_problem(&out, &problem, &nobody, no_origin, false);
+
+		ck_assert(has_line(&out, "Status: 415 Unsupported Media Type"));
+		ck_assert(has_line(&out, "Accept-Encoding: identity") ==
+		    (rows[i] == PROBLEM_CONTENT_ENCODING));
+		buf_fini(&out);
+	}
+}
+END_TEST
+
 START_TEST(problem_is_readable_across_origins)
 {
 	struct buf out = { 0 };
@@ -488,6 +508,7 @@ UNIT_MAIN("reply", cors_answers_by_configuration_and_origin,
     body_has_cors_headers_where_configured, problem_is_told_as_rfc_9457_has_it,
     problem_length_is_that_of_its_body, problem_for_head_has_no_body,
     only_401_asks_for_a_key_and_only_405_lists_methods,
+    coding_that_is_not_supported_names_the_one_that_is,
     every_status_has_its_reason, problem_is_readable_across_origins,
     failed_allocation_shows_in_the_reply, one_event_has_the_short_form,
     batch_lists_its_events_in_order, batch_of_one_has_the_long_form,

@@ -62,6 +62,7 @@ START_TEST(variables_are_handed_on_as_they_are)
 		{ "QUERY_STRING", "channel=a%20b" },
 		{ "CONTENT_TYPE", "text/plain; charset=utf-8" },
 		{ "CONTENT_LENGTH", "12" },
+		{ "HTTP_CONTENT_ENCODING", "gzip" },
 		{ "HTTP_ORIGIN", "https://here.example" },
 		{ "HTTP_ACCEPT", "text/event-stream" },
 		{ "HTTP_AUTHORIZATION", "Bearer abc" },
@@ -74,6 +75,7 @@ START_TEST(variables_are_handed_on_as_they_are)
 	unit_assert_span(r.query, "channel=a%20b");
 	unit_assert_span(r.content_type, "text/plain; charset=utf-8");
 	ck_assert_int_eq(r.content_length, 12);
+	unit_assert_span(r.content_encoding, "gzip");
 	unit_assert_span(r.origin, "https://here.example");
 	unit_assert_span(r.accept, "text/event-stream");
 	unit_assert_span(r.authorization, "Bearer abc");
@@ -178,6 +180,7 @@ START_TEST(sub_path_is_found_behind_every_server)
 		{ "/sse/", "/sse", "/", REQUEST_MOUNT },
 		{ "/sse/status", "/sse", "/status", REQUEST_STATUS },
 		{ "/sse/metrics", "/sse", "/metrics", REQUEST_METRICS },
+		{ "/sse/health", "/sse", "/health", REQUEST_HEALTH },
 		{ "/sse/sub/x", "/sse", "/sub/x", REQUEST_UNKNOWN },
 		/* mod_proxy_fcgi, by ProxyPass */
 		{ "/sse", "/sse", NULL, REQUEST_MOUNT },
@@ -212,6 +215,7 @@ START_TEST(only_the_whole_last_segment_of_the_path_counts)
 		{ "/status", "", "", REQUEST_STATUS },
 		{ "/sse/mystatus", "/sse/mystatus", "", REQUEST_MOUNT },
 		{ "/sse/statuses", "/sse/statuses", "", REQUEST_MOUNT },
+		{ "/sse/unhealth", "/sse/unhealth", "", REQUEST_MOUNT },
 		{ "/sse/Status", "/sse/Status", "", REQUEST_MOUNT },
 		{ "/status/sse", "/status/sse", "", REQUEST_MOUNT },
 		{ "/sse/status/", "/sse", "/status/", REQUEST_UNKNOWN },
@@ -257,6 +261,7 @@ START_TEST(script_name_and_path_info_stand_in_for_the_uri)
 		{ NULL, "/sse", "/", REQUEST_MOUNT },
 		{ NULL, "/sse", "/status", REQUEST_STATUS },
 		{ NULL, "/sse/metrics", NULL, REQUEST_METRICS },
+		{ NULL, "/sse/health", "", REQUEST_HEALTH },
 		{ NULL, "/sse/status", "", REQUEST_STATUS },
 		{ NULL, "/status", "/x", REQUEST_UNKNOWN },
 		{ NULL, "/sse", "/sub/x", REQUEST_UNKNOWN },

@@ -337,21 +337,89 @@ START_TEST(any_data_comes_back_through_a_parser)
 }
 END_TEST
 
-START_TEST(hello_sets_retry_and_cursor_and_dispatches_nothing)
+/* What a block of peal's own makes a client do. */
+static void
+assert_block(const struct buf *out, const char *bytes, const char *topic,
+    const char *data, const char *id)
 {
-	struct buf out = { 0 };
 	struct http_client c = { 0 };
 
-	sse_hello(&out, 3000, event_id_make(1779525621000, 0));
-	client_read(&c, buf_span(&out));
+	client_read(&c, buf_span(out));
 
-	unit_assert_span(buf_span(&out),
-	    "retry: 3000\nid: 1779525621000-0\n\n");
-	ck_assert_uint_eq(c.dispatched, 0);
+	unit_assert_span(buf_span(out), bytes);
+	ck_assert_uint_eq(c.dispatched, 1);
+	unit_assert_span(buf_span(&c.event_topic), topic);
+	unit_assert_span(buf_span(&c.event_data), data);
 	ck_assert_uint_eq(c.retry_ms, 3000);
-	unit_assert_span(buf_span(&c.last_id), "1779525621000-0");
+	unit_assert_span(buf_span(&c.last_id), id);
 	http_client_fini(&c);
+}
+
+START_TEST(first_block_is_an_event_that_sets_retry_and_cursor)
+{
+	struct buf out = { 0 };
+
+	sse_open(&out, 3000, event_id_make(1779525620412, 7));
+
+	assert_block(&out,
+	    "retry: 3000\nid: 1779525620412-7\nevent: peal:open\n"
+	    "data: {}\n\n",
+	    "peal:open", "{}", "1779525620412-7");
 	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(first_block_may_leave_the_cursor_alone)
+{
+	struct buf out = { 0 };
+
+	sse_open(&out, 3000, SSE_NO_ID);
+
+	assert_block(&out, "retry: 3000\nevent: peal:open\ndata: {}\n\n",
+	    "peal:open", "{}", "");
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(refusal_is_an_event_with_its_reason)
+{
+	struct buf full = { 0 };
+	struct buf stopping = { 0 };
+
+	sse_busy(&full, 3000, event_id_make(5, 6), SSE_FULL);
+	sse_busy(&stopping, 3000, SSE_NO_ID, SSE_STOPPING);
+
+	assert_block(&full,
+	    "retry: 3000\nid: 5-6\nevent: peal:busy\n"
+	    "data: {\"reason\":\"full\"}\n\n",
+	    "peal:busy", "{\"reason\":\"full\"}", "5-6");
+	assert_block(&stopping,
+	    "retry: 3000\nevent: peal:busy\n"
+	    "data: {\"reason\":\"stopping\"}\n\n",
+	    "peal:busy", "{\"reason\":\"stopping\"}", "");
+	buf_fini(&full);
+	buf_fini(&stopping);
+}
+END_TEST
+
+START_TEST(end_is_an_event_with_its_reason)
+{
+	struct buf age = { 0 };
+	struct buf stopping = { 0 };
+
+	sse_end(&age, 3000, SSE_AGE);
+	sse_end(&stopping, 3000, SSE_STOPPING);
+
+	assert_block(&age,
+	    "retry: 3000\nevent: peal:end\n"
+	    "data: {\"reason\":\"age\"}\n\n",
+	    "peal:end", "{\"reason\":\"age\"}", "");
+	assert_block(&stopping,
+	    "retry: 3000\nevent: peal:end\n"
+	    "data: {\"reason\":\"stopping\"}\n\n",
+	    "peal:end", "{\"reason\":\"stopping\"}", "");
+	buf_fini(&age);
+	buf_fini(&stopping);
 }
 END_TEST
 
@@ -359,11 +427,27 @@ START_TEST(gap_tells_what_was_asked_and_what_is_left)
 {
 	struct buf out = { 0 };
 
-	sse_gap(&out, event_id_make(20, 0), SPAN("10-3"), event_id_make(20, 1));
+	sse_gap(&out, event_id_make(20, 0), SPAN("10-3"), event_id_make(20, 1),
+	    NULL);
 
 	unit_assert_span(buf_span(&out),
 	    "id: 20-0\nevent: peal:gap\n"
 	    "data: {\"after\":\"10-3\",\"from\":\"20-1\"}\n\n");
+	buf_fini(&out);
+}
+END_TEST
+
+START_TEST(gap_may_have_a_hint)
+{
+	struct buf out = { 0 };
+
+	sse_gap(&out, event_id_make(20, 0), SPAN("1779525621"),
+	    event_id_make(20, 1), "seconds \"?\"");
+
+	unit_assert_span(buf_span(&out),
+	    "id: 20-0\nevent: peal:gap\n"
+	    "data: {\"after\":\"1779525621\",\"from\":\"20-1\","
+	    "\"hint\":\"seconds \\\"?\\\"\"}\n\n");
 	buf_fini(&out);
 }
 END_TEST
@@ -373,7 +457,7 @@ START_TEST(gap_repeats_hostile_bytes_only_escaped)
 	struct buf out = { 0 };
 	struct http_client c = { 0 };
 
-	sse_gap(&out, 0, SPAN("\"\n\r\ndata: x\xff\0"), 0);
+	sse_gap(&out, 0, SPAN("\"\n\r\ndata: x\xff\0"), 0, NULL);
 	client_read(&c, buf_span(&out));
 
 	ck_assert_uint_eq(c.dispatched, 1);
@@ -409,7 +493,7 @@ START_TEST(gap_repeats_64_bytes_and_no_more)
 	for (size_t len = 63; len <= 65; len++) {
 		struct buf out = { 0 };
 
-		sse_gap(&out, 0, (struct span){ asked, len }, 0);
+		sse_gap(&out, 0, (struct span){ asked, len }, 0, NULL);
 
 		ck_assert_uint_eq(after_of(&out).len, len < 64 ? len : 64);
 		buf_fini(&out);
@@ -432,7 +516,7 @@ START_TEST(gap_cuts_between_characters)
 			memcpy(asked + plain, characters[i], width);
 
 			sse_gap(&out, 0, (struct span){ asked, sizeof(asked) },
-			    0);
+			    0, NULL);
 
 			ck_assert_uint_eq(after_of(&out).len,
 			    fit == width ? 64 : plain);
@@ -450,7 +534,7 @@ START_TEST(gap_cuts_what_is_no_utf8_anywhere)
 	char asked[80];
 	memset(asked, '\x80', sizeof(asked));
 
-	sse_gap(&out, 0, (struct span){ asked, sizeof(asked) }, 0);
+	sse_gap(&out, 0, (struct span){ asked, sizeof(asked) }, 0, NULL);
 
 	/* Each of the 64 bytes became U+FFFD. */
 	ck_assert_uint_eq(after_of(&out).len, 64 * 3);
@@ -458,25 +542,44 @@ START_TEST(gap_cuts_what_is_no_utf8_anywhere)
 }
 END_TEST
 
-START_TEST(retry_block_sets_retry_alone)
+START_TEST(retry_line_needs_no_block)
 {
 	struct buf out = { 0 };
+	struct http_client c = { 0 };
 
 	sse_retry(&out, 4321);
+	client_read(&c, buf_span(&out));
 
-	unit_assert_span(buf_span(&out), "retry: 4321\n\n");
+	unit_assert_span(buf_span(&out), "retry: 4321\n");
+	ck_assert_uint_eq(c.retry_ms, 4321);
+	ck_assert_uint_eq(c.dispatched, 0);
+	http_client_fini(&c);
 	buf_fini(&out);
 }
 END_TEST
 
-START_TEST(heartbeat_is_a_comment)
+START_TEST(heartbeat_is_a_comment_without_a_blank_line)
 {
 	struct http_client c = { 0 };
 
 	client_read(&c, SSE_HEARTBEAT);
 
-	unit_assert_span(SSE_HEARTBEAT, ":\n\n");
+	unit_assert_span(SSE_HEARTBEAT, ":\n");
 	ck_assert_uint_eq(c.dispatched, 0);
+	http_client_fini(&c);
+}
+END_TEST
+
+START_TEST(beat_is_an_event_that_leaves_the_cursor_alone)
+{
+	struct http_client c = { 0 };
+
+	client_read(&c, SSE_BEAT);
+
+	ck_assert_uint_eq(c.dispatched, 1);
+	unit_assert_span(buf_span(&c.event_topic), "peal:beat");
+	unit_assert_span(buf_span(&c.event_data), "{}");
+	ck_assert_uint_eq(c.last_id.len, 0);
 	http_client_fini(&c);
 }
 END_TEST
@@ -486,8 +589,11 @@ UNIT_MAIN("sse", event_has_its_lines_in_order,
     what_a_parser_makes_something_of_stays_data,
     break_outside_the_data_is_not_looked_at, null_data_is_an_empty_event,
     odd_topics_come_back_whole, any_data_comes_back_through_a_parser,
-    hello_sets_retry_and_cursor_and_dispatches_nothing,
-    gap_tells_what_was_asked_and_what_is_left,
-    gap_repeats_hostile_bytes_only_escaped, gap_repeats_64_bytes_and_no_more,
-    gap_cuts_between_characters, gap_cuts_what_is_no_utf8_anywhere,
-    retry_block_sets_retry_alone, heartbeat_is_a_comment)
+    first_block_is_an_event_that_sets_retry_and_cursor,
+    first_block_may_leave_the_cursor_alone, refusal_is_an_event_with_its_reason,
+    end_is_an_event_with_its_reason, gap_tells_what_was_asked_and_what_is_left,
+    gap_may_have_a_hint, gap_repeats_hostile_bytes_only_escaped,
+    gap_repeats_64_bytes_and_no_more, gap_cuts_between_characters,
+    gap_cuts_what_is_no_utf8_anywhere, retry_line_needs_no_block,
+    heartbeat_is_a_comment_without_a_blank_line,
+    beat_is_an_event_that_leaves_the_cursor_alone)

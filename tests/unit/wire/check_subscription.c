@@ -106,6 +106,13 @@ START_TEST(channels_of_the_query_are_taken_in_order_and_once)
 		{ "ch%61nnel=a", "a" },
 		{ "channel=a&Channel=b&channels=c", "a" },
 		{ "channel=%7BREMOTE_USER%7D", "{REMOTE_USER}" },
+		/* Lists as PHP writes them. */
+		{ "channel[]=a&channel[]=b", "a|b" },
+		{ "channel%5B0%5D=a&channel%5B1%5D=b", "a|b" },
+		{ "channel%5b10%5d=a&channel=b&channel[]=a", "a|b" },
+		{ "channel=a&channel[x]=b&channel[=c&channel]=d&channel[0=e",
+		    "a" },
+		{ "channel=a&channel[0]x=b&channel[][]=c&channel[-1]=d", "a" },
 	};
 
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
@@ -130,6 +137,57 @@ START_TEST(member_that_names_channels_can_be_renamed)
 
 	assert_channels(&got, "b");
 	subscription_fini(&got.s);
+}
+END_TEST
+
+START_TEST(renamed_member_may_have_an_index_too)
+{
+	const struct variable table[VARIABLES_MAX] = {
+		{ "QUERY_STRING", "user[]=a&user%5B1%5D=b&channel[]=c" },
+	};
+	struct reading got;
+
+	subscribe_with(&got, table, "user");
+
+	assert_channels(&got, "a|b");
+	subscription_fini(&got.s);
+}
+END_TEST
+
+START_TEST(beat_is_asked_for_by_a_member_of_any_value)
+{
+	static const struct {
+		const char *query;
+		const char *fixed;
+		bool beat;
+	} rows[] = {
+		{ "channel=a", NULL, false },
+		{ "channel=a&beat", NULL, true },
+		{ "beat=&channel=a", NULL, true },
+		{ "channel=a&beat=0", NULL, true },
+		{ "channel=a&b%65at=1", NULL, true },
+		{ "beat", "a", true },
+		{ "", "a", false },
+		{ "channel=a&beats=1&Beat=1", NULL, false },
+		{ "channel=beat", NULL, false },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		const struct variable table[VARIABLES_MAX] = {
+			{ "QUERY_STRING", rows[i].query },
+			{ "HTTP_LAST_EVENT_ID", "1-1" },
+			{ "PEAL_CHANNEL", rows[i].fixed },
+		};
+		struct reading got;
+
+		subscribe(&got, table);
+
+		ck_assert_int_eq(got.rc, 0);
+		ck_assert_msg(got.s.beat == rows[i].beat, "\"%s\"",
+		    rows[i].query);
+		unit_assert_span(got.s.asked, "1-1");
+		subscription_fini(&got.s);
+	}
 }
 END_TEST
 
@@ -168,20 +226,20 @@ START_TEST(faulty_channel_in_the_query_is_400)
 }
 END_TEST
 
-START_TEST(channel_name_of_the_query_has_at_most_255_bytes)
+START_TEST(channel_name_of_the_query_has_at_most_1024_bytes)
 {
-	for (size_t len = 255; len <= 256; len++) {
-		char query[8 + 256 + 1] = "channel=";
+	for (size_t len = 1024; len <= 1025; len++) {
+		char query[8 + 1025 + 1] = "channel=";
 		struct reading got;
 		memset(query + 8, 'x', len);
 
 		subscribe_query(&got, query);
 
-		if (len == 255)
+		if (len == 1024)
 			ck_assert_int_eq(got.rc, 0);
 		else
 			assert_problem(&got, PROBLEM_BAD_CHANNEL,
-			    "the channel name is longer than 255 bytes");
+			    "the channel name is longer than 1024 bytes");
 		subscription_fini(&got.s);
 	}
 }
@@ -320,7 +378,7 @@ END_TEST
 
 START_TEST(configured_channel_may_come_out_too_long)
 {
-	char user[300] = { 0 };
+	char user[1026] = { 0 };
 	memset(user, 'x', sizeof(user) - 1);
 	const struct variable table[VARIABLES_MAX] = {
 		{ "PEAL_CHANNEL", "{REMOTE_USER}" },
@@ -331,7 +389,7 @@ START_TEST(configured_channel_may_come_out_too_long)
 	subscribe(&got, table);
 
 	assert_problem(&got, PROBLEM_CHANNEL_VARIABLE,
-	    "the channel name is longer than 255 bytes");
+	    "the channel name is longer than 1024 bytes");
 	subscription_fini(&got.s);
 }
 END_TEST
@@ -396,7 +454,8 @@ START_TEST(resume_point_is_read_from_what_was_asked)
 	} rows[] = {
 		{ NULL, EVENT_RESUME_NONE, 0 },
 		{ "1-1", EVENT_RESUME_AFTER, 0x10001 },
-		{ "1", EVENT_RESUME_SINCE, 0x1ffff },
+		{ "1779525621000", EVENT_RESUME_SINCE,
+		    UINT64_C(1779525621000) << 16 | 0xffff },
 		{ "earliest", EVENT_RESUME_EARLIEST, 0 },
 		{ "abc", EVENT_RESUME_UNREADABLE, 0 },
 	};
@@ -490,8 +549,10 @@ END_TEST
 
 UNIT_MAIN("subscription", channels_of_the_query_are_taken_in_order_and_once,
     member_that_names_channels_can_be_renamed,
+    renamed_member_may_have_an_index_too,
+    beat_is_asked_for_by_a_member_of_any_value,
     faulty_channel_in_the_query_is_400,
-    channel_name_of_the_query_has_at_most_255_bytes,
+    channel_name_of_the_query_has_at_most_1024_bytes,
     sixty_four_channels_are_the_most, one_channel_more_is_400,
     configured_channel_replaces_the_query,
     configured_channel_that_names_nothing_is_403,

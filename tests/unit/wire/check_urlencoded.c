@@ -154,6 +154,38 @@ START_TEST(null_query_has_no_piece)
 }
 END_TEST
 
+START_TEST(member_may_have_an_index)
+{
+	static const struct {
+		const char *name;
+		bool is_member;
+	} rows[] = {
+		{ "list", true },
+		{ "list[]", true },
+		{ "list[0]", true },
+		{ "list[18446744073709551616]", true },
+		{ "", false },
+		{ "lis", false },
+		{ "lists", false },
+		{ "list[", false },
+		{ "list]", false },
+		{ "list[0", false },
+		{ "list0]", false },
+		{ "list[a]", false },
+		{ "list[0][1]", false },
+		{ "list[]x", false },
+		{ "List[]", false },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++)
+		ck_assert_msg(urlencoded_is_member(span_of(rows[i].name),
+				  SPAN("list")) == rows[i].is_member,
+		    "\"%s\"", rows[i].name);
+	ck_assert(
+	    !urlencoded_is_member((struct span){ NULL, 0 }, SPAN("list")));
+}
+END_TEST
+
 START_TEST(end_stays_the_end)
 {
 	struct buf out = { 0 };
@@ -186,4 +218,5 @@ END_TEST
 UNIT_MAIN("query", pieces_are_parted_and_decoded,
     escaped_nul_is_a_byte_like_any, every_byte_can_be_escaped_in_either_case,
     escape_does_not_reach_past_the_end, pieces_stay_valid_while_the_store_grows,
-    null_query_has_no_piece, end_stays_the_end, failed_allocation_ends_the_walk)
+    null_query_has_no_piece, end_stays_the_end, member_may_have_an_index,
+    failed_allocation_ends_the_walk)
