@@ -1029,6 +1029,35 @@ class Place:
         site.reload = reload
         return site
 
+    def behind_h2o(self, *options, tls=False, edits=None, php=False):
+        """examples/h2o.conf, and peal.fcgi --listen with these options."""
+        program = self.find("h2o")
+        peal = self.start_peal(*options)
+        if php:
+            self.start_php()
+
+        def start(port):
+            # H2O cannot read the environment: these are the places its head names.
+            listen = "host: %s\n  port: %d" % (self.bind, port)
+            places = {"/run/php/php-fpm.sock": os.path.join(self.run, "php.sock"),
+                      "/run/peal": self.run, "/var/www/html": self.www,
+                      "user: www-data": "user: " + self.environment(0)["PEAL_USER"],
+                      "  port: 80\n": "  %s\n" % listen, "127.0.0.1:80/": "127.0.0.1:%d/" % port}
+            if tls:
+                self.certificate()
+                places["listen:\n  port: 80\n"] = ""
+                places["#listen:\n#  port: 443\n#  ssl:\n#    certificate"] = \
+                    "listen:\n  %s\n  ssl:\n    certificate" % listen
+                places["#    key-file"] = "    key-file"
+            config = self.example("h2o.conf", dict(edits or {}, **places))
+            return self.start("h2o", [program, "-m", "master", "-c", config],
+                              env=self.environment(port))
+        site = self._serve(start, tls)
+        site.peal = peal
+        site.reload = lambda: site.server.signal(signal.SIGHUP)
+        self._end_first(peal)
+        return site
+
     def crypted(self, password):
         """As crypt(3) wants it."""
         done = self.command(self.find("openssl"), "passwd", "-6", "-stdin", text=password)
