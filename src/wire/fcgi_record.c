@@ -490,23 +490,6 @@ fcgi_record_look_beside(struct fcgi_record_request *r, uint16_t id)
 	return look(r, id);
 }
 
-bool
-fcgi_record_is_abort(struct span bytes, uint16_t id)
-{
-	struct record record;
-
-	while (bytes.len > 0) {
-		if (bytes.ptr[0] != VERSION_1 || !parse_record(bytes, &record))
-			return true;
-		/* A late, empty end of STDIN is harmless; all else ends it. */
-		if (record.id != id || record.type != TYPE_STDIN)
-			return true;
-		bytes.ptr += record.len;
-		bytes.len -= record.len;
-	}
-	return false;
-}
-
 void
 fcgi_record_stdout(unsigned char out[FCGI_RECORD_HEADER], uint16_t id,
     size_t len)

@@ -107,12 +107,6 @@ const char *fcgi_record_variable(const void *request, const char *name);
 void fcgi_record_next(struct fcgi_record_request *r);
 
 /*
- * Judge bytes that arrive while a request is being answered.
- * Returns true if they are, or begin with, an abort of it or something unsound.
- */
-bool fcgi_record_is_abort(struct span bytes, uint16_t id);
-
-/*
  * Look at r->bytes as what arrives while request id is being answered.  The
  * beginning of a record that is not whole stays there.  What is put into to_peer
  * is to be written between the records of the answer.

@@ -387,7 +387,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (size_t i = 0; i < once.count; i++)
 		require_alike(&once.stories[i], &pieces.stories[i]);
 	FUZZ_REQUIRE(once.sent == pieces.sent);
-	(void)fcgi_record_is_abort(bytes, data[0]);
 	judge_beside(bytes, data);
 	free((char *)bytes.ptr);
 	return 0;

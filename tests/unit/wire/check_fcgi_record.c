@@ -553,25 +553,6 @@ START_TEST(request_is_judged_alike_however_its_bytes_come)
 }
 END_TEST
 
-START_TEST(abort_is_seen_while_a_request_is_answered)
-{
-	struct buf bytes = { 0 };
-	put(&bytes, STDIN, SPAN(""));
-	put(&bytes, STDIN, SPAN(""));
-	bool late_end = fcgi_record_is_abort(buf_span(&bytes), 1);
-	bool other_s = fcgi_record_is_abort(buf_span(&bytes), 2);
-	put(&bytes, ABORT, SPAN(""));
-
-	ck_assert(!late_end);
-	ck_assert(other_s);
-	ck_assert(fcgi_record_is_abort(buf_span(&bytes), 1));
-	ck_assert(!fcgi_record_is_abort(SPAN(""), 1));
-	ck_assert(fcgi_record_is_abort(SPAN("\2"), 1));
-	ck_assert(fcgi_record_is_abort(SPAN("rubbish that is long enough"), 1));
-	buf_fini(&bytes);
-}
-END_TEST
-
 START_TEST(header_of_stdout_names_request_and_length)
 {
 	static const size_t lens[] = { 0, 1, 0x1234, FCGI_RECORD_CONTENT_MAX };
@@ -622,5 +603,4 @@ UNIT_MAIN("record", request_is_whole_with_its_last_byte_and_not_before,
     header_of_stdout_names_request_and_length,
     body_that_is_too_large_is_passed_over_to_its_end,
     requests_of_a_kept_connection_come_one_by_one,
-    request_is_judged_alike_however_its_bytes_come,
-    abort_is_seen_while_a_request_is_answered, end_of_a_request_says_why)
+    request_is_judged_alike_however_its_bytes_come, end_of_a_request_says_why)
