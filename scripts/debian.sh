@@ -56,6 +56,8 @@ install_packages() {
 	for package in $wanted; do
 		case $package in
 		lighttpd | apache2 | nginx | caddy) services="$services $package" ;;
+		haproxy | h2o | squid | trafficserver) services="$services $package" ;;
+		varnish) services="$services varnish varnishncsa" ;;
 		libapache2-mod-fcgid) hold="$hold apache2" ;;
 		libnginx-mod-*) hold="$hold nginx" ;;
 		esac

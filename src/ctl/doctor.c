@@ -33,8 +33,7 @@ examine_server(struct probe *p)
 				  : "the connection is closed at once");
 		return false;
 	}
-	buf_put(&g->server_name, exchange_field(v, "Server"));
-	g->server = advice_server_of(buf_span(&g->server_name));
+	findings_see(g, v);
 	p->answers_head = exchange_is_type(v, "text/event-stream");
 	return true;
 }

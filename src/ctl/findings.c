@@ -8,12 +8,12 @@
 #include "base/json.h"
 #include "base/option_type.h"
 #include "base/terminal.h"
+#include "ctl/answerer.h"
 
 void
 findings_init(struct findings *d)
 {
 	*d = (struct findings){
-		.server = ADVICE_UNKNOWN,
 		.progress = terminal_shows_progress(),
 	};
 }
@@ -22,6 +22,7 @@ void
 findings_fini(struct findings *d)
 {
 	buf_fini(&d->server_name);
+	buf_fini(&d->via);
 	buf_fini(&d->findings);
 	buf_fini(&d->notes);
 }
@@ -45,6 +46,45 @@ findings_wait(const struct findings *d, const char *what, uint64_t left_ms)
 	    (unsigned long long)((left_ms + 999) / 1000));
 	if (d->progress)
 		terminal_progress(span_of(text));
+}
+
+/* RFC 9110, section 5.1: names may be spelled in any way.  HAProxy spells all of
+ * them small, those of other servers too, and does not name itself. */
+static bool
+is_spelled_small(const struct exchange *v)
+{
+	struct span rest = buf_span(&v->client.response.head);
+	struct span line;
+	bool small = span_cut(&rest, '\n', &line);
+	bool any = false;
+
+	while (small && span_cut(&rest, '\n', &line)) {
+		for (size_t i = 0; i < line.len && line.ptr[i] != ':'; i++)
+			small &= line.ptr[i] < 'A' || line.ptr[i] > 'Z';
+		any |= memchr(line.ptr, ':', line.len) != NULL;
+	}
+	return small && any;
+}
+
+void
+findings_see(struct findings *d, const struct exchange *v)
+{
+	struct span name = exchange_field(v, "Server");
+	struct span via = exchange_field(v, "Via");
+	enum advice_server server = advice_server_of(name);
+
+	if (!v->headed)
+		return;
+	buf_clear(&d->server_name);
+	buf_put(&d->server_name, name);
+	buf_clear(&d->via);
+	buf_put(&d->via, via);
+	d->hops.servers |= advice_servers_of_via(via);
+	if (server != ADVICE_UNKNOWN)
+		d->hops.servers |= 1U << server;
+	/* Envoy spells so as well, and says who it is. */
+	if (is_spelled_small(v) && (name.len == 0 || server != ADVICE_UNKNOWN))
+		d->hops.servers |= 1U << ADVICE_HAPROXY;
 }
 
 __attribute__((format(printf, 2, 0))) static void
@@ -73,7 +113,7 @@ findings_find(struct findings *d, enum advice_fault fault, const char *format,
 	put_list(out, format, arguments);
 	va_end(arguments);
 	buf_put_char(out, '\n');
-	advice_put(out, fault, d->server, "    ");
+	advice_put(out, fault, &d->hops, "    ");
 	d->count++;
 }
 
@@ -160,16 +200,26 @@ fault_of_problem(const struct exchange *v)
 	return exchange_status(v) >= 500 ? ADVICE_DOWN : ADVICE_NOT_MOUNTED;
 }
 
-static enum advice_fault
-fault_of_status(int status)
+/* A finding about an answer that is not peal's: who gave it is at fault. */
+__attribute__((format(printf, 4, 5))) static void
+find_at_hop(struct findings *d, const struct exchange *v,
+    enum advice_fault fault, const char *format, ...)
 {
-	if (status >= 300 && status < 400)
-		return ADVICE_REDIRECTED;
-	if (status == 401 || status == 407)
-		return ADVICE_LOCKED;
-	if (status == 403)
-		return ADVICE_FORBIDDEN;
-	return status >= 500 ? ADVICE_DOWN : ADVICE_NOT_MOUNTED;
+	struct span name = exchange_field(v, "Server");
+	enum advice_server server = advice_server_of(name);
+	struct advice_hops all = d->hops;
+	struct buf said = { 0 };
+	va_list arguments;
+
+	va_start(arguments, format);
+	put_list(&said, format, arguments);
+	va_end(arguments);
+	if (server != ADVICE_UNKNOWN)
+		d->hops.servers = 1U << server;
+	findings_find(d, fault, "%.*s%s%.*s", (int)said.len, said.ptr,
+	    name.len > 0 ? ", by " : "", (int)name.len, name.ptr);
+	d->hops = all;
+	buf_fini(&said);
 }
 
 static void
@@ -203,14 +253,28 @@ findings_refused(struct findings *d, const struct exchange *v,
 	else if (findings_is_problem(v))
 		find_problem(d, v, request);
 	else if (where.len > 0)
-		findings_find(d, fault_of_status(status),
+		find_at_hop(d, v, answerer_fault(v),
 		    "%s is answered %d, to %.*s", request, status,
 		    (int)where.len, where.ptr);
 	else
-		findings_find(d, fault_of_status(status),
-		    "%s is answered %d, %.*s", request, status,
-		    (int)(type.len > 0 ? type.len : 20),
+		find_at_hop(d, v, answerer_fault(v), "%s is answered %d, %.*s",
+		    request, status, (int)(type.len > 0 ? type.len : 20),
 		    type.len > 0 ? type.ptr : "without Content-Type");
+}
+
+static void
+print_hops(const struct findings *d, FILE *out)
+{
+	bool haproxy = (d->hops.servers >> ADVICE_HAPROXY & 1) != 0;
+
+	if (d->server_name.len > 0)
+		(void)fprintf(out, "server: %.*s%s\n", (int)d->server_name.len,
+		    d->server_name.ptr,
+		    haproxy ? ", behind HAProxy as it seems" : "");
+	else if (haproxy)
+		(void)fputs("server: HAProxy, as it seems\n", out);
+	if (d->via.len > 0)
+		(void)fprintf(out, "via: %.*s\n", (int)d->via.len, d->via.ptr);
 }
 
 int
@@ -224,9 +288,7 @@ findings_print(struct findings *d, FILE *out)
 		rc = buf_error(&d->notes);
 	if (rc != 0)
 		return rc;
-	if (d->server_name.len > 0)
-		(void)fprintf(out, "server: %.*s\n", (int)d->server_name.len,
-		    d->server_name.ptr);
+	print_hops(d, out);
 	if (d->findings.len > 0)
 		(void)fwrite(d->findings.ptr, 1, d->findings.len, out);
 	if (d->notes.len > 0)

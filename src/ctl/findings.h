@@ -16,8 +16,9 @@
 #include "wire/problem.h"
 
 struct findings {
-	enum advice_server server;
+	struct advice_hops hops;
 	struct buf server_name; /* as its Server field has it */
+	struct buf via;		/* and the Via field */
 	struct buf findings;
 	struct buf notes;
 	unsigned count;
@@ -31,6 +32,12 @@ void findings_fini(struct findings *d);
 void findings_step(const struct findings *d, const char *what);
 void findings_wait(const struct findings *d, const char *what,
     uint64_t left_ms);
+
+/*
+ * Take down who stands between doctor and peal, as far as the head of an answer
+ * shows: from the Server field, Via, and how the fields are spelled.
+ */
+void findings_see(struct findings *d, const struct exchange *v);
 
 /* Add a finding: what was seen, as printf() would, on one line. */
 void findings_find(struct findings *d, enum advice_fault fault,

@@ -56,6 +56,7 @@ connections_init(struct connections *all, struct fcgi *fcgi, int epoll_fd,
 		.fcgi = fcgi,
 		.epoll_fd = epoll_fd,
 		.body_max = body_max,
+		.conns_max = 1,
 	};
 }
 
@@ -154,6 +155,7 @@ need_request(struct connections *all, struct connection *c)
 	if (c->request == NULL)
 		return false;
 	fcgi_record_init(c->request, all->body_max);
+	c->request->conns_max = all->conns_max;
 	return true;
 }
 
@@ -382,13 +384,55 @@ connection_finish(struct connections *all, struct connection *c)
 	return false;
 }
 
+bool
+connection_send_to_peer(struct connections *all, struct connection *c)
+{
+	struct buf *out = &c->request->to_peer;
+
+	if (out->len == 0)
+		return true;
+	/* A socket that takes no event any more still takes a short record. */
+	ssize_t len =
+	    send(c->fd, out->ptr, out->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	bool good = len == (ssize_t)out->len;
+	size_t cost = out->len + WRITE_COST;
+	c->credit -= cost < c->credit ? (uint32_t)cost : c->credit;
+	buf_clear(out);
+	if (!good)
+		connection_close(all, c);
+	return good;
+}
+
+enum fcgi_record_verdict
+connection_look_beside(struct connections *all, struct connection *c,
+    struct span bytes)
+{
+	if (!need_request(all, c))
+		return FCGI_RECORD_NO_MEMORY;
+	buf_put(&c->request->bytes, bytes);
+	if (buf_error(&c->request->bytes) != 0)
+		return FCGI_RECORD_NO_MEMORY;
+	enum fcgi_record_verdict verdict =
+	    fcgi_record_look_beside(c->request, c->id);
+	if (!connection_send_to_peer(all, c))
+		return verdict;
+	bool is_stream =
+	    c->state == CONNECTION_STREAMING || c->state == CONNECTION_BLOCKED;
+	if (is_stream && c->request->bytes.len == 0)
+		give_request_back(all, c);
+	return verdict;
+}
+
 void
 connection_begin_stream(struct connections *all, struct connection *c,
     struct stream *stream)
 {
 	connection_move(all, c, CONNECTION_STREAMING, 0);
 	c->stream = stream;
-	give_request_back(all, c);
+	if (c->request != NULL && c->request->bytes.len > 0)
+		fcgi_record_next(c->request);
+	else
+		give_request_back(all, c);
 	bound_writes(c);
 }
 

@@ -66,9 +66,10 @@ struct connection {
 	uint64_t deadline_ms; /* BLOCKED: since when; boot clock */
 	struct connection *next; /* in the list of its state */
 	struct connection *previous;
-	struct fcgi_record_request *request; /* READING to WAITING; or NULL */
-	struct connection_rest *rest;	     /* REPLYING */
-	struct stream *stream;		     /* STREAMING, BLOCKED */
+	/* READING to WAITING; of a stream, what came of a record; or NULL */
+	struct fcgi_record_request *request;
+	struct connection_rest *rest; /* REPLYING */
+	struct stream *stream;	      /* STREAMING, BLOCKED */
 };
 
 /* Connections in the order they came to a state. */
@@ -80,8 +81,9 @@ struct connection_list {
 
 struct connections {
 	struct fcgi *fcgi;
-	int epoll_fd;	 /* has each with its pointer as data */
-	size_t body_max; /* of a request */
+	int epoll_fd;	    /* has each with its pointer as data */
+	size_t body_max;    /* of a request */
+	uint32_t conns_max; /* FCGI_MAX_CONNS, if asked; the caller sets it */
 	struct connection_list
 	    busy; /* READING, REPLYING: oldest deadline first */
 	struct connection_list waiting;	   /* WAITING: oldest first */
@@ -157,7 +159,23 @@ bool connection_reply_more(struct connections *all, struct connection *c);
  */
 bool connection_finish(struct connections *all, struct connection *c);
 
-/* It becomes a stream: its request is given back, and writes are bounded. */
+/*
+ * Send what reading has put into the request's to_peer, before or between the
+ * records of an answer.  Returns false, and CLOSED, where the peer does not take
+ * all of it now.
+ */
+bool connection_send_to_peer(struct connections *all, struct connection *c);
+
+/*
+ * Look at bytes that have come while a request is being answered, and at what came
+ * behind it; what they make peal send is sent.  Returns as
+ * fcgi_record_look_beside().
+ */
+enum fcgi_record_verdict connection_look_beside(struct connections *all,
+    struct connection *c, struct span bytes);
+
+/* It becomes a stream: its request is given back, unless a part of a record came
+ * behind that, and writes are bounded. */
 void connection_begin_stream(struct connections *all, struct connection *c,
     struct stream *stream);
 

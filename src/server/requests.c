@@ -106,8 +106,12 @@ join(struct requests *q, struct connection *c, enum handler_outcome outcome,
 	struct handler *h = q->handler;
 
 	/* What came behind the request may take it back. */
-	if (fcgi_record_is_abort(buf_span(&c->request->bytes), c->id)) {
-		refuse(q, c, FCGI_RECORD_ABORTED);
+	enum fcgi_record_verdict verdict =
+	    connection_look_beside(q->connections, c, (struct span){ NULL, 0 });
+	if (c->state == CONNECTION_CLOSED)
+		return false;
+	if (verdict != FCGI_RECORD_MORE) {
+		refuse(q, c, verdict);
 		return false;
 	}
 	bool stopping = q->stopping || h->arena_gone;
@@ -188,6 +192,8 @@ look(struct requests *q, struct connection *c, struct clock_now now)
 
 	while (more) {
 		enum fcgi_record_verdict verdict = fcgi_record_look(c->request);
+		if (!connection_send_to_peer(q->connections, c))
+			return;
 		switch (verdict) {
 		case FCGI_RECORD_VARIABLES:
 			break;

@@ -5,6 +5,8 @@
  */
 #include "server/stream.h"
 
+#include <sys/epoll.h>
+
 bool
 stream_is_ready(const struct stream *s)
 {
@@ -99,9 +101,10 @@ stream_end(struct stream *s, struct connections *all, struct span trailer)
 	if (s->partial > 0)
 		trailer.len = 0;
 	(void)connection_write(all, c, trailer, true, &whole);
-	if (whole)
-		(void)connection_finish(all, c);
-	else
+	if (!whole)
 		connection_close(all, c);
+	else if (connection_finish(all, c))
+		/* A part of a record is there, and the rest has to come. */
+		(void)connection_watch(all, c, EPOLLIN);
 	s->connection = NULL;
 }

@@ -282,8 +282,8 @@ streams_join_status(struct streams *a, struct connection *c, uint64_t boot_ms)
 }
 
 /*
- * The peer has sent something: nothing but an abort, or its end, is expected.
- * Its end is that of one direction alone where a web server says so that the
+ * The peer has sent something: an abort, its end, or what belongs to the
+ * connection and not to this stream.  Its end is that of one direction alone where a web server says so that the
  * client has gone, as lighttpd does.  It reads on, and without FCGI_END_REQUEST
  * it takes the worker for dead and complains in its log of each client that leaves.
  */
@@ -299,7 +299,8 @@ read_peer(struct streams *a, struct stream *s)
 	if (len < 0) {
 		connection_close(a->connections, c);
 	} else if (len == 0 ||
-	    fcgi_record_is_abort((struct span){ bytes, (size_t)len }, c->id)) {
+	    connection_look_beside(a->connections, c,
+		(struct span){ bytes, (size_t)len }) != FCGI_RECORD_MORE) {
 		c->keep = false;
 		stream_end(s, a->connections, (struct span){ NULL, 0 });
 	}

@@ -178,6 +178,7 @@ open_loop(struct worker *w, int listen_fd, uint32_t descriptors)
 	int rc = w->fcgi == NULL ? -ENOMEM : open_descriptors(w);
 	connections_init(&w->connections, w->fcgi, w->epoll_fd,
 	    (size_t)w->options->max_body);
+	w->connections.conns_max = settings.max_streams;
 	if (rc == 0)
 		rc = wake_init(&w->wake, &w->store, descriptors / 8);
 	if (rc == 0)

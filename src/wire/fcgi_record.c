@@ -11,6 +11,9 @@
 #define TYPE_PARAMS 4
 #define TYPE_STDIN 5
 #define TYPE_STDOUT 6
+#define TYPE_GET_VALUES 9
+#define TYPE_GET_VALUES_RESULT 10
+#define TYPE_UNKNOWN_TYPE 11 /* the last that the specification knows */
 #define ROLE_RESPONDER 1
 #define FLAG_KEEP_CONN 1
 #define BEGIN_BODY 8
@@ -28,7 +31,10 @@ struct record {
 void
 fcgi_record_init(struct fcgi_record_request *r, size_t body_max)
 {
-	*r = (struct fcgi_record_request){ .body_max = body_max };
+	*r = (struct fcgi_record_request){
+		.body_max = body_max,
+		.conns_max = 1,
+	};
 }
 
 void
@@ -37,6 +43,7 @@ fcgi_record_fini(struct fcgi_record_request *r)
 	buf_fini(&r->bytes);
 	buf_fini(&r->params);
 	buf_fini(&r->body);
+	buf_fini(&r->to_peer);
 	free(r->variables);
 	r->variables = NULL;
 	r->variable_room = 0;
@@ -56,6 +63,7 @@ fcgi_record_next(struct fcgi_record_request *r)
 {
 	empty(&r->params);
 	empty(&r->body);
+	buf_clear(&r->to_peer);
 	if (r->bytes.len == 0)
 		empty(&r->bytes);
 	if (r->variable_count > 0)
@@ -242,12 +250,131 @@ fcgi_record_variable(const void *request, const char *name)
 	return NULL;
 }
 
+static void
+put_header(unsigned char *out, unsigned char type, uint16_t id, size_t len)
+{
+	memset(out, 0, FCGI_RECORD_HEADER);
+	out[0] = VERSION_1;
+	out[1] = type;
+	out[2] = (unsigned char)(id >> 8);
+	out[3] = (unsigned char)(id & 0xff);
+	out[4] = (unsigned char)(len >> 8);
+	out[5] = (unsigned char)(len & 0xff);
+}
+
+/* A record of the connection, to be sent. */
+static void
+put_management(struct buf *out, unsigned char type, struct span content)
+{
+	unsigned char header[FCGI_RECORD_HEADER];
+
+	put_header(header, type, 0, content.len);
+	buf_put(out, (struct span){ (char *)header, sizeof(header) });
+	buf_put(out, content);
+}
+
+/* A pair whose name and value are shorter than 128 bytes. */
+static void
+put_pair(struct buf *out, struct span name, struct span value)
+{
+	buf_put_char(out, (char)name.len);
+	buf_put_char(out, (char)value.len);
+	buf_put(out, name);
+	buf_put(out, value);
+}
+
+/*
+ * Section 4.1: the values of those variables that the peer asks for and we know,
+ * each once however often it is named.  With one request of a connection at a time,
+ * there are as many requests as connections.
+ */
+static enum fcgi_record_verdict
+put_values(struct fcgi_record_request *r, struct span asked)
+{
+	struct buf number = { 0 };
+	buf_put_u64(&number, r->conns_max);
+	const struct {
+		struct span name;
+		struct span value;
+	} known[] = {
+		{ SPAN("FCGI_MAX_CONNS"), buf_span(&number) },
+		{ SPAN("FCGI_MAX_REQS"), buf_span(&number) },
+		{ SPAN("FCGI_MPXS_CONNS"), SPAN("0") },
+	};
+	enum { KNOWN = sizeof(known) / sizeof(known[0]) };
+	bool is_asked[KNOWN] = { false };
+	struct buf pairs = { 0 };
+	struct span name;
+	size_t value;
+	bool good = true;
+
+	while (good && asked.len > 0) {
+		good = read_lengths(&asked, &name.len, &value);
+		name.ptr = asked.ptr;
+		for (size_t i = 0; good && i < KNOWN; i++)
+			is_asked[i] |= span_equal(name, known[i].name);
+		asked.ptr += good ? name.len + value : 0;
+		asked.len -= good ? name.len + value : 0;
+	}
+	for (size_t i = 0; i < KNOWN; i++) {
+		if (is_asked[i])
+			put_pair(&pairs, known[i].name, known[i].value);
+	}
+	put_management(&r->to_peer, TYPE_GET_VALUES_RESULT, buf_span(&pairs));
+	buf_fini(&pairs);
+	buf_fini(&number);
+	return good ? FCGI_RECORD_MORE : FCGI_RECORD_BROKEN;
+}
+
+/* A management record, which belongs to the connection. */
+static enum fcgi_record_verdict
+manage(struct fcgi_record_request *r, const struct record *record)
+{
+	const char unknown[8] = { (char)record->type };
+
+	if (record->type == TYPE_GET_VALUES)
+		return put_values(r, record->content);
+	/* A type that belongs to a request, or that only we send. */
+	if (record->type >= TYPE_BEGIN_REQUEST &&
+	    record->type <= TYPE_UNKNOWN_TYPE)
+		return FCGI_RECORD_BROKEN;
+	/* Section 4.2. */
+	put_management(&r->to_peer, TYPE_UNKNOWN_TYPE,
+	    (struct span){ unknown, sizeof(unknown) });
+	return FCGI_RECORD_MORE;
+}
+
+/* A record that does not belong to the request active; 0: there is none. */
+static enum fcgi_record_verdict
+take_foreign(struct fcgi_record_request *r, const struct record *record,
+    uint16_t active)
+{
+	unsigned char end[FCGI_RECORD_END_LEN];
+	enum fcgi_record_verdict verdict = FCGI_RECORD_MORE;
+
+	if (record->id == 0) {
+		verdict = manage(r, record);
+	} else if (record->type == TYPE_BEGIN_REQUEST && active != 0) {
+		if (record->content.len != BEGIN_BODY)
+			return FCGI_RECORD_BROKEN;
+		/* Section 5.5: a second request on a connection is refused. */
+		fcgi_record_end(end, record->id,
+		    FCGI_RECORD_STATUS_CANT_MPX_CONN);
+		buf_put(&r->to_peer, (struct span){ (char *)end, sizeof(end) });
+	}
+	/* Section 3.3: all else of a request that is not active is ignored. */
+	if (buf_error(&r->to_peer) != 0)
+		return FCGI_RECORD_NO_MEMORY;
+	return r->to_peer.len > FCGI_RECORD_TO_PEER_MAX ? FCGI_RECORD_BROKEN
+							: verdict;
+}
+
 static enum fcgi_record_verdict
 begin_request(struct fcgi_record_request *r, const struct record *record)
 {
 	const unsigned char *body = (const unsigned char *)record->content.ptr;
 
-	if (record->content.len != BEGIN_BODY || record->id == 0)
+	if (record->content.len != BEGIN_BODY)
 		return FCGI_RECORD_BROKEN;
 	r->id = record->id;
 	r->keep = (body[2] & FLAG_KEEP_CONN) != 0;
@@ -294,13 +421,10 @@ take_stdin(struct fcgi_record_request *r, const struct record *record)
 static enum fcgi_record_verdict
 take_record(struct fcgi_record_request *r, const struct record *record)
 {
-	if (r->id == 0)
-		return record->type == TYPE_BEGIN_REQUEST
-		    ? begin_request(r, record)
-		    : FCGI_RECORD_BROKEN;
-	/* No web server we know multiplexes. */
-	if (record->id != r->id)
-		return FCGI_RECORD_BROKEN;
+	if (r->id == 0 && record->id != 0 && record->type == TYPE_BEGIN_REQUEST)
+		return begin_request(r, record);
+	if (r->id == 0 || record->id != r->id)
+		return take_foreign(r, record, r->id);
 	switch (record->type) {
 	case TYPE_PARAMS:
 		return take_params(r, record);
@@ -313,8 +437,25 @@ take_record(struct fcgi_record_request *r, const struct record *record)
 	}
 }
 
-enum fcgi_record_verdict
-fcgi_record_look(struct fcgi_record_request *r)
+/* A record that comes while request id is being answered. */
+static enum fcgi_record_verdict
+take_beside(struct fcgi_record_request *r, const struct record *record,
+    uint16_t id)
+{
+	if (record->id != id)
+		return take_foreign(r, record, id);
+	if (record->type == TYPE_ABORT_REQUEST)
+		return FCGI_RECORD_ABORTED;
+	/* Some servers send the empty end of STDIN late. */
+	return record->type == TYPE_STDIN && record->content.len == 0
+	    ? FCGI_RECORD_MORE
+	    : FCGI_RECORD_BROKEN;
+}
+
+/* Read records as long as they are whole.  beside: the request that is being
+ * answered, 0 where one is read. */
+static enum fcgi_record_verdict
+look(struct fcgi_record_request *r, uint16_t beside)
 {
 	enum fcgi_record_verdict verdict = FCGI_RECORD_MORE;
 	struct span rest = buf_span(&r->bytes);
@@ -327,7 +468,8 @@ fcgi_record_look(struct fcgi_record_request *r)
 			break;
 		rest.ptr += record.len;
 		rest.len -= record.len;
-		verdict = take_record(r, &record);
+		verdict = beside != 0 ? take_beside(r, &record, beside)
+				      : take_record(r, &record);
 	}
 	/* What is left is less than a record, or belongs to what comes next. */
 	if (rest.len > 0 && rest.len < r->bytes.len)
@@ -336,33 +478,16 @@ fcgi_record_look(struct fcgi_record_request *r)
 	return verdict;
 }
 
-bool
-fcgi_record_is_abort(struct span bytes, uint16_t id)
+enum fcgi_record_verdict
+fcgi_record_look(struct fcgi_record_request *r)
 {
-	struct record record;
-
-	while (bytes.len > 0) {
-		if (bytes.ptr[0] != VERSION_1 || !parse_record(bytes, &record))
-			return true;
-		/* A late, empty end of STDIN is harmless; all else ends it. */
-		if (record.id != id || record.type != TYPE_STDIN)
-			return true;
-		bytes.ptr += record.len;
-		bytes.len -= record.len;
-	}
-	return false;
+	return look(r, 0);
 }
 
-static void
-put_header(unsigned char *out, unsigned char type, uint16_t id, size_t len)
+enum fcgi_record_verdict
+fcgi_record_look_beside(struct fcgi_record_request *r, uint16_t id)
 {
-	memset(out, 0, FCGI_RECORD_HEADER);
-	out[0] = VERSION_1;
-	out[1] = type;
-	out[2] = (unsigned char)(id >> 8);
-	out[3] = (unsigned char)(id & 0xff);
-	out[4] = (unsigned char)(len >> 8);
-	out[5] = (unsigned char)(len & 0xff);
+	return look(r, id);
 }
 
 void

@@ -669,6 +669,7 @@ class Place:
         self.processes = []
         self.before_end = []  # what is called before the processes are ended
         self.logs = []
+        self.users = []  # whom add_user() has added
         self.bind = HOST  # where the web server listens
         self.more_environment = {}  # for all programs
         self.peal_environment = {}  # for peal alone
@@ -996,6 +997,85 @@ class Place:
         self._end_first(peal)
         return site
 
+    def behind_haproxy(self, *options, tls=False, edits=None, php=False):
+        """examples/haproxy.cfg, and peal.fcgi --listen with these options."""
+        program = self.find("haproxy")
+        peal = self.start_peal(*options)
+        if php:
+            self.start_php()
+        edits = dict(edits or {})
+        if self.users:
+            edits["    user somebody password *"] = "\n".join(
+                "    user %s password %s" % (name, self.crypted(password))
+                for name, password in self.users)
+        if tls:
+            self.certificate()
+            pem = "".join(open(os.path.join(self.run, name)).read()
+                          for name in ("cert.pem", "key.pem"))
+            edits['    bind "${PEAL_BIND}:${PEAL_PORT}"'] = ""
+            edits['#bind "${PEAL_BIND}:443" ssl crt /etc/haproxy/site.pem'] = \
+                'bind "${PEAL_BIND}:${PEAL_PORT}" ssl crt ' + self.write("site.pem", pem)
+        config = self.example("haproxy.cfg", edits)
+        away = self.example("haproxy-away.http")
+
+        def start(port):
+            env = dict(self.environment(port), PEAL_AWAY=away,
+                       PEAL_PHP=os.path.join(self.run, "php.sock"))
+            return self.start("haproxy", [program, "-W", "-f", config], env=env)
+        site = self._serve(start, tls)
+        site.peal = peal
+
+        def loaded():
+            with open(site.server.log) as file:
+                return file.read().count("Loading success")
+
+        def reload():
+            before = wait_for(loaded, "HAProxy to be ready")
+            end = time.monotonic() + LIMIT
+            while loaded() == before:
+                check(time.monotonic() < end, "HAProxy does not read its file again")
+                # Its master misses a signal that comes while it starts.
+                site.server.signal(signal.SIGUSR2)
+                with contextlib.suppress(Failed):
+                    wait_for(lambda: loaded() > before, "", 1)
+        site.reload = reload
+        return site
+
+    def behind_h2o(self, *options, tls=False, edits=None, php=False):
+        """examples/h2o.conf, and peal.fcgi --listen with these options."""
+        program = self.find("h2o")
+        peal = self.start_peal(*options)
+        if php:
+            self.start_php()
+
+        def start(port):
+            # H2O cannot read the environment: these are the places its head names.
+            listen = "host: %s\n  port: %d" % (self.bind, port)
+            places = {"/run/php/php-fpm.sock": os.path.join(self.run, "php.sock"),
+                      "/run/peal": self.run, "/var/www/html": self.www,
+                      "user: www-data": "user: " + self.environment(0)["PEAL_USER"],
+                      "  port: 80\n": "  %s\n" % listen, "127.0.0.1:80/": "127.0.0.1:%d/" % port}
+            if tls:
+                self.certificate()
+                places["listen:\n  port: 80\n"] = ""
+                places["#listen:\n#  port: 443\n#  ssl:\n#    certificate"] = \
+                    "listen:\n  %s\n  ssl:\n    certificate" % listen
+                places["#    key-file"] = "    key-file"
+            config = self.example("h2o.conf", dict(edits or {}, **places))
+            return self.start("h2o", [program, "-m", "master", "-c", config],
+                              env=self.environment(port))
+        site = self._serve(start, tls)
+        site.peal = peal
+        site.reload = lambda: site.server.signal(signal.SIGHUP)
+        self._end_first(peal)
+        return site
+
+    def crypted(self, password):
+        """As crypt(3) wants it."""
+        done = self.command(self.find("openssl"), "passwd", "-6", "-stdin", text=password)
+        equal(done.returncode, 0, "openssl: " + done.stderr)
+        return done.stdout.strip()
+
     def _end_first(self, peal):
         """Where the web server waits for its streams to end, seconds can be saved."""
         self.processes.remove(peal)
@@ -1054,6 +1134,7 @@ class Place:
 
     def add_user(self, name, password):
         """Into the file that /mine checks against."""
+        self.users.append((name, password))
         digest = base64.b64encode(hashlib.sha1(password.encode()).digest()).decode()
         with open(os.path.join(self.run, "htpasswd"), "a") as file:
             file.write("%s:{SHA}%s\n" % (name, digest))

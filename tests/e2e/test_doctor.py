@@ -27,8 +27,8 @@ class Doctor:
         self.errors = result.stderr
         self.findings = {}
         for line in self.text.splitlines():
-            found = re.match(r"([a-z-]+): (.*)", line)
-            if found and found.group(1) not in ("server", "note"):
+            found = re.match(r"([a-z0-9-]+): (.*)", line)
+            if found and found.group(1) not in ("server", "via", "note"):
                 self.findings[found.group(1)] = last = [found.group(2)]
             elif line.startswith("    "):
                 last.append(line.strip())
@@ -157,8 +157,8 @@ def nginx_that_proxies_to_another_web_server_and_buffers_is_found(place):
     outer = place.behind_nginx(edits={
         "location ~ ^/events(/|$) {\n            fastcgi_pass peal;":
         "location ~ ^/events(/|$) {\n            proxy_pass http://%s:%d;" % (HOST, inner.port),
-        "fastcgi_buffering off;\n\n            # Compressed":
-        "proxy_ignore_headers X-Accel-Buffering;\n\n            # Compressed"})
+        "fastcgi_buffering off;\n\n            # A proxy":
+        "proxy_ignore_headers X-Accel-Buffering;\n\n            # A proxy"})
     Doctor(place, outer, SOON).finds("buffered", "proxy_buffering off")
 
 

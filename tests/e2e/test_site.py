@@ -225,5 +225,48 @@ def caddy_beside_peal(place):
     works(place._serve(start))
 
 
+@case
+def haproxy_beside_peal(place):
+    program = place.find("haproxy")
+    if place.user is None:
+        raise Skipped("only root can chroot")
+    etc, jail = place.path("haproxy"), place.path("jail")
+    for folder in (os.path.join(etc, "errors"), jail):
+        os.makedirs(folder)
+    # As SocketGroup=haproxy has it.
+    os.chmod(jail, 0o777)
+    place.start_peal("--socket-mode=0666", listen=os.path.join(jail, "peal.sock"))
+    path = os.path.join(etc, "haproxy.cfg")
+    with open("/etc/haproxy/haproxy.cfg") as file:
+        text = file.read()
+    for old, new in (("/var/lib/haproxy", jail), ("/run/haproxy/admin.sock", place.path("admin.sock")),
+                     ("\tdaemon\n", "")):
+        check(old in text, "no %s in haproxy.cfg", old)
+        text = text.replace(old, new)
+    with open(path, "w") as file:
+        file.write(text)
+    script = re.sub(r"^(printf|    tee .*peal.socket|haproxy -c).*\n?", "",
+                    in_its_place(commands("HAProxy")), flags=re.M)
+    with open(os.path.join(etc, "frontend"), "w") as file:
+        file.write("frontend site\n")
+    script = script.rstrip().replace("/etc/haproxy", etc) + " >>%s/frontend\n" % etc
+    shell(place, script)
+
+    def start(port):
+        with open(os.path.join(etc, "frontend")) as file:
+            frontend = file.read()
+        config = os.path.join(etc, "whole.cfg")
+        with open(path) as file:
+            text = file.read()
+        with open(config, "w") as file:
+            file.write("%s\n%s    bind %s:%d\n    default_backend site\nbackend site\n"
+                       "    http-request return status 200 content-type text/html file %s\n"
+                       % (text, frontend, HOST, port, os.path.join(place.www, "demo.html")))
+        done = place.command(program, "-c", "-f", config)
+        equal(done.returncode, 0, "haproxy -c: " + done.stderr)
+        return place.start("haproxy", [program, "-W", "-f", config], env=place.environment(port))
+    works(place._serve(start))
+
+
 if __name__ == "__main__":
     run(quick=1)

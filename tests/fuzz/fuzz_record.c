@@ -10,6 +10,10 @@
  *     from the records of a whole request; and where these end begins what is
  *     left for the next.
  *   - No more of a body is kept than may be, and nothing that is not wanted.
+ *   - What is to be sent to the peer is whole records, each of a kind that an
+ *     application sends.
+ * What belongs to the connection and not to the request is no business of libfcgi:
+ * it does not get that either.
  * libfcgi 2.4.2 forgets the padding of FCGI_BEGIN_REQUEST and of a stream's end,
  * and then reads it as a record.  So it gets the records without padding.
  */
@@ -46,6 +50,7 @@ struct tale {
 	unsigned unwanted; /* a bit for each request */
 	struct span
 	    bytes; /* those of no request that was whole; NULL: not judged */
+	uint64_t sent; /* sum_on() what is to be sent to the peer */
 };
 
 static uint64_t
@@ -61,8 +66,10 @@ sum_on(uint64_t sum, struct span s)
  * put them down as libfcgi reads them, and what STDIN holds into body.
  */
 static void
-take_records(struct span *bytes, struct buf *records, struct buf *body)
+take_records(struct span *bytes, uint16_t id, struct buf *records,
+    struct buf *body)
 {
+	bool begun = false;
 	bool end = false;
 
 	while (!end) {
@@ -70,12 +77,16 @@ take_records(struct span *bytes, struct buf *records, struct buf *body)
 		FUZZ_REQUIRE(bytes->len >= 8);
 		size_t len = (size_t)p[4] * 256 + p[5];
 		FUZZ_REQUIRE(bytes->len >= 8 + len + p[6]);
+		bool ours = p[2] * 256 + p[3] == id && (begun || p[1] == 1);
 		size_t header = records->len;
-		buf_put(records, (struct span){ bytes->ptr, 8 + len });
-		records->ptr[header + 6] = 0;
-		if (p[1] == 5)
+		if (ours) {
+			begun = true;
+			buf_put(records, (struct span){ bytes->ptr, 8 + len });
+			records->ptr[header + 6] = 0;
+		}
+		if (ours && p[1] == 5)
 			buf_put(body, (struct span){ bytes->ptr + 8, len });
-		end = p[1] == 5 && len == 0;
+		end = ours && p[1] == 5 && len == 0;
 		bytes->ptr += 8 + len + p[6];
 		bytes->len -= 8 + len + p[6];
 	}
@@ -178,7 +189,7 @@ judge_whole(const struct fcgi_record_request *r, struct tale *t)
 	struct buf records = { 0 };
 	struct buf body = { 0 };
 
-	take_records(&t->bytes, &records, &body);
+	take_records(&t->bytes, r->id, &records, &body);
 	FUZZ_REQUIRE(span_equal(buf_span(&r->bytes), t->bytes));
 	have_read(&request, buf_span(&records));
 	FUZZ_REQUIRE(request.requestId == r->id);
@@ -190,6 +201,26 @@ judge_whole(const struct fcgi_record_request *r, struct tale *t)
 	FCGX_Free(&request, 0);
 	buf_fini(&body);
 	buf_fini(&records);
+}
+
+/* End a request, GET_VALUES_RESULT or UNKNOWN_TYPE: nothing else is sent. */
+static void
+judge_sent(struct span sent)
+{
+	FUZZ_REQUIRE(sent.len <= FCGI_RECORD_TO_PEER_MAX + 128);
+	while (sent.len > 0) {
+		const unsigned char *p = (const unsigned char *)sent.ptr;
+		FUZZ_REQUIRE(sent.len >= FCGI_RECORD_HEADER);
+		size_t len = FCGI_RECORD_HEADER + p[5];
+		FUZZ_REQUIRE(p[0] == 1 && p[4] == 0 && p[6] == 0);
+		FUZZ_REQUIRE(sent.len >= len);
+		if (p[2] == 0 && p[3] == 0)
+			FUZZ_REQUIRE(p[1] == 10 || (p[1] == 11 && p[5] == 8));
+		else
+			FUZZ_REQUIRE(p[1] == 3 && p[5] == 8 && p[12] == 1);
+		sent.ptr += len;
+		sent.len -= len;
+	}
 }
 
 /* Note what a look came to.  Returns false if nothing more can come. */
@@ -222,6 +253,9 @@ look_on(struct fcgi_record_request *r, struct tale *t, bool *ready)
 {
 	for (;;) {
 		enum fcgi_record_verdict verdict = fcgi_record_look(r);
+		judge_sent(buf_span(&r->to_peer));
+		if (verdict == FCGI_RECORD_WHOLE)
+			t->sent = sum_on(t->sent, buf_span(&r->to_peer));
 		FUZZ_REQUIRE(r->params.len <= FCGI_RECORD_PARAMS_MAX);
 		FUZZ_REQUIRE(r->variable_count <= FCGI_RECORD_VARIABLES_MAX);
 		FUZZ_REQUIRE(r->body.len <= r->body_max);
@@ -256,6 +290,7 @@ read_at_once(struct span bytes, struct tale *t)
 	t->bytes = bytes;
 	buf_put(&r.bytes, bytes);
 	(void)look_on(&r, t, &ready);
+	t->sent = sum_on(t->sent, buf_span(&r.to_peer));
 	fcgi_record_fini(&r);
 }
 
@@ -277,7 +312,49 @@ read_in_pieces(struct span bytes, const uint8_t *sizes, struct tale *t)
 		bytes.len -= len;
 		more = look_on(&r, t, &ready);
 	}
+	t->sent = sum_on(t->sent, buf_span(&r.to_peer));
 	fcgi_record_fini(&r);
+}
+
+/* The bytes as what comes while a request is answered, at once or in pieces. */
+static struct story
+read_beside(struct span bytes, uint16_t id, const uint8_t *sizes)
+{
+	struct story story = { .verdict = FCGI_RECORD_MORE };
+	struct fcgi_record_request r;
+
+	fcgi_record_init(&r, 0);
+	for (size_t i = 0; story.verdict == FCGI_RECORD_MORE && bytes.len > 0;
+	     i++) {
+		size_t len =
+		    sizes == NULL ? bytes.len : 1 + (size_t)sizes[i % 8];
+		if (len > bytes.len)
+			len = bytes.len;
+		buf_put(&r.bytes, (struct span){ bytes.ptr, len });
+		bytes.ptr += len;
+		bytes.len -= len;
+		story.verdict = fcgi_record_look_beside(&r, id);
+		FUZZ_REQUIRE(r.bytes.len < FCGI_RECORD_MAX ||
+		    story.verdict != FCGI_RECORD_MORE);
+	}
+	FUZZ_REQUIRE(story.verdict == FCGI_RECORD_MORE ||
+	    story.verdict == FCGI_RECORD_ABORTED ||
+	    story.verdict == FCGI_RECORD_BROKEN);
+	judge_sent(buf_span(&r.to_peer));
+	story.sum = sum_on(1, buf_span(&r.to_peer));
+	fcgi_record_fini(&r);
+	return story;
+}
+
+static void
+judge_beside(struct span bytes, const uint8_t *data)
+{
+	uint16_t id = data[0] == 0 ? 1 : data[0];
+	struct story once = read_beside(bytes, id, NULL);
+	struct story pieces = read_beside(bytes, id, data + 2);
+
+	FUZZ_REQUIRE(once.verdict == pieces.verdict);
+	FUZZ_REQUIRE(once.sum == pieces.sum);
 }
 
 static void
@@ -309,7 +386,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_REQUIRE(once.count == pieces.count);
 	for (size_t i = 0; i < once.count; i++)
 		require_alike(&once.stories[i], &pieces.stories[i]);
-	(void)fcgi_record_is_abort(bytes, data[0]);
+	FUZZ_REQUIRE(once.sent == pieces.sent);
+	judge_beside(bytes, data);
 	free((char *)bytes.ptr);
 	return 0;
 }
@@ -410,7 +488,7 @@ fuzz_seed(size_t n, struct buf *out)
 	case 4: /* another role */
 		put_begin(out, 1, 3, 0);
 		break;
-	case 5: /* management, over which libfcgi breaks */
+	case 5: /* management */
 		put_record(out, 9, 0,
 		    SPAN("\x0e\0FCGI_MAX_CONNS\x0d\0FCGI_MAX_REQS"), 0);
 		break;
@@ -445,6 +523,26 @@ fuzz_seed(size_t n, struct buf *out)
 		out->ptr[1] = 1;
 		put_request(out, 1, 1, json, false, 0);
 		put_request(out, 1, 1, json, false, 0);
+		break;
+	case 11: /* what belongs to the connection, beside a request */
+		out->ptr[0] = 1;
+		put_record(out, 9, 0,
+		    SPAN("\x0f\0FCGI_MPXS_CONNS\x0d\0FCGI_MAX_REQS"), 1);
+		put_record(out, 99, 0, SPAN("?"), 0);
+		put_begin(out, 1, 1, 1);
+		put_begin(out, 2, 1, 1);
+		put_record(out, 4, 2, SPAN("\1\1AB"), 0);
+		put_record(out, 4, 1, SPAN(""), 0);
+		put_record(out, 2, 2, SPAN(""), 0);
+		put_record(out, 5, 1, SPAN(""), 0);
+		break;
+	case 12: /* the same while request 1 is answered */
+		out->ptr[0] = 1;
+		put_record(out, 5, 1, SPAN(""), 0);
+		put_begin(out, 2, 1, 1);
+		put_record(out, 9, 0, SPAN("\x0d\0FCGI_MAX_REQS"), 1);
+		put_record(out, 5, 2, SPAN("body"), 9);
+		put_record(out, 2, 1, SPAN(""), 0);
 		break;
 	default:
 		buf_clear(out);

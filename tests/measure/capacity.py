@@ -25,6 +25,8 @@ SERVERS = {
     "lighttpd, spawned": (lambda p, n: p.spawned_by_lighttpd(), "lighttpd"),
     "nginx": (lambda p, n: p.behind_nginx(*WORKERS), "nginx"),
     "Caddy": (lambda p, n: p.behind_caddy(*WORKERS), "caddy"),
+    "HAProxy": (lambda p, n: p.behind_haproxy(*WORKERS), "haproxy"),
+    "H2O": (lambda p, n: p.behind_h2o(*WORKERS), "h2o"),
     "mod_proxy_fcgi": (lambda p, n: p.behind_mod_proxy_fcgi(*WORKERS), "apache2"),
     "mod_fcgid": (lambda p, n: p.behind_apache(streams=n + 20), "apache2"),
 }

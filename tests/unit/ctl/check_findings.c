@@ -130,6 +130,20 @@ START_TEST(error_of_peal_is_told_from_one_of_the_web_server)
 		{ "HTTP/1.1 502 No\r\n\r\n", "down: " },
 		{ "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<",
 		    "not-mounted: " },
+		{ "HTTP/1.1 404 No\r\nServer: nginx\r\nContent-Type: "
+		  "text/html\r\n\r\n",
+		    "not-mounted: GET /x is answered 404, text/html, by "
+		    "nginx\n" },
+		{ "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
+		  "X-Powered-By: PHP/8.2\r\n\r\n<",
+		    "rewritten: " },
+		{ "HTTP/1.1 404 OK\r\nContent-Type: text/html\r\n"
+		  "Link: <https://a/wp-json/>; rel=\"https://api.w.org/\""
+		  "\r\n\r\n<",
+		    "rewritten: " },
+		{ "HTTP/1.1 404 OK\r\nContent-Type: text/html\r\n"
+		  "X-Powered-By: PHP/8.2\r\n\r\nFile not found.\n",
+		    "other-program: " },
 		{ "HTTP/1.1 301 No\r\nLocation: https://a/\r\n\r\n",
 		    "redirected: GET /x is answered 301, to https://a/\n" },
 	};

@@ -521,7 +521,7 @@ static const struct {
 	/* An abort behind half a request. */
 	{ "\1\1\0\1\0\10\0\0\0\1\1\0\0\0\0\0\1\2\0\1\0\0\0\0", 24, 1, 0 },
 	{ "GET / HTTP/1.1\r\n\r\n", 18, 0, 0 },
-	{ "\1\4\0\1\0\0\0\0", 8, 0, 0 },
+	{ "\1\1\0\0\0\10\0\0\0\1\1\0\0\0\0\0", 16, 0, 0 },
 };
 
 START_TEST(unsound_connection_is_closed)
@@ -540,6 +540,109 @@ START_TEST(unsound_connection_is_closed)
 		ck_assert(h.answers[peer].closed);
 	}
 	ck_assert_uint_eq(h.s.connections.busy.count, 0);
+	setup_end(&h);
+}
+END_TEST
+
+/* FCGI_BEGIN_REQUEST and a record that ignores it, of request 2. */
+#define SECOND                                   \
+	SPAN("\1\1\0\2\0\10\0\0\0\1\1\0\0\0\0\0" \
+	     "\1\4\0\2\0\4\0\0\1\1AB")
+
+/* A second request, whatever it is cut into, is refused beside the first. */
+static void
+refuse_second(struct setup *h, size_t peer, size_t step)
+{
+	struct span second = SECOND;
+
+	while (second.len > 0) {
+		size_t len = step < second.len ? step : second.len;
+		send_bytes(h, peer, (struct span){ second.ptr, len });
+		second.ptr += len;
+		second.len -= len;
+		settle(h);
+	}
+	ck_assert_uint_eq(ends(h, peer), 1);
+	ck_assert_uint_eq(h->answers[peer].status,
+	    FCGI_RECORD_STATUS_CANT_MPX_CONN);
+	ck_assert_uint_eq(h->answers[peer].id, 2);
+	ck_assert(!h->answers[peer].closed);
+}
+
+START_TEST(second_request_is_refused_and_the_stream_goes_on)
+{
+	for (size_t step = 1; step <= SECOND.len; step++) {
+		struct setup h;
+		struct buf abort = { 0 };
+		setup_make(&h);
+		size_t peer = come(&h);
+		send_request(&h, peer, &get_stream);
+		settle(&h);
+
+		refuse_second(&h, peer, step);
+
+		ck_assert_uint_eq(h.s.streams.count, 1);
+		/* All of it was read: no memory is kept for it. */
+		ck_assert_ptr_null(h.s.streams.first->connection->request);
+		server_put_record(&abort, 2, SPAN(""));
+		send_bytes(&h, peer, buf_span(&abort));
+		settle(&h);
+		ck_assert_uint_eq(ends(&h, peer), 2);
+		ck_assert_uint_eq(h.s.streams.count, 0);
+		buf_fini(&abort);
+		setup_end(&h);
+	}
+}
+END_TEST
+
+START_TEST(second_request_in_the_same_read_is_refused_too)
+{
+	for (size_t cut = 0; cut <= SECOND.len; cut++) {
+		struct setup h;
+		struct buf bytes = { 0 };
+		setup_make(&h);
+		size_t peer = come(&h);
+		server_put_request(&bytes, &get_stream);
+		buf_put(&bytes, (struct span){ SECOND.ptr, cut });
+		send_bytes(&h, peer, buf_span(&bytes));
+		settle(&h);
+
+		if (cut < SECOND.len)
+			send_bytes(&h, peer,
+			    (struct span){ SECOND.ptr + cut,
+				SECOND.len - cut });
+		settle(&h);
+
+		ck_assert_uint_eq(ends(&h, peer), 1);
+		ck_assert_uint_eq(h.s.streams.count, 1);
+		ck_assert(!h.answers[peer].closed);
+		buf_fini(&bytes);
+		setup_end(&h);
+	}
+}
+END_TEST
+
+START_TEST(connection_is_kept_with_a_record_that_came_in_part)
+{
+	struct setup h;
+	struct buf bytes = { 0 };
+	setup_make(&h);
+	size_t peer = come(&h);
+	send_request(&h, peer, &get_stream);
+	server_put_request(&bytes, &options_kept);
+	settle(&h);
+	send_bytes(&h, peer, (struct span){ bytes.ptr, 5 });
+	settle(&h);
+	ck_assert_uint_eq(h.s.streams.count, 1);
+
+	streams_end(&h.s.streams, h.s.streams.first);
+	settle(&h);
+	send_bytes(&h, peer, (struct span){ bytes.ptr + 5, bytes.len - 5 });
+	settle(&h);
+
+	ck_assert_str_eq(statuses(&h, peer), "200 204");
+	ck_assert_uint_eq(ends(&h, peer), 2);
+	buf_fini(&bytes);
 	setup_end(&h);
 }
 END_TEST
@@ -1005,6 +1108,9 @@ FIXTURE_MAIN("requests", request_that_is_whole_is_answered_in_the_turn_it_comes,
     request_is_ended_once_though_it_is_aborted_later,
     stream_that_is_aborted_in_the_same_read_does_not_begin,
     stream_is_joined_and_may_be_aborted, unsound_connection_is_closed,
+    second_request_is_refused_and_the_stream_goes_on,
+    second_request_in_the_same_read_is_refused_too,
+    connection_is_kept_with_a_record_that_came_in_part,
     stopping_worker_keeps_nothing_and_refuses_streams,
     request_that_does_not_become_whole_is_closed_at_its_deadline,
     kept_connection_has_no_deadline_until_its_next_request_begins,

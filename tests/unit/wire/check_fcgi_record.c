@@ -124,19 +124,6 @@ START_TEST(version_is_looked_at_in_every_record)
 }
 END_TEST
 
-START_TEST(record_that_does_not_begin_a_request_is_broken)
-{
-	for (int type = 0; type < 256; type++) {
-		struct buf bytes = { 0 };
-		if (type == BEGIN)
-			continue;
-		put(&bytes, (unsigned char)type, SPAN("\0\1\0\0\0\0\0\0"));
-
-		assert_broken(&bytes);
-	}
-}
-END_TEST
-
 START_TEST(record_that_has_no_place_in_a_request_is_broken)
 {
 	for (int type = 0; type < 256; type++) {
@@ -148,21 +135,6 @@ START_TEST(record_that_has_no_place_in_a_request_is_broken)
 
 		assert_broken(&bytes);
 	}
-}
-END_TEST
-
-START_TEST(management_record_is_broken_wherever_it_comes)
-{
-	struct buf first = { 0 };
-	struct buf midst = { 0 };
-	const struct wire get_values = { 1, GET_VALUES, 0, 0 };
-	const struct span names = SPAN("\16\0FCGI_MAX_CONNS\15\0FCGI_MAX_REQS");
-	put_record(&first, get_values, names);
-	put_begin(&midst, RESPONDER, 0);
-	put_record(&midst, get_values, names);
-
-	assert_broken(&first);
-	assert_broken(&midst);
 }
 END_TEST
 
@@ -179,21 +151,6 @@ START_TEST(beginning_of_another_length_or_without_an_id_is_broken)
 	assert_broken(&short_one);
 	assert_broken(&long_one);
 	assert_broken(&without_id);
-}
-END_TEST
-
-START_TEST(another_request_s_record_is_broken)
-{
-	static const unsigned char types[] = { BEGIN, ABORT, PARAMS, STDIN };
-
-	for (size_t i = 0; i < UNIT_COUNT(types); i++) {
-		struct buf bytes = { 0 };
-		put_begin(&bytes, RESPONDER, 0);
-		put_record(&bytes, (struct wire){ 1, types[i], 2, 0 },
-		    SPAN("\0\1\0\0\0\0\0\0"));
-
-		assert_broken(&bytes);
-	}
 }
 END_TEST
 
@@ -596,25 +553,6 @@ START_TEST(request_is_judged_alike_however_its_bytes_come)
 }
 END_TEST
 
-START_TEST(abort_is_seen_while_a_request_is_answered)
-{
-	struct buf bytes = { 0 };
-	put(&bytes, STDIN, SPAN(""));
-	put(&bytes, STDIN, SPAN(""));
-	bool late_end = fcgi_record_is_abort(buf_span(&bytes), 1);
-	bool other_s = fcgi_record_is_abort(buf_span(&bytes), 2);
-	put(&bytes, ABORT, SPAN(""));
-
-	ck_assert(!late_end);
-	ck_assert(other_s);
-	ck_assert(fcgi_record_is_abort(buf_span(&bytes), 1));
-	ck_assert(!fcgi_record_is_abort(SPAN(""), 1));
-	ck_assert(fcgi_record_is_abort(SPAN("\2"), 1));
-	ck_assert(fcgi_record_is_abort(SPAN("rubbish that is long enough"), 1));
-	buf_fini(&bytes);
-}
-END_TEST
-
 START_TEST(header_of_stdout_names_request_and_length)
 {
 	static const size_t lens[] = { 0, 1, 0x1234, FCGI_RECORD_CONTENT_MAX };
@@ -653,11 +591,9 @@ UNIT_MAIN("record", request_is_whole_with_its_last_byte_and_not_before,
     padding_is_skipped_wherever_it_stands,
     every_version_but_1_is_broken_at_its_first_byte,
     version_is_looked_at_in_every_record,
-    record_that_does_not_begin_a_request_is_broken,
     record_that_has_no_place_in_a_request_is_broken,
-    management_record_is_broken_wherever_it_comes,
     beginning_of_another_length_or_without_an_id_is_broken,
-    another_request_s_record_is_broken, body_before_the_variables_end_is_broken,
+    body_before_the_variables_end_is_broken,
     other_roles_are_told_apart_from_rubbish, abort_is_told_wherever_it_comes,
     body_may_be_split_anywhere_over_records, body_of_just_the_limit_is_kept,
     body_that_nobody_wants_is_counted_and_not_kept,
@@ -667,5 +603,4 @@ UNIT_MAIN("record", request_is_whole_with_its_last_byte_and_not_before,
     header_of_stdout_names_request_and_length,
     body_that_is_too_large_is_passed_over_to_its_end,
     requests_of_a_kept_connection_come_one_by_one,
-    request_is_judged_alike_however_its_bytes_come,
-    abort_is_seen_while_a_request_is_answered, end_of_a_request_says_why)
+    request_is_judged_alike_however_its_bytes_come, end_of_a_request_says_why)
