@@ -111,7 +111,7 @@ void fcgi_record_next(struct fcgi_record_request *r);
  * beginning of a record that is not whole stays there.  What is put into to_peer
  * is to be written between the records of the answer.
  *
- * Returns MORE, and the answer goes on; ABORTED, BROKEN or NO_MEMORY.
+ * Returns MORE, and the answer goes on; ABORTED, BROKEN or FCGI_RECORD_NO_MEMORY.
  */
 enum fcgi_record_verdict fcgi_record_look_beside(struct fcgi_record_request *r,
     uint16_t id);

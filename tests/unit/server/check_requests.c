@@ -635,7 +635,7 @@ START_TEST(connection_is_kept_with_a_record_that_came_in_part)
 	settle(&h);
 	ck_assert_uint_eq(h.s.streams.count, 1);
 
-	streams_end(&h.s.streams, h.s.streams.first);
+	streams_end(&h.s.streams, h.s.streams.first, SSE_AGE);
 	settle(&h);
 	send_bytes(&h, peer, (struct span){ bytes.ptr + 5, bytes.len - 5 });
 	settle(&h);
