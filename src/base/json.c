@@ -17,6 +17,7 @@ struct scan {
 	const char *end;
 	uint64_t objects; /* bit 0: the innermost is an object */
 	unsigned depth;
+	unsigned outside; /* levels that began before */
 };
 
 _Static_assert(JSON_DEPTH_MAX <= 64, "a level is a bit of scan.objects");
@@ -220,7 +221,7 @@ scan_down(struct scan *s)
 static int
 scan_up(struct scan *s)
 {
-	while (s->depth > 0) {
+	while (s->depth > s->outside) {
 		bool object = (s->objects & 1) != 0;
 		skip_space(s);
 		if (take(s, ','))
@@ -233,13 +234,19 @@ scan_up(struct scan *s)
 	return 0;
 }
 
-int
-json_value(struct span *rest, struct span *value)
+/* Read a value that lies within so many containers. */
+static int
+read_value(struct span *rest, struct span *value, unsigned outside)
 {
 	if (rest->len == 0)
 		return -ENODATA;
 
-	struct scan s = { .at = rest->ptr, .end = rest->ptr + rest->len };
+	struct scan s = {
+		.at = rest->ptr,
+		.end = rest->ptr + rest->len,
+		.depth = outside,
+		.outside = outside,
+	};
 	skip_space(&s);
 	const char *begin = s.at;
 	int error = s.at == s.end ? -ENODATA : 1;
@@ -252,6 +259,18 @@ json_value(struct span *rest, struct span *value)
 	if (error == 0)
 		*value = (struct span){ begin, (size_t)(s.at - begin) };
 	return error;
+}
+
+int
+json_value(struct span *rest, struct span *value)
+{
+	return read_value(rest, value, 0);
+}
+
+int
+json_element(struct span *rest, struct span *value)
+{
+	return read_value(rest, value, 1);
 }
 
 /* Step over a string that was checked. */

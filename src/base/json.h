@@ -31,6 +31,9 @@
  */
 int json_value(struct span *rest, struct span *value);
 
+/* The same for an element of an array that began before, which counts as a level. */
+int json_element(struct span *rest, struct span *value);
+
 /*
  * Walk an object or an array that json_value() returned: set *at to 0, call
  * until 0 is returned.  name (with its quotes, escapes as sent; empty for an

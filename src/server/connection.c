@@ -164,6 +164,9 @@ give_request_back(struct connections *all, struct connection *c)
 {
 	struct fcgi_record_request *request = c->request;
 
+	/* It points into the request. */
+	publish_free(c->publish);
+	c->publish = NULL;
 	c->request = NULL;
 	if (request == NULL)
 		return;
@@ -376,6 +379,8 @@ connection_finish(struct connections *all, struct connection *c)
 	c->stream = NULL;
 	connection_move(all, c, CONNECTION_IDLE, 0);
 	if (c->request != NULL && c->request->bytes.len > 0) {
+		publish_free(c->publish);
+		c->publish = NULL;
 		fcgi_record_next(c->request);
 		return true;
 	}

@@ -39,6 +39,7 @@
 #include "base/buf.h"
 #include "base/span.h"
 #include "server/fcgi.h"
+#include "server/publish.h"
 #include "wire/fcgi_record.h"
 
 struct stream;
@@ -68,6 +69,7 @@ struct connection {
 	struct connection *previous;
 	/* READING to WAITING; of a stream, what came of a record; or NULL */
 	struct fcgi_record_request *request;
+	struct publish *publish;      /* WAITING with a long batch; or NULL */
 	struct connection_rest *rest; /* REPLYING */
 	struct stream *stream;	      /* STREAMING, BLOCKED */
 };

@@ -163,14 +163,26 @@ check_body(const struct handler *a, const struct request *r,
 	return -EINVAL;
 }
 
+/* Publish, in steps where the body is long.  Returns as publish_step(). */
+static int
+publish_some(struct handler *a, const struct request *r, struct span body,
+    const struct publish_to *to, struct problem *problem)
+{
+	const struct message_rules rules = {
+		.event_size = (size_t)a->options->max_event_size,
+		.access = &a->access,
+	};
+
+	if (body.len <= PUBLISH_STEP)
+		return publish_body(to, r, body, &rules, problem);
+	return publish_step(a->publish, to, r, body, &rules, problem);
+}
+
 static enum handler_outcome
 publish(struct handler *a, const struct request *r,
     const struct fcgi_record_request *record, struct clock_now now)
 {
-	struct message_rules rules = {
-		.event_size = (size_t)a->options->max_event_size,
-		.access = &a->access,
-	};
+	const struct publish_to to = { a->wake, now, &a->json };
 	struct problem problem = { 0 };
 
 	if (want_role(a, r, ACCESS_PUBLISH) != 0)
@@ -185,8 +197,9 @@ publish(struct handler *a, const struct request *r,
 		rc = -ENOMEM;
 	}
 	if (rc == 0)
-		rc = publish_body(a->wake, now, r, buf_span(&record->body),
-		    &rules, &problem, &a->json);
+		rc = publish_some(a, r, buf_span(&record->body), &to, &problem);
+	if (rc == 1)
+		return HANDLER_WORKING;
 	if (rc == -ETIMEDOUT)
 		return HANDLER_BUSY;
 	a->had_lock = rc == 0;
@@ -398,10 +411,11 @@ begin(struct handler *a, const struct fcgi_record_request *record,
 
 enum handler_outcome
 handler_run(struct handler *a, const struct fcgi_record_request *record,
-    struct clock_now now)
+    struct publish **publish, struct clock_now now)
 {
 	struct request r;
 
+	a->publish = publish;
 	begin(a, record, &r);
 	return route(a, &r, record, now);
 }

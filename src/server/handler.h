@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/span.h"
 #include "server/options.h"
+#include "server/publish.h"
 #include "wire/access.h"
 #include "wire/fcgi_record.h"
 #include "wire/subscription.h"
@@ -21,10 +22,11 @@ struct handler {
 	const struct options *options;
 	struct wake *wake;
 	int inbox;
-	struct buf json;      /* kept from request to request */
-	struct buf reply;     /* the answer: its head, or all of it */
-	struct span tail;     /* what comes behind it, from json; or empty */
-	struct access access; /* of the request */
+	struct buf json;  /* kept from request to request */
+	struct buf reply; /* the answer: its head, or all of it */
+	struct span tail; /* what comes behind it, from json; or empty */
+	struct publish **publish;   /* that of handler_run() */
+	struct access access;	    /* of the request */
 	struct subscription wanted; /* after HANDLER_STREAM */
 	uint64_t place_seen_ms; /* the arena was where it belongs; boot clock */
 	uint64_t linked_seen_ms;
@@ -38,6 +40,7 @@ enum handler_outcome {
 	HANDLER_REPLY,	/* reply and tail are the answer */
 	HANDLER_STREAM, /* reply is the header block of a stream of wanted */
 	HANDLER_STATUS_STREAM, /* the same of one of the status */
+	HANDLER_WORKING,       /* a part of it is done; ask again soon */
 	HANDLER_BUSY, /* the arena's lock is not to be had now; ask again */
 };
 
@@ -48,10 +51,12 @@ void handler_fini(struct handler *a);
 
 /*
  * Decide what a whole request is answered.  What is returned in a points into it
- * and into the request, and is valid until the next call.
+ * and into the request, and is valid until the next call.  *publish is NULL at first; it
+ * holds what HANDLER_WORKING has done, and is to be freed by publish_free() at last.
  */
 enum handler_outcome handler_run(struct handler *a,
-    const struct fcgi_record_request *record, struct clock_now now);
+    const struct fcgi_record_request *record, struct publish **publish,
+    struct clock_now now);
 
 /* Free what HANDLER_STREAM has left in wanted. */
 void handler_done(struct handler *a);

@@ -1,11 +1,13 @@
 /*
- * Read the message, encode each event once, take the reply's memory, append,
- * print the reply: the steps that can fail stand before the append, which is
- * all or nothing.
+ * Read the message, encode each event once, take the reply's memory, append, print
+ * the reply: the steps that can fail stand before the append, which is all or
+ * nothing.  A large batch is read and encoded in slices, so that the loop looks after
+ * others in between.
  */
 #include "server/publish.h"
 
 #include <errno.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -84,22 +86,54 @@ work_fini(struct work *w)
 	buf_fini(&w->wire);
 }
 
-/* Encode each event once; one that goes to several channels is shared. */
-static int
-encode(struct work *w, const struct message *m)
+/* What a publish is at. */
+enum phase {
+	READING,
+	ENCODING,
+	APPENDING,
+};
+
+struct publish {
+	enum phase phase;
+	struct message_rules rules;
+	struct message message;
+	struct message_reader reader;
+	struct work work;
+	size_t encoded; /* events */
+};
+
+/* Encode each event once; one that goes to several channels is shared.  Returns true
+ * when all are. */
+static bool
+encode_some(struct publish *p, size_t bytes)
 {
-	size_t begin = 0;
+	const struct message *m = &p->message;
+	struct buf *wire = &p->work.wire;
+	size_t before = wire->len;
 
 	/* Enough for an event of one line; more is made as it is needed. */
-	(void)buf_room(&w->wire,
-	    m->events[0].content.data.len + m->events[0].content.topic.len +
-		LINES_ROOM);
-	for (size_t i = 0; i < m->count; i++) {
-		const struct message_content *content = &m->events[i].content;
-		if (!m->events[i].is_copy)
-			sse_event(&w->wire, content->topic, content->data);
-		w->ends[i] = w->wire.len;
+	if (p->encoded == 0)
+		(void)buf_room(wire,
+		    m->events[0].content.data.len +
+			m->events[0].content.topic.len + LINES_ROOM);
+	while (p->encoded < m->count && wire->len - before < bytes) {
+		const struct message_event *event = &m->events[p->encoded];
+		if (!event->is_copy)
+			sse_event(wire, event->content.topic,
+			    event->content.data);
+		p->work.ends[p->encoded++] = wire->len;
 	}
+	return p->encoded == m->count;
+}
+
+/* Say what is to be stored, and take the memory for the reply. */
+static int
+prepare(struct publish *p, struct buf *reply)
+{
+	const struct message *m = &p->message;
+	struct work *w = &p->work;
+	size_t begin = 0;
+
 	if (buf_error(&w->wire) != 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < m->count; i++) {
@@ -111,25 +145,24 @@ encode(struct work *w, const struct message *m)
 			.body = { w->wire.ptr + begin, w->ends[i] - begin },
 			.is_copy = m->events[i].is_copy,
 		};
-	}
-	return 0;
-}
-
-static int
-publish_message(struct wake *wake, struct clock_now now,
-    const struct message *m, struct work *w, struct buf *reply)
-{
-	int rc = encode(w, m);
-
-	for (size_t i = 0; i < m->count; i++) {
 		w->published[i].channel = m->events[i].channel;
 		w->published[i].own_id = m->events[i].content.id;
 	}
 	/* Once it is stored, it is too late for an error. */
-	if (rc == 0 &&
-	    buf_room(reply, reply_published_max(w->published, m->count)) ==
-		NULL)
-		rc = -ENOMEM;
+	return buf_room(reply, reply_published_max(w->published, m->count)) ==
+		NULL
+	    ? -ENOMEM
+	    : 0;
+}
+
+static int
+append(struct publish *p, struct wake *wake, struct clock_now now,
+    struct buf *reply)
+{
+	const struct message *m = &p->message;
+	struct work *w = &p->work;
+	int rc = prepare(p, reply);
+
 	if (rc == 0)
 		rc = wake_append(wake, now, w->events, m->count, w->appended);
 	if (rc != 0)
@@ -143,29 +176,90 @@ publish_message(struct wake *wake, struct clock_now now,
 	return 0;
 }
 
-int
-publish_body(struct wake *wake, struct clock_now now, const struct request *r,
-    struct span body, const struct message_rules *rules,
-    struct problem *problem, struct buf *reply)
+static void
+publish_fini(struct publish *p)
 {
-	struct message message = { 0 };
-	struct work work = { 0 };
+	work_fini(&p->work);
+	message_fini(&p->message);
+}
+
+void
+publish_free(struct publish *p)
+{
+	if (p == NULL)
+		return;
+	publish_fini(p);
+	free(p);
+}
+
+static int
+begin(struct publish *p, const struct request *r, struct span body,
+    const struct message_rules *rules, struct problem *problem)
+{
 	enum message_type type;
+
+	*p = (struct publish){ .rules = *rules };
 	int rc = message_accept(r->content_type, r->content_encoding, &type,
 	    problem);
+	return rc == 0 ? message_begin(&p->reader, &p->message, type, body,
+			     r->query, &p->rules, problem)
+		       : rc;
+}
+
+/* Go on by about so many bytes.  Returns as publish_step(). */
+static int
+step(struct publish *p, const struct publish_to *to, size_t bytes,
+    struct problem *problem)
+{
+	int rc;
+
+	p->reader.builder.problem = problem;
+	switch (p->phase) {
+	case READING:
+		rc = message_step(&p->reader, bytes);
+		if (rc != 0)
+			return rc;
+		p->phase = ENCODING;
+		return work_init(&p->work, p->message.count)
+		    ? 1
+		    : refuse(problem, -ENOMEM);
+	case ENCODING:
+		if (encode_some(p, bytes))
+			p->phase = APPENDING;
+		return 1;
+	case APPENDING:
+		break;
+	}
+	rc = append(p, to->wake, to->now, to->reply);
+	return rc == 0 || rc == -ETIMEDOUT ? rc : refuse(problem, rc);
+}
+
+int
+publish_body(const struct publish_to *to, const struct request *r,
+    struct span body, const struct message_rules *rules,
+    struct problem *problem)
+{
+	struct publish p;
+	int rc = begin(&p, r, body, rules, problem);
 
 	if (rc == 0)
-		rc = message_read(&message, type, body, r->query, rules,
-		    problem);
-
-	if (rc == 0) {
-		rc = work_init(&work, message.count)
-		    ? publish_message(wake, now, &message, &work, reply)
-		    : -ENOMEM;
-		work_fini(&work);
-		if (rc != 0 && rc != -ETIMEDOUT)
-			rc = refuse(problem, rc);
-	}
-	message_fini(&message);
+		rc = 1;
+	while (rc == 1)
+		rc = step(&p, to, SIZE_MAX, problem);
+	publish_fini(&p);
 	return rc;
+}
+
+int
+publish_step(struct publish **p, const struct publish_to *to,
+    const struct request *r, struct span body,
+    const struct message_rules *rules, struct problem *problem)
+{
+	if (*p != NULL)
+		return step(*p, to, PUBLISH_STEP, problem);
+	*p = malloc(sizeof(**p));
+	if (*p == NULL)
+		return refuse(problem, -ENOMEM);
+	int rc = begin(*p, r, body, rules, problem);
+	return rc == 0 ? 1 : rc;
 }

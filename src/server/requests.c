@@ -93,9 +93,20 @@ wait_for_lock(struct requests *q, struct connection *c, uint64_t until_ms,
 		    until_ms);
 	/* Its end alone: what it sends behind its request can wait, too. */
 	(void)connection_watch(q->connections, c, EPOLLRDHUP);
+	q->lock_is_busy = true;
 	if (q->next_try_ms == 0)
 		q->next_try_ms = boot_ms + LOCK_TRY_MS;
 	return false;
+}
+
+/* A long batch goes on in the next turn, behind the others that wait. */
+static void
+work_on(struct requests *q, struct connection *c, uint64_t boot_ms)
+{
+	connection_move(q->connections, c, CONNECTION_WAITING,
+	    boot_ms + LOCK_WAIT_MS);
+	(void)connection_watch(q->connections, c, EPOLLRDHUP);
+	q->next_try_ms = boot_ms;
 }
 
 /* Make a stream of it.  Returns as finish(). */
@@ -143,7 +154,8 @@ handle(struct requests *q, struct connection *c, uint64_t until_ms,
 		connection_move(q->connections, c, CONNECTION_HANDLING, 0);
 	c->id = c->request->id;
 	c->keep = c->request->keep && !q->stopping;
-	enum handler_outcome outcome = handler_run(q->handler, c->request, now);
+	enum handler_outcome outcome =
+	    handler_run(q->handler, c->request, &c->publish, now);
 	if (q->handler->had_lock)
 		q->refuse_until_ms = 0;
 	switch (outcome) {
@@ -152,6 +164,9 @@ handle(struct requests *q, struct connection *c, uint64_t until_ms,
 	case HANDLER_STREAM:
 	case HANDLER_STATUS_STREAM:
 		return join(q, c, outcome, until_ms, now);
+	case HANDLER_WORKING:
+		work_on(q, c, now.boot_ms);
+		return false;
 	case HANDLER_BUSY:
 		break;
 	}
@@ -385,7 +400,10 @@ requests_accept(struct requests *q, struct clock_now now)
 		continue;
 }
 
-/* Try those who wait for the lock, in order, until it is busy again. */
+/*
+ * Try those who wait, in order, until the lock is busy again.  Each gets one try: who has
+ * more work to do stands at the end then.
+ */
 static void
 try_again(struct requests *q, struct clock_now now)
 {
@@ -393,15 +411,16 @@ try_again(struct requests *q, struct clock_now now)
 	uint32_t count = waiting->count;
 
 	q->next_try_ms = 0;
+	q->lock_is_busy = false;
 	for (uint32_t i = 0; i < count && waiting->first != NULL; i++) {
 		struct connection *c = waiting->first;
 		bool more = handle(q, c, c->deadline_ms, now);
-		if (c->state == CONNECTION_WAITING)
+		if (q->lock_is_busy)
 			break;
 		if (more)
 			look_behind(q, c, now);
 	}
-	if (waiting->first != NULL)
+	if (waiting->first != NULL && q->next_try_ms == 0)
 		q->next_try_ms = now.boot_ms + LOCK_TRY_MS;
 }
 

@@ -35,6 +35,7 @@ struct requests {
 	uint64_t rest_until_ms; /* the socket is out of epoll; 0: it is in */
 	uint64_t
 	    refuse_until_ms;  /* what the lock keeps waiting fails at once */
+	bool lock_is_busy;	  /* as the last try found it */
 	uint64_t next_try_ms; /* for those who wait; 0: nobody does */
 };
 

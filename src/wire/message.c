@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -178,20 +179,14 @@ read_event(struct message_builder *b, struct span object)
 	return message_builder_check_size(b, "\"data\"", content.data);
 }
 
-/* Check that text is one JSON value; what is how it is called if it is not. */
+/* Say why text is not JSON, which what is how it is called; rest is where that was
+ * found, error what json_value() returned or 0. */
 static int
-read_value(struct message_builder *b, const char *what, struct span text,
-    struct span *value)
+refuse_json(struct message_builder *b, const char *what, struct span text,
+    struct span rest, int error)
 {
-	struct span rest = text;
-
-	int error = json_value(&rest, value);
-	if (error == 0) {
-		rest = span_trim(rest);
-		if (rest.len == 0)
-			return 0;
-	}
 	size_t offset = (size_t)(rest.ptr - text.ptr);
+
 	if (error == -ENODATA)
 		return message_builder_refuse(b, PROBLEM_BAD_JSON,
 		    "%s is empty", what);
@@ -210,21 +205,105 @@ read_value(struct message_builder *b, const char *what, struct span text,
 	    "%s is not JSON: unexpected character at byte %zu", what, offset);
 }
 
-static int
-read_batch(struct message_builder *b, struct span array)
+/* RFC 8259, section 2. */
+static void
+skip_space(struct span *rest)
 {
-	struct span name;
-	struct span element;
-	size_t at = 0;
+	while (rest->len > 0 && strchr(" \t\r\n", rest->ptr[0]) != NULL &&
+	    rest->ptr[0] != '\0') {
+		rest->ptr++;
+		rest->len--;
+	}
+}
 
-	b->batch = true;
-	while (json_next(array, &at, &name, &element) > 0) {
-		int error = read_event(b, element);
+/* Take a character off the front, if it is this one. */
+static bool
+take(struct span *rest, char c)
+{
+	if (rest->len == 0 || rest->ptr[0] != c)
+		return false;
+	rest->ptr++;
+	rest->len--;
+	return true;
+}
+
+/* Check that text is one JSON value; what is how it is called if it is not. */
+static int
+read_value(struct message_builder *b, const char *what, struct span text,
+    struct span *value)
+{
+	struct span rest = text;
+	int error = json_value(&rest, value);
+
+	if (error == 0) {
+		skip_space(&rest);
+		if (rest.len == 0)
+			return 0;
+	}
+	return refuse_json(b, what, text, rest, error);
+}
+
+/* A syntax error is the body's, and not that of an event of it. */
+static int
+refuse_body(struct message_reader *r, int error)
+{
+	r->builder.batch = false;
+	return refuse_json(&r->builder, "the body", r->body, r->rest, error);
+}
+
+/*
+ * Read an element of the array and what stands behind it.  Returns 1, 0 when it was
+ * the last one, or -EINVAL.
+ */
+static int
+read_element(struct message_reader *r)
+{
+	struct message_builder *b = &r->builder;
+	struct span element;
+
+	skip_space(&r->rest);
+	bool ends = b->index == 0 && take(&r->rest, ']');
+	if (!ends) {
+		int error = json_element(&r->rest, &element);
+		if (error != 0)
+			return refuse_body(r, error == -ENODATA ? 0 : error);
+		error = read_event(b, element);
 		if (error != 0)
 			return error;
 		b->index++;
+		skip_space(&r->rest);
+		if (take(&r->rest, ','))
+			return 1;
+		if (!take(&r->rest, ']'))
+			return refuse_body(r, 0);
 	}
-	return 0;
+	skip_space(&r->rest);
+	return r->rest.len == 0 ? 0 : refuse_body(r, 0);
+}
+
+/* Read a line.  Returns as read_element(). */
+static int
+read_line(struct message_reader *r)
+{
+	struct message_builder *b = &r->builder;
+	struct span line;
+	struct span value;
+
+	if (!span_cut(&r->rest, '\n', &line)) {
+		b->line = 0;
+		return 0;
+	}
+	r->lines++;
+	if (span_trim(line).len == 0)
+		return 1;
+	b->line = r->lines;
+	int error = read_value(b, "the line", line, &value);
+	if (error == 0)
+		error = read_event(b, value);
+	if (error != 0)
+		return error;
+	b->index++;
+	return 1;
 }
 
 static int
@@ -235,36 +314,10 @@ read_json(struct message_builder *b, struct span body)
 	int error = read_value(b, "the body", body, &value);
 	if (error != 0)
 		return error;
-	if (value.ptr[0] == '[')
-		return read_batch(b, value);
 	if (value.ptr[0] != '{')
 		return message_builder_refuse(b, PROBLEM_BAD_EVENT,
 		    "the body must be an object or an array of objects");
 	return read_event(b, value);
-}
-
-static int
-read_ndjson(struct message_builder *b, struct span body)
-{
-	struct span line;
-	size_t number = 0;
-
-	b->batch = true;
-	while (span_cut(&body, '\n', &line)) {
-		struct span value;
-		number++;
-		if (span_trim(line).len == 0)
-			continue;
-		b->line = number;
-		int error = read_value(b, "the line", line, &value);
-		if (error == 0)
-			error = read_event(b, value);
-		if (error != 0)
-			return error;
-		b->index++;
-	}
-	b->line = 0;
-	return 0;
 }
 
 /* What a form, or the query of a raw body, says. */
@@ -367,19 +420,19 @@ read_raw(struct message_builder *b, struct span body, struct span query)
 	return 0;
 }
 
+/* Read a body that is no batch. */
 static int
-read_body(struct message_builder *b, enum message_type type, struct span body,
-    struct span query)
+read_body(struct message_reader *r)
 {
-	switch (type) {
+	switch (r->type) {
 	case MESSAGE_JSON:
-		return read_json(b, body);
-	case MESSAGE_NDJSON:
-		return read_ndjson(b, body);
+		return read_json(&r->builder, r->body);
 	case MESSAGE_FORM:
-		return read_form(b, body);
+		return read_form(&r->builder, r->body);
 	case MESSAGE_RAW:
-		return read_raw(b, body, query);
+		return read_raw(&r->builder, r->body, r->query);
+	case MESSAGE_NDJSON:
+		break;
 	}
 	return -EINVAL;
 }
@@ -481,33 +534,74 @@ message_accept(struct span content_type, struct span content_encoding,
 }
 
 int
-message_read(struct message *m, enum message_type type, struct span body,
-    struct span query, const struct message_rules *rules,
-    struct problem *problem)
+message_begin(struct message_reader *r, struct message *m,
+    enum message_type type, struct span body, struct span query,
+    const struct message_rules *rules, struct problem *problem)
 {
-	struct message_builder b = { .m = m,
-		.rules = rules,
-		.problem = problem };
-
+	*r = (struct message_reader){
+		.builder = { .m = m, .rules = rules, .problem = problem },
+		.type = type,
+		.body = body,
+		.query = query,
+		.rest = body,
+	};
 	*m = (struct message){ 0 };
-	buf_init(&m->store);
 	/* json_decode() takes no longer string. */
 	if (body.len > INT_MAX)
-		return message_builder_refuse(&b, PROBLEM_TOO_LARGE,
+		return message_builder_refuse(&r->builder, PROBLEM_TOO_LARGE,
 		    "the body is too long");
 	(void)buf_room(&m->store, body.len + query.len + 1);
 	if (buf_error(&m->store) != 0)
-		return message_builder_refuse_memory(&b);
-	int error = read_body(&b, type, body, query);
+		return message_builder_refuse_memory(&r->builder);
+	if (type == MESSAGE_JSON) {
+		skip_space(&r->rest);
+		r->builder.batch = take(&r->rest, '[');
+	} else {
+		r->builder.batch = type == MESSAGE_NDJSON;
+	}
+	return 0;
+}
+
+/* Nothing of a body that has a fault, or no event, may be used. */
+static int
+end_reading(struct message_reader *r, int error)
+{
+	struct message *m = r->builder.m;
+	bool batch = r->builder.batch;
+
 	if (error == 0 && m->count == 0) {
-		b.batch = false;
-		error = message_builder_refuse(&b, PROBLEM_NO_EVENT,
+		r->builder.batch = false;
+		error = message_builder_refuse(&r->builder, PROBLEM_NO_EVENT,
 		    "the batch has no event");
 	}
 	if (error != 0)
 		m->count = 0;
-	m->single = m->count == 1 && !b.batch;
+	m->single = m->count == 1 && !batch;
 	return error;
+}
+
+int
+message_step(struct message_reader *r, size_t bytes)
+{
+	size_t before = r->rest.len;
+	int rc = 1;
+
+	if (!r->builder.batch)
+		return end_reading(r, read_body(r));
+	while (rc == 1 && before - r->rest.len < bytes)
+		rc = r->type == MESSAGE_JSON ? read_element(r) : read_line(r);
+	return rc == 1 ? 1 : end_reading(r, rc);
+}
+
+int
+message_read(struct message *m, enum message_type type, struct span body,
+    struct span query, const struct message_rules *rules,
+    struct problem *problem)
+{
+	struct message_reader r;
+	int rc = message_begin(&r, m, type, body, query, rules, problem);
+
+	return rc == 0 ? message_step(&r, SIZE_MAX) : rc;
 }
 
 void

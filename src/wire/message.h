@@ -30,9 +30,8 @@ int message_accept(struct span content_type, struct span content_encoding,
  * Read a body.
  *
  * query is the request's query string; only MESSAGE_RAW uses it (channel, which
- * may repeat, also as channel[] or channel[0]; topic; id).  An empty batch, "[]" or no
- * line, is a
- * problem.  Unknown members and fields are ignored.  Of duplicate members the
+ * may repeat, also as channel[] or channel[0]; topic; id).  An empty batch, "[]" or
+ * no line, is a problem.  Unknown members and fields are ignored.  Of duplicate members the
  * last counts, also where a name is spelled with escapes.  "topic" and "id" may be
  * missing, null or a string; "channel" is a string or an array of at least one
  * string; "data" must be there.  In NDJSON, blank lines are passed over and a
@@ -55,6 +54,29 @@ int message_accept(struct span content_type, struct span content_encoding,
 int message_read(struct message *m, enum message_type type, struct span body,
     struct span query, const struct message_rules *rules,
     struct problem *problem);
+
+/* A body that is read in steps. */
+struct message_reader {
+	struct message_builder builder;
+	enum message_type type;
+	struct span body;
+	struct span query;
+	struct span rest; /* of a batch */
+	size_t lines;
+};
+
+/*
+ * The same in steps: message_begin(), then message_step() while it returns 1.  A step
+ * reads about so many bytes of a batch; any other body is read in one.  All that
+ * is passed in stays the caller's and must stay where it is until the last step.
+ *
+ * Returns 0 (after message_begin(): go on), 1 when there is more to read, or as
+ * message_read().
+ */
+int message_begin(struct message_reader *r, struct message *m,
+    enum message_type type, struct span body, struct span query,
+    const struct message_rules *rules, struct problem *problem);
+int message_step(struct message_reader *r, size_t bytes);
 
 void message_fini(struct message *m);
 

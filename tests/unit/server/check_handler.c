@@ -10,6 +10,7 @@
 #define BODY_MAX 100
 
 struct setup {
+	struct publish *publish;
 	struct fixture_worker w;
 	struct options options;
 	struct handler h;
@@ -61,7 +62,7 @@ ask_at(struct setup *s, const struct server_request *r, uint64_t ms)
 	now.boot_ms += ms;
 	now.wall_ms += ms;
 	read_request(s, r);
-	return handler_run(&s->h, &s->record, now);
+	return handler_run(&s->h, &s->record, &s->publish, now);
 }
 
 static enum handler_outcome
@@ -236,7 +237,8 @@ START_TEST(path_below_the_mount_is_not_found)
 		ck_assert_int_eq((int)fcgi_record_look(&s.record),
 		    FCGI_RECORD_VARIABLES);
 
-		ck_assert_int_eq((int)handler_run(&s.h, &s.record, FIXTURE_NOW),
+		ck_assert_int_eq((int)handler_run(&s.h, &s.record, &s.publish,
+				     FIXTURE_NOW),
 		    HANDLER_REPLY);
 
 		ck_assert_uint_eq(status_of(&s), 404);

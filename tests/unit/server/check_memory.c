@@ -513,10 +513,11 @@ try_publish(void *setup)
 	struct buf reply = { 0 };
 	uint64_t last = store_last_id(&p->w.store);
 	uint32_t events = events_of(&p->w.store);
+	const struct publish_to to = { &p->w.wake, FIXTURE_NOW, &reply };
 	int rc;
 
-	SEAM_STARVE(rc = publish_body(&p->w.wake, FIXTURE_NOW, &r,
-			span_of(p->body.text), &limits, &problem, &reply));
+	SEAM_STARVE(rc = publish_body(&to, &r, span_of(p->body.text), &limits,
+			&problem));
 
 	ck_assert_int_eq(rc, was_hit() ? -EINVAL : 0);
 	if (was_hit()) {
@@ -723,7 +724,8 @@ try_answer(void *setup)
 	ck_assert_int_eq((int)fcgi_record_look(&record), FCGI_RECORD_VARIABLES);
 	ck_assert_int_eq((int)fcgi_record_look(&record), FCGI_RECORD_WHOLE);
 
-	SEAM_STARVE(outcome = handler_run(&h, &record, FIXTURE_NOW));
+	struct publish *publish = NULL;
+	SEAM_STARVE(outcome = handler_run(&h, &record, &publish, FIXTURE_NOW));
 
 	if (outcome != HANDLER_REPLY) {
 		ck_assert_int_ne((int)outcome, HANDLER_BUSY);

@@ -36,8 +36,27 @@ setup_end(struct setup *s)
 static int
 publish(struct setup *s, struct span body)
 {
-	return publish_body(&s->w.wake, FIXTURE_NOW, &s->request, body,
-	    &s->limits, &s->problem, &s->reply);
+	const struct publish_to to = { &s->w.wake, FIXTURE_NOW, &s->reply };
+
+	return publish_body(&to, &s->request, body, &s->limits, &s->problem);
+}
+
+/* The same in steps.  Returns what the last one did, and how many there were. */
+static int
+publish_in_steps(struct setup *s, struct span body, int *steps)
+{
+	const struct publish_to to = { &s->w.wake, FIXTURE_NOW, &s->reply };
+	struct publish *p = NULL;
+	int rc;
+
+	*steps = 0;
+	do {
+		rc = publish_step(&p, &to, &s->request, body, &s->limits,
+		    &s->problem);
+		(*steps)++;
+	} while (rc == 1);
+	publish_free(p);
+	return rc;
 }
 
 /* The bytes a channel keeps; the caller frees them. */
@@ -265,10 +284,81 @@ START_TEST(arena_full_of_listeners_is_503)
 }
 END_TEST
 
+#define LONG_BATCH 100
+
+/* A batch of many events, with much white space, and a faulty last one or not. */
+static struct buf
+long_batch(bool faulty)
+{
+	struct buf body = { 0 };
+	char space[2001];
+
+	memset(space, ' ', 2000);
+	space[2000] = '\0';
+	buf_put_cstr(&body, "[");
+	for (size_t i = 0; i < LONG_BATCH; i++) {
+		buf_put_cstr(&body, i == 0 ? "" : ",");
+		buf_put_cstr(&body, space);
+		buf_put_cstr(&body, "{\"channel\":\"a\",\"data\":");
+		buf_put_u64(&body, i);
+		buf_put_cstr(&body, "}");
+	}
+	buf_put_cstr(&body, faulty ? ",{}]" : "]");
+	ck_assert_int_eq(buf_error(&body), 0);
+	return body;
+}
+
+START_TEST(long_batch_in_steps_is_what_it_is_at_once)
+{
+	struct setup once;
+	struct setup steps;
+	int count;
+	setup_make(&once, "application/json", "");
+	setup_make(&steps, "application/json", "");
+	struct buf body = long_batch(false);
+
+	int rc = publish(&once, buf_span(&body));
+	ck_assert_msg(rc == 0, "%s", once.problem.detail);
+	ck_assert_int_eq(publish_in_steps(&steps, buf_span(&body), &count), 0);
+
+	/* It is some 200 KB. */
+	ck_assert_int_ge(count, 4);
+	ck_assert(span_equal(buf_span(&once.reply), buf_span(&steps.reply)));
+	struct buf first = bytes_of(&once, "a");
+	struct buf second = bytes_of(&steps, "a");
+	ck_assert(span_equal(buf_span(&first), buf_span(&second)));
+	buf_fini(&first);
+	buf_fini(&second);
+	buf_fini(&body);
+	setup_end(&once);
+	setup_end(&steps);
+}
+END_TEST
+
+START_TEST(fault_in_the_last_step_stores_nothing)
+{
+	struct setup s;
+	int count;
+	setup_make(&s, "application/json", "");
+	struct buf body = long_batch(true);
+
+	ck_assert_int_eq(publish_in_steps(&s, buf_span(&body), &count),
+	    -EINVAL);
+
+	ck_assert_int_ge(count, 3);
+	ck_assert_str_eq(s.problem.detail,
+	    "event 100: the member \"channel\" is missing");
+	ck_assert_uint_eq(s.w.store.arena.header->events, 0);
+	buf_fini(&body);
+	setup_end(&s);
+}
+END_TEST
+
 FIXTURE_MAIN("publish", event_is_stored_as_it_goes_on_the_wire_and_answered,
     event_for_several_channels_has_one_id, batch_gives_each_event_its_own_bytes,
     repeated_own_id_is_answered_and_not_stored_again,
     raw_body_goes_where_the_query_says, answer_counts_the_streams_that_listen,
     batch_with_one_bad_event_stores_none,
     batch_that_is_too_large_for_the_arena_is_413,
-    arena_full_of_listeners_is_503)
+    arena_full_of_listeners_is_503, long_batch_in_steps_is_what_it_is_at_once,
+    fault_in_the_last_step_stores_nothing)
