@@ -31,15 +31,15 @@ event_id_next(uint64_t last, uint64_t now_ms)
 static size_t
 print_u64(uint64_t value, char *out)
 {
-	size_t len = 1;
+	char digits[20];
+	size_t at = sizeof(digits);
 
-	for (uint64_t rest = value / 10; rest > 0; rest /= 10)
-		len++;
-	for (size_t at = len; at > 0; at--) {
-		out[at - 1] = (char)('0' + value % 10);
+	do {
+		digits[--at] = (char)('0' + value % 10);
 		value /= 10;
-	}
-	return len;
+	} while (value > 0);
+	memcpy(out, digits + at, sizeof(digits) - at);
+	return sizeof(digits) - at;
 }
 
 size_t

@@ -148,7 +148,7 @@ grow_variables(struct fcgi_record_request *r)
 }
 
 /* The lengths of a pair, most of which take a byte each. */
-static bool
+static inline bool
 read_lengths(struct span *rest, size_t *name, size_t *value)
 {
 	const unsigned char *p = (const unsigned char *)rest->ptr;
