@@ -30,6 +30,7 @@
 
 #include "arena/channel.h"
 #include "arena/follow.h"
+#include "arena/own_id.h"
 #include "arena/pool.h"
 #include "arena/repair.h"
 #include "arena/status.h"
@@ -96,7 +97,8 @@ struct holding {
 	struct {
 		uint64_t id;
 		unsigned channel;
-		uint64_t sum; /* of its bytes */
+		uint64_t sum;	 /* of its bytes */
+		uint64_t own_id; /* what a mark has for its own id */
 	} events[EVENTS_MAX];
 	size_t count;
 	uint32_t subscribers[CHANNELS];
@@ -132,6 +134,10 @@ hold_channel(struct holding *h, const struct store *s, unsigned channel)
 		h->events[h->count].id = b->event.id;
 		h->events[h->count].channel = channel;
 		h->events[h->count].sum = sum_of(bytes, b->event.len);
+		h->events[h->count].own_id = b->event.own_id_len == 0
+		    ? 0
+		    : own_id_hash(&s->arena,
+			  (struct span){ bytes + 4, b->event.own_id_len });
 		h->count++;
 		at = b->event.newer;
 	}
@@ -157,14 +163,29 @@ find_event(const struct holding *h, const struct holding *other, size_t i)
 	return NULL;
 }
 
-static uint64_t
+static const struct layout_mark *
 mark_of(const struct store *s, unsigned channel)
 {
+	const struct arena *a = &s->arena;
+	uint32_t hash = channel_hash(a, names[channel]);
 	struct layout_block *c;
 
-	if (channel_find(&s->arena, names[channel], &c) == 0 && c != NULL)
-		return atomic_load(&c->channel.forgotten);
-	return channel_forgotten_of(&s->arena, names[channel]);
+	if (channel_find(a, names[channel], &c) == 0 && c != NULL)
+		return &c->channel.forgotten;
+	return &a->buckets[hash & (a->bucket_count - 1)].forgotten;
+}
+
+/* A mark names the own id of the event with its id, or none. */
+static void
+judge_mark(const struct holding *before, size_t i)
+{
+	const struct layout_mark *mark =
+	    mark_of(&court, before->events[i].channel);
+
+	if (mark->id == before->events[i].id)
+		REQUIRE(mark->own_id == 0 ||
+			mark->own_id == before->events[i].own_id,
+		    "a mark with another event's own id");
 }
 
 static void
@@ -182,6 +203,7 @@ judge(const struct holding *before, const struct holding *after)
 	buf_fini(&faults);
 	take_holding(&found, &court);
 	for (size_t i = 0; i < before->count; i++) {
+		judge_mark(before, i);
 		uint64_t id = before->events[i].id;
 		const uint64_t *sum = find_event(&found, before, i);
 		if (sum != NULL) {
@@ -191,7 +213,7 @@ judge(const struct holding *before, const struct holding *after)
 		}
 		REQUIRE(find_event(after, before, i) == NULL,
 		    "an event is lost");
-		REQUIRE(mark_of(&court, before->events[i].channel) >= id,
+		REQUIRE(mark_of(&court, before->events[i].channel)->id >= id,
 		    "an event is gone without a mark");
 	}
 	for (size_t i = 0; i < after->count; i++) {
