@@ -102,6 +102,8 @@ struct holding {
 	} events[EVENTS_MAX];
 	size_t count;
 	uint32_t subscribers[CHANNELS];
+	uint64_t marks[CHANNELS]
+		      [2]; /* the id, and what stands for its own id */
 };
 
 static uint64_t
@@ -143,12 +145,27 @@ hold_channel(struct holding *h, const struct store *s, unsigned channel)
 	}
 }
 
+static const struct layout_mark *
+mark_of(const struct store *s, unsigned channel)
+{
+	const struct arena *a = &s->arena;
+	uint32_t hash = channel_hash(a, names[channel]);
+	struct layout_block *c;
+
+	if (channel_find(a, names[channel], &c) == 0 && c != NULL)
+		return &c->channel.forgotten;
+	return &a->buckets[hash & (a->bucket_count - 1)].forgotten;
+}
+
 static void
 take_holding(struct holding *h, const struct store *s)
 {
 	h->count = 0;
-	for (unsigned i = 0; i < CHANNELS; i++)
+	for (unsigned i = 0; i < CHANNELS; i++) {
 		hold_channel(h, s, i);
+		h->marks[i][0] = mark_of(s, i)->id;
+		h->marks[i][1] = mark_of(s, i)->own_id;
+	}
 }
 
 /* The event that another holding has as its number i; a copy is one by itself. */
@@ -163,29 +180,23 @@ find_event(const struct holding *h, const struct holding *other, size_t i)
 	return NULL;
 }
 
-static const struct layout_mark *
-mark_of(const struct store *s, unsigned channel)
-{
-	const struct arena *a = &s->arena;
-	uint32_t hash = channel_hash(a, names[channel]);
-	struct layout_block *c;
-
-	if (channel_find(a, names[channel], &c) == 0 && c != NULL)
-		return &c->channel.forgotten;
-	return &a->buckets[hash & (a->bucket_count - 1)].forgotten;
-}
-
-/* A mark names the own id of the event with its id, or none. */
+/* A mark names the own id of the event with its id, or none.  A channel may have
+ * its mark from another one in its bucket. */
 static void
-judge_mark(const struct holding *before, size_t i)
+judge_mark(const struct holding *before, unsigned channel)
 {
-	const struct layout_mark *mark =
-	    mark_of(&court, before->events[i].channel);
+	const struct layout_mark *mark = mark_of(&court, channel);
+	bool known = mark->own_id == 0;
 
-	if (mark->id == before->events[i].id)
-		REQUIRE(mark->own_id == 0 ||
-			mark->own_id == before->events[i].own_id,
-		    "a mark with another event's own id");
+	for (unsigned i = 0; i < CHANNELS; i++)
+		known = known ||
+		    (before->marks[i][0] == mark->id &&
+			before->marks[i][1] == mark->own_id);
+	for (size_t i = 0; i < before->count; i++)
+		known = known ||
+		    (before->events[i].id == mark->id &&
+			before->events[i].own_id == mark->own_id);
+	REQUIRE(known, "a mark with another event's own id");
 }
 
 static void
@@ -203,7 +214,6 @@ judge(const struct holding *before, const struct holding *after)
 	buf_fini(&faults);
 	take_holding(&found, &court);
 	for (size_t i = 0; i < before->count; i++) {
-		judge_mark(before, i);
 		uint64_t id = before->events[i].id;
 		const uint64_t *sum = find_event(&found, before, i);
 		if (sum != NULL) {
@@ -231,6 +241,8 @@ judge(const struct holding *before, const struct holding *after)
 		REQUIRE(find_event(before, &found, i) != NULL ||
 			find_event(after, &found, i) != NULL,
 		    "an event from nowhere");
+	for (unsigned i = 0; i < CHANNELS; i++)
+		judge_mark(before, i);
 	for (unsigned i = 0; i < CHANNELS; i++)
 		REQUIRE(found.subscribers[i] == before->subscribers[i] ||
 			found.subscribers[i] == after->subscribers[i],
