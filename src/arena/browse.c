@@ -58,7 +58,7 @@ look_at(const struct arena *a, const struct layout_block *channel,
 
 	out->events = c->events;
 	out->subscribers = c->subscribers;
-	out->forgotten = atomic_load(&c->forgotten);
+	out->forgotten = atomic_load(&c->forgotten.id);
 	int rc = id_of(a, c->oldest, &out->oldest);
 	if (rc == 0)
 		rc = id_of(a, c->newest, &out->newest);

@@ -15,11 +15,20 @@
 #include "arena/pool.h"
 #include "base/event.h"
 
-static void
-raise_mark(_Atomic uint64_t *mark, uint64_t id)
+void
+channel_raise(struct layout_mark *mark, uint64_t id, uint64_t own_id)
 {
-	if (atomic_load_explicit(mark, memory_order_relaxed) < id)
-		atomic_store_explicit(mark, id, memory_order_release);
+	uint64_t before = atomic_load(&mark->id);
+
+	if (before > id || (before == id && own_id == 0))
+		return;
+	/* Between these stores no event is told by its own id.  An own id beside
+	 * another event's id would hide what is between the two. */
+	if (before < id) {
+		atomic_store(&mark->own_id, 0);
+		atomic_store(&mark->id, id);
+	}
+	atomic_store(&mark->own_id, own_id);
 }
 
 uint32_t
@@ -101,7 +110,9 @@ channel_find_or_make(struct arena *a, struct span name,
 	memset(&b->channel, 0, offsetof(struct layout_channel, name));
 	b->channel.hash = channel_hash(a, name);
 	b->channel.name_len = (uint32_t)name.len;
-	atomic_store(&b->channel.forgotten, channel_forgotten_of(a, name));
+	channel_raise(&b->channel.forgotten,
+	    atomic_load(&bucket_of(a, b->channel.hash)->forgotten.id),
+	    atomic_load(&bucket_of(a, b->channel.hash)->forgotten.own_id));
 	rc = pool_write(a, number, b->channel.name, LAYOUT_NAME_BYTES, name,
 	    (struct span){ NULL, 0 });
 	if (rc != 0)
@@ -115,7 +126,7 @@ channel_find_or_make(struct arena *a, struct span name,
 uint64_t
 channel_forgotten_of(const struct arena *a, struct span name)
 {
-	return atomic_load(&bucket_of(a, channel_hash(a, name))->forgotten);
+	return atomic_load(&bucket_of(a, channel_hash(a, name))->forgotten.id);
 }
 
 void
@@ -130,7 +141,8 @@ channel_drop_if_idle(struct arena *a, struct layout_block *channel)
 		return;
 	/* The bucket remembers before the channel is gone: a crash in between
 	 * repeats a mark, the other order would forget one. */
-	raise_mark(&bucket->forgotten, atomic_load(&c->forgotten));
+	channel_raise(&bucket->forgotten, atomic_load(&c->forgotten.id),
+	    atomic_load(&c->forgotten.own_id));
 	for (uint32_t steps = 0; *link != number; steps++) {
 		struct layout_block *b = pool_block(a, *link, LAYOUT_CHANNEL);
 		if (b == NULL || steps > a->block_count)
@@ -312,12 +324,17 @@ channel_forget_oldest(struct arena *a, struct layout_block *channel)
 {
 	struct layout_block *event =
 	    pool_block(a, channel->channel.oldest, LAYOUT_EVENT);
+	char bytes[EVENT_OWN_ID_MAX];
+	struct span own_id = { NULL, 0 };
 
-	if (event == NULL)
+	if (event == NULL ||
+	    (event->event.own_id_len > 0 &&
+		own_id_read(a, event, bytes, &own_id) != 0))
 		return -EUCLEAN;
 	/* The mark first: an event that is gone without a mark would be a gap
 	 * that nobody is told of. */
-	raise_mark(&channel->channel.forgotten, event->event.id);
+	channel_raise(&channel->channel.forgotten, event->event.id,
+	    own_id.len > 0 ? own_id_hash(a, own_id) : 0);
 	int rc = unlink_event(a, event, channel);
 	if (rc == 0)
 		pool_give(a, event);
@@ -473,7 +490,7 @@ channel_begin(struct arena *a, struct clock_now now)
 	    : event_id_make(now.wall_ms, 0);
 
 	for (uint32_t i = 0; i < a->bucket_count; i++)
-		atomic_store(&a->buckets[i].forgotten, beginning);
+		atomic_store(&a->buckets[i].forgotten.id, beginning);
 	atomic_store(&a->header->last_id, beginning);
 	clock_boot_id(a->header->boot_id);
 }

@@ -38,6 +38,12 @@ void channel_drop_if_idle(struct arena *a, struct layout_block *channel);
 /* What a channel that is not there would say it has forgotten. */
 uint64_t channel_forgotten_of(const struct arena *a, struct span name);
 
+/*
+ * Raise a mark to id.  own_id is what stands for the own id of the event with this
+ * id; 0: it has none, or that is not known.
+ */
+void channel_raise(struct layout_mark *mark, uint64_t id, uint64_t own_id);
+
 /* Take a name out of its channel; out has room for EVENT_CHANNEL_MAX bytes. */
 int channel_name(const struct arena *a, const struct layout_block *channel,
     char *out, size_t *len);

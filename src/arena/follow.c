@@ -109,7 +109,7 @@ look_out(struct arena *a, const struct join *join, uint64_t point,
 			rc = channel_after(a, channel, point, 0, &event);
 		if (rc != 0)
 			return rc;
-		uint64_t mark = atomic_load(&channel->channel.forgotten);
+		uint64_t mark = atomic_load(&channel->channel.forgotten.id);
 		join->joins[i].gap_known = mark;
 		if (mark > outlook->forgotten)
 			outlook->forgotten = mark;
@@ -121,22 +121,51 @@ look_out(struct arena *a, const struct join *join, uint64_t point,
 }
 
 /*
+ * The id of the event with this own id that one of the channels let go of last;
+ * 0 for none.
+ */
+static uint64_t
+last_gone(const struct arena *a, const struct join *join, struct span own_id)
+{
+	uint64_t hash = own_id_hash(a, own_id);
+	uint64_t id = 0;
+
+	for (size_t i = 0; i < join->count; i++) {
+		const struct layout_block *channel =
+		    channel_of(a, join->joins[i].registration, join->slot);
+		if (channel == NULL ||
+		    atomic_load(&channel->channel.forgotten.own_id) != hash)
+			continue;
+		uint64_t mark = atomic_load(&channel->channel.forgotten.id);
+		if (id == 0 || mark < id)
+			id = mark;
+	}
+	return id;
+}
+
+/*
  * A resume point may be an event's own id.  Where such an event is kept it is
- * meant, whatever else the text says.
+ * meant, whatever else the text says; and where one of the channels has let go of
+ * it and of nothing after it, so that a quiet channel tells of no gap.
  */
 static int
-resolve_own_id(const struct arena *a, struct event_resume *resume)
+resolve_own_id(const struct arena *a, const struct join *join,
+    struct event_resume *resume)
 {
 	struct layout_block *event;
 
 	if (resume->own_id.len == 0)
 		return 0;
 	int rc = own_id_find(a, resume->own_id, &event);
-	if (rc == 0 && event != NULL) {
+	if (rc != 0)
+		return rc;
+	uint64_t id = event != NULL ? event->event.id
+				    : last_gone(a, join, resume->own_id);
+	if (id != 0) {
 		resume->kind = EVENT_RESUME_AFTER;
-		resume->id = event->event.id;
+		resume->id = id;
 	}
-	return rc;
+	return 0;
 }
 
 /* Decide where the stream begins, from what was asked and what is kept. */
@@ -148,7 +177,7 @@ find_beginning(struct arena *a, const struct join *join)
 	struct event_resume resume = join->resume;
 	struct outlook outlook;
 
-	int rc = resolve_own_id(a, &resume);
+	int rc = resolve_own_id(a, join, &resume);
 	if (rc != 0)
 		return rc;
 	enum event_resume_kind kind = resume.kind;
@@ -282,7 +311,7 @@ begin_reading(const struct arena *a, struct reading *r)
 		    channel_of(a, reader->registrations[i], r->slot);
 		if (channel == NULL)
 			return -ESTALE;
-		uint64_t mark = atomic_load(&channel->channel.forgotten);
+		uint64_t mark = atomic_load(&channel->channel.forgotten.id);
 		uint64_t gap_known = reader->gaps_known != NULL
 		    ? reader->gaps_known[i]
 		    : reader->gap_known;

@@ -40,7 +40,8 @@ struct follow_joined {
 /*
  * Register a stream for count channels and find its resume point, in one
  * critical section: join first, then read, so that nothing can fall between.
- * Where an event is kept that has resume.own_id, the point is that event.
+ * Where an event is kept that has resume.own_id, or was the last one that a channel
+ * let go of, the point is that event.
  *
  * An id from outside this arena's past (greater than the last) is treated
  * as unreadable; an instant in the future is now.

@@ -3,7 +3,7 @@
  *
  *	+--------+---------------+---------+--------------------------------+
  *	| header | worker slots  | buckets | blocks: 0 is never used, 1, 2, |
- *	| 4096 B | 128 B each    | 16 B    | 256 B each                     |
+ *	| 4096 B | 128 B each    | 24 B    | 256 B each                     |
  *	+--------+---------------+---------+--------------------------------+
  *
  * Fixed-width integers and block numbers only, never pointers: every process
@@ -40,7 +40,7 @@
 #include "base/siphash.h"
 
 #define LAYOUT_MAGIC "peal-arn"
-#define LAYOUT_FORMAT 3u
+#define LAYOUT_FORMAT 4u
 
 #define LAYOUT_HEADER_SIZE 4096u
 #define LAYOUT_BLOCK_SIZE 256u
@@ -142,6 +142,17 @@ struct layout_worker {
 };
 
 /*
+ * What is gone, of which a subscriber that comes back may have to be told: events
+ * up to id.  Truth.  own_id is the hash of the own id that the event with this id
+ * had, so that who has seen that event, and none after it, is known to have missed
+ * nothing; 0: it had none, or that is not known.
+ */
+struct layout_mark {
+	_Atomic uint64_t id;
+	_Atomic uint64_t own_id;
+};
+
+/*
  * A bucket of two hash tables, of the channels by their names and of the events
  * that have an id of their own by that.  forgotten is truth: the highest
  * forgotten of all channels that hashed here and gave their block back.
@@ -151,12 +162,12 @@ struct layout_worker {
 struct layout_bucket {
 	uint32_t channels; /* index */
 	uint32_t own_ids;  /* index: of copies, the first one's */
-	_Atomic uint64_t forgotten;
+	struct layout_mark forgotten;
 };
 
 #define LAYOUT_EVENT_BYTES 196
 #define LAYOUT_MORE_BYTES 240
-#define LAYOUT_NAME_BYTES 208
+#define LAYOUT_NAME_BYTES 200
 
 struct layout_event {
 	uint64_t id;
@@ -188,9 +199,9 @@ struct layout_channel {
 	uint32_t newest; /* index: events */
 	uint32_t oldest;
 	uint32_t events;
-	uint32_t registrations;	    /* index: registrations */
-	uint32_t subscribers;	    /* index: the sum of their counts */
-	_Atomic uint64_t forgotten; /* the highest id it has let go */
+	uint32_t registrations;	      /* index: registrations */
+	uint32_t subscribers;	      /* index: the sum of their counts */
+	struct layout_mark forgotten; /* the highest id it has let go */
 	char name[LAYOUT_NAME_BYTES];
 };
 
@@ -222,7 +233,7 @@ struct layout_block {
 
 _Static_assert(sizeof(struct layout_block) == LAYOUT_BLOCK_SIZE, "block");
 _Static_assert(sizeof(struct layout_worker) == 128, "worker slot");
-_Static_assert(sizeof(struct layout_bucket) == 16, "bucket");
+_Static_assert(sizeof(struct layout_bucket) == 24, "bucket");
 _Static_assert(sizeof(struct layout_header) <= LAYOUT_HEADER_SIZE, "header");
 _Static_assert(offsetof(struct layout_event, id) % 8 == 0, "event");
 _Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2,

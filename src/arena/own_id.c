@@ -1,3 +1,8 @@
+/*
+ * The index says where a search begins; what an event's own id is stands in its
+ * first line, and each candidate's is read there.  A bucket is short, since the
+ * hash is keyed: so a list linked in one direction serves.
+ */
 #include "arena/own_id.h"
 
 #include <errno.h>
@@ -8,10 +13,18 @@
 /* The event's bytes begin with "id: ", the own id and the end of the line. */
 #define LINE_BEFORE 4
 
+uint64_t
+own_id_hash(const struct arena *a, struct span own_id)
+{
+	uint64_t hash = siphash(&a->hash_key, own_id);
+
+	return hash != 0 ? hash : 1;
+}
+
 uint32_t
 own_id_bucket(const struct arena *a, struct span own_id)
 {
-	return (uint32_t)siphash(&a->hash_key, own_id) & (a->bucket_count - 1);
+	return (uint32_t)own_id_hash(a, own_id) & (a->bucket_count - 1);
 }
 
 int

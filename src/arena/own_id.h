@@ -18,6 +18,9 @@
 int own_id_read(const struct arena *a, const struct layout_block *event,
     char out[EVENT_OWN_ID_MAX], struct span *own_id);
 
+/* What stands for an own id in a mark; never 0. */
+uint64_t own_id_hash(const struct arena *a, struct span own_id);
+
 /* The bucket of the index in which an event with this own id stands. */
 uint32_t own_id_bucket(const struct arena *a, struct span own_id);
 

@@ -24,12 +24,14 @@
  * bad, and would hide all that are still to come.
  */
 static void
-lower_mark(const struct arena *a, _Atomic uint64_t *mark)
+lower_mark(const struct arena *a, struct layout_mark *mark)
 {
 	uint64_t last = atomic_load(&a->header->last_id);
 
-	if (atomic_load(mark) > last)
-		atomic_store(mark, last);
+	if (atomic_load(&mark->id) <= last)
+		return;
+	atomic_store(&mark->own_id, 0);
+	atomic_store(&mark->id, last);
 }
 
 static void
@@ -164,10 +166,8 @@ repair_registration(struct arena *a, struct layout_block *b)
 static void
 raise_all_buckets(struct arena *a, uint64_t id)
 {
-	for (uint32_t i = 0; i < a->bucket_count; i++) {
-		if (atomic_load(&a->buckets[i].forgotten) < id)
-			atomic_store(&a->buckets[i].forgotten, id);
-	}
+	for (uint32_t i = 0; i < a->bucket_count; i++)
+		channel_raise(&a->buckets[i].forgotten, id, 0);
 }
 
 /* What went bad by something else than a process that died. */
@@ -201,8 +201,8 @@ repair_event(struct arena *a, struct layout_block *b, struct damage *damage)
 	damage->blocks++;
 	if (channel == NULL && e->id > damage->orphan)
 		damage->orphan = e->id;
-	if (channel != NULL && atomic_load(&channel->channel.forgotten) < e->id)
-		atomic_store(&channel->channel.forgotten, e->id);
+	if (channel != NULL)
+		channel_raise(&channel->channel.forgotten, e->id, 0);
 	pool_commit(b, LAYOUT_FREE);
 	return false;
 }
@@ -266,7 +266,8 @@ link_events(struct arena *a, uint32_t sorted, struct damage *damage)
 		sorted = b->event.later;
 		/* An event at or below the mark was being let go of. */
 		if (channel != NULL &&
-		    b->event.id <= atomic_load(&channel->channel.forgotten)) {
+		    b->event.id <=
+			atomic_load(&channel->channel.forgotten.id)) {
 			unclaim(a, b);
 		} else if (channel == NULL ||
 		    channel_has_newest(a, channel, b->event.id) ||

@@ -79,7 +79,7 @@ static void
 check_channel_events(const struct arena *a, struct verify *v, uint32_t number)
 {
 	const struct layout_channel *c = &a->blocks[number].channel;
-	uint64_t last = atomic_load(&c->forgotten);
+	uint64_t last = atomic_load(&c->forgotten.id);
 	uint32_t older = LAYOUT_NONE;
 	uint32_t events = 0;
 	uint32_t at = c->oldest;

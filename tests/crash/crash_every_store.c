@@ -30,6 +30,7 @@
 
 #include "arena/channel.h"
 #include "arena/follow.h"
+#include "arena/own_id.h"
 #include "arena/pool.h"
 #include "arena/repair.h"
 #include "arena/status.h"
@@ -96,10 +97,13 @@ struct holding {
 	struct {
 		uint64_t id;
 		unsigned channel;
-		uint64_t sum; /* of its bytes */
+		uint64_t sum;	 /* of its bytes */
+		uint64_t own_id; /* what a mark has for its own id */
 	} events[EVENTS_MAX];
 	size_t count;
 	uint32_t subscribers[CHANNELS];
+	uint64_t marks[CHANNELS]
+		      [2]; /* the id, and what stands for its own id */
 };
 
 static uint64_t
@@ -132,17 +136,36 @@ hold_channel(struct holding *h, const struct store *s, unsigned channel)
 		h->events[h->count].id = b->event.id;
 		h->events[h->count].channel = channel;
 		h->events[h->count].sum = sum_of(bytes, b->event.len);
+		h->events[h->count].own_id = b->event.own_id_len == 0
+		    ? 0
+		    : own_id_hash(&s->arena,
+			  (struct span){ bytes + 4, b->event.own_id_len });
 		h->count++;
 		at = b->event.newer;
 	}
+}
+
+static const struct layout_mark *
+mark_of(const struct store *s, unsigned channel)
+{
+	const struct arena *a = &s->arena;
+	uint32_t hash = channel_hash(a, names[channel]);
+	struct layout_block *c;
+
+	if (channel_find(a, names[channel], &c) == 0 && c != NULL)
+		return &c->channel.forgotten;
+	return &a->buckets[hash & (a->bucket_count - 1)].forgotten;
 }
 
 static void
 take_holding(struct holding *h, const struct store *s)
 {
 	h->count = 0;
-	for (unsigned i = 0; i < CHANNELS; i++)
+	for (unsigned i = 0; i < CHANNELS; i++) {
 		hold_channel(h, s, i);
+		h->marks[i][0] = mark_of(s, i)->id;
+		h->marks[i][1] = mark_of(s, i)->own_id;
+	}
 }
 
 /* The event that another holding has as its number i; a copy is one by itself. */
@@ -157,14 +180,23 @@ find_event(const struct holding *h, const struct holding *other, size_t i)
 	return NULL;
 }
 
-static uint64_t
-mark_of(const struct store *s, unsigned channel)
+/* A mark names the own id of the event with its id, or none.  A channel may have
+ * its mark from another one in its bucket. */
+static void
+judge_mark(const struct holding *before, unsigned channel)
 {
-	struct layout_block *c;
+	const struct layout_mark *mark = mark_of(&court, channel);
+	bool known = mark->own_id == 0;
 
-	if (channel_find(&s->arena, names[channel], &c) == 0 && c != NULL)
-		return atomic_load(&c->channel.forgotten);
-	return channel_forgotten_of(&s->arena, names[channel]);
+	for (unsigned i = 0; i < CHANNELS; i++)
+		known = known ||
+		    (before->marks[i][0] == mark->id &&
+			before->marks[i][1] == mark->own_id);
+	for (size_t i = 0; i < before->count; i++)
+		known = known ||
+		    (before->events[i].id == mark->id &&
+			before->events[i].own_id == mark->own_id);
+	REQUIRE(known, "a mark with another event's own id");
 }
 
 static void
@@ -191,7 +223,7 @@ judge(const struct holding *before, const struct holding *after)
 		}
 		REQUIRE(find_event(after, before, i) == NULL,
 		    "an event is lost");
-		REQUIRE(mark_of(&court, before->events[i].channel) >= id,
+		REQUIRE(mark_of(&court, before->events[i].channel)->id >= id,
 		    "an event is gone without a mark");
 	}
 	for (size_t i = 0; i < after->count; i++) {
@@ -209,6 +241,8 @@ judge(const struct holding *before, const struct holding *after)
 		REQUIRE(find_event(before, &found, i) != NULL ||
 			find_event(after, &found, i) != NULL,
 		    "an event from nowhere");
+	for (unsigned i = 0; i < CHANNELS; i++)
+		judge_mark(before, i);
 	for (unsigned i = 0; i < CHANNELS; i++)
 		REQUIRE(found.subscribers[i] == before->subscribers[i] ||
 			found.subscribers[i] == after->subscribers[i],

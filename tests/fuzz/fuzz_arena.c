@@ -91,8 +91,10 @@ use_memory(void)
 {
 	struct arena *a = &stores[0].arena;
 	size_t workers = LAYOUT_HEADER_SIZE;
-	size_t buckets = workers + real.arena.worker_count * 128u;
-	size_t blocks = buckets + real.arena.bucket_count * 16u;
+	size_t buckets =
+	    workers + real.arena.worker_count * sizeof(struct layout_worker);
+	size_t blocks =
+	    buckets + real.arena.bucket_count * sizeof(struct layout_bucket);
 	char *memory = aligned_alloc(64, blocks + BLOCKS * LAYOUT_BLOCK_SIZE);
 
 	FUZZ_REQUIRE(memory != NULL);
@@ -709,8 +711,8 @@ make_pristine(void)
 	names[1] = SPAN("b");
 	names[2] = SPAN("user-1");
 	names[3] = (struct span){ long_name, sizeof(long_name) };
-	names[4] = (struct span){ long_name, 208 };
-	names[5] = (struct span){ long_name, 209 };
+	names[4] = (struct span){ long_name, LAYOUT_NAME_BYTES };
+	names[5] = (struct span){ long_name, LAYOUT_NAME_BYTES + 1 };
 	FUZZ_REQUIRE(registry_wakes_init(&wakes, &stores[0].arena) == 0);
 	now = start;
 	sound = true;

@@ -328,22 +328,56 @@ do_append(struct model *m, struct wake *w)
 	}
 }
 
-/*
- * What a stream with an own id as its resume point should get: the event must be
- * there.  It may be so though the model takes it for too old.
- */
-static struct event_resume
-resume_by_own_id(const struct model *m, const struct store *s,
-    char bytes[EVENT_OWN_ID_MAX], uint64_t *expected)
+/* The event of a channel that was let go last, or NULL. */
+static const struct model_event *
+last_gone(const struct model *m, const struct store *s, unsigned channel)
 {
-	unsigned own = 1 + (unsigned)roll(OWN_IDS);
+	for (size_t i = m->count; i-- > 0;) {
+		if (m->events[i].channel == channel &&
+		    !is_there(m, s, &m->events[i]))
+			return &m->events[i];
+	}
+	return NULL;
+}
 
-	*expected = 0;
+/*
+ * The id of the event that a stream with an own id as its resume point should
+ * begin after: it is there, which it may be though the model takes it for too
+ * old, or it is the last one that one of the channels has let go; else 0.
+ */
+static uint64_t
+point_of(const struct model *m, const struct store *s, unsigned own,
+    const bool chosen[CHANNELS])
+{
+	uint64_t point = 0;
+
 	for (size_t i = m->count; i-- > 0;) {
 		if (m->events[i].own == own && is_there(m, s, &m->events[i]))
-			*expected = m->events[i].id;
+			point = m->events[i].id;
 	}
-	return event_resume_parse(own_id_of(own, bytes));
+	if (point != 0)
+		return point;
+	for (unsigned c = 0; c < CHANNELS; c++) {
+		const struct model_event *e =
+		    chosen[c] ? last_gone(m, s, c) : NULL;
+		if (e != NULL && e->own == own && (point == 0 || e->id < point))
+			point = e->id;
+	}
+	return point;
+}
+
+/* An own id that is not used, or that of an event which may be gone. */
+static unsigned
+choose_own_id(const struct model *m, const struct store *s,
+    const bool chosen[CHANNELS])
+{
+	for (unsigned c = 0; roll(2) == 0 && c < CHANNELS; c++) {
+		const struct model_event *e =
+		    chosen[c] ? last_gone(m, s, c) : NULL;
+		if (e != NULL && e->own != 0)
+			return e->own;
+	}
+	return 1 + (unsigned)roll(OWN_IDS);
 }
 
 /* Join some channels at some point, and read it all in small segments. */
@@ -374,7 +408,9 @@ do_follow(struct model *m, struct store *s)
 		resume.kind = EVENT_RESUME_AFTER;
 		resume.id = m->events[m->count - 1 - back].id - roll(2);
 	} else if (roll(2) == 0) {
-		resume = resume_by_own_id(m, s, own_id, &point);
+		unsigned own = choose_own_id(m, s, chosen);
+		point = point_of(m, s, own, chosen);
+		resume = event_resume_parse(own_id_of(own, own_id));
 	}
 	int rc = follow_join(s, m->now, joins, count, resume, &joined);
 	REQUIRE(rc == 0, "join: %s", strerror(-rc));

@@ -231,7 +231,8 @@ START_TEST(channel_made_again_knows_what_it_let_go)
 	add(&s, "a", id_of(1));
 	struct layout_block *channel = make_channel(&s, "a");
 	ck_assert_int_eq(channel_forget_oldest(&s.arena, channel), 0);
-	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten), id_of(0));
+	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten.id),
+	    id_of(0));
 	ck_assert_int_eq(channel_forget_oldest(&s.arena, channel), 0);
 
 	channel_drop_if_idle(&s.arena, channel);
@@ -239,8 +240,35 @@ START_TEST(channel_made_again_knows_what_it_let_go)
 	ck_assert(!is_there(&s, "a"));
 	ck_assert_uint_eq(channel_forgotten_of(&s.arena, SPAN("a")), id_of(1));
 	channel = make_channel(&s, "a");
-	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten), id_of(1));
+	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten.id),
+	    id_of(1));
 	store_close(&s);
+}
+END_TEST
+
+START_TEST(mark_knows_the_own_id_of_its_own_event_alone)
+{
+	struct layout_mark mark = { 0 };
+	static const struct {
+		uint64_t id;
+		uint64_t own_id;
+		uint64_t id_after;
+		uint64_t own_id_after;
+	} rows[] = {
+		{ 5, 50, 5, 50 },
+		{ 4, 40, 5, 50 }, /* it is never lowered */
+		{ 5, 0, 5, 50 },  /* a repair repeats it, and knows less */
+		{ 6, 0, 6, 0 },
+		{ 6, 60, 6, 60 },
+		{ 7, 70, 7, 70 },
+	};
+
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		channel_raise(&mark, rows[i].id, rows[i].own_id);
+		ck_assert_uint_eq(atomic_load(&mark.id), rows[i].id_after);
+		ck_assert_uint_eq(atomic_load(&mark.own_id),
+		    rows[i].own_id_after);
+	}
 }
 END_TEST
 
@@ -251,7 +279,7 @@ START_TEST(new_arena_has_forgotten_all_before_its_beginning)
 
 	struct layout_block *channel = make_channel(&s, "a");
 
-	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten),
+	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten.id),
 	    event_id_make(FIXTURE_WALL_MS, 0));
 	store_close(&s);
 }
@@ -305,7 +333,8 @@ START_TEST(channel_forgets_what_reached_the_age_and_no_more)
 	ck_assert_uint_eq(before, 3);
 	ck_assert_uint_eq(channel->channel.events, 1);
 	ck_assert_uint_eq(s.arena.header->expired, 2);
-	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten), id_of(1));
+	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten.id),
+	    id_of(1));
 	fixture_assert_sound(&s);
 	store_close(&s);
 }
@@ -625,6 +654,7 @@ FIXTURE_MAIN("history", names_of_any_length_are_kept_whole,
     names_that_collide_without_a_key_are_spread,
     channel_with_events_or_listeners_stays,
     channel_made_again_knows_what_it_let_go,
+    mark_knows_the_own_id_of_its_own_event_alone,
     new_arena_has_forgotten_all_before_its_beginning,
     mark_of_a_bucket_never_falls,
     channel_forgets_what_reached_the_age_and_no_more,

@@ -874,9 +874,10 @@ START_TEST(own_id_that_is_not_kept_is_as_earliest_and_a_gap)
 	make_worker(&w);
 	(void)append_to_both(&w, "x", 1);
 	(void)append_to_both(&w, "12345", 2);
+	(void)append_at(&w, "a", 3);
 	ck_assert_int_eq(store_purge(&w.store, SPAN("a")), 0);
 	ck_assert_int_eq(store_purge(&w.store, SPAN("b")), 0);
-	uint64_t kept = append_at(&w, "a", 3);
+	uint64_t kept = append_at(&w, "a", 4);
 
 	static const char *const asked[] = { "x", "12345", "never there" };
 	for (unsigned i = 0; i < UNIT_COUNT(asked); i++) {
@@ -885,6 +886,50 @@ START_TEST(own_id_that_is_not_kept_is_as_earliest_and_a_gap)
 		ck_assert_uint_eq(l.joined.gap_from, kept);
 		assert_reads(&w, &l, (const uint64_t[]){ kept, 0 });
 	}
+	fixture_leave(&w);
+}
+END_TEST
+
+START_TEST(last_event_gone_of_a_quiet_channel_is_known_by_its_own_id)
+{
+	struct fixture_worker w;
+	struct listening l;
+	struct clock_now later = FIXTURE_NOW;
+	const struct event_resume x = event_resume_parse(SPAN("x"));
+	make_worker(&w);
+	(void)append_to_both(&w, "w", 1);
+	(void)append_to_both(&w, "x", 2);
+	later.boot_ms += FIXTURE_MAX_AGE_MS;
+
+	/* Found while it is there, and then by the mark it has left. */
+	for (int i = 0; i < 2; i++) {
+		join_at(&w, later, &l, "a", "b", x);
+		ck_assert(!l.joined.gap);
+		ck_assert_uint_eq(l.joined.start_id, id_of(2));
+		ck_assert_int_eq(follow_leave(&w.store, l.registrations, 2), 0);
+	}
+	/* By now both channels are gone, and their marks are the buckets'. */
+	struct layout_block *channel;
+	ck_assert_int_eq(channel_find(&w.store.arena, SPAN("a"), &channel), 0);
+	ck_assert_ptr_null(channel);
+	join_at(&w, later, &l, "b", NULL, x);
+	ck_assert(!l.joined.gap);
+	join_at(&w, later, &l, "a", NULL, event_resume_parse(SPAN("w")));
+	ck_assert(l.joined.gap);
+
+	/* What comes in another channel changes nothing; what is lost does. */
+	later.wall_ms += 3;
+	(void)fixture_append(&w, later, "c");
+	join_at(&w, later, &l, "a", "c", x);
+	ck_assert(!l.joined.gap);
+	(void)fixture_append(&w, later, "a");
+	ck_assert_int_eq(store_purge(&w.store, SPAN("a")), 0);
+	join_at(&w, later, &l, "a", NULL, x);
+	ck_assert(l.joined.gap);
+	join_at(&w, later, &l, "a", "b", x);
+	ck_assert(l.joined.gap);
+	join_at(&w, later, &l, "b", NULL, x);
+	ck_assert(!l.joined.gap);
 	fixture_leave(&w);
 }
 END_TEST
@@ -915,4 +960,5 @@ FIXTURE_MAIN("follow", stream_begins_where_it_was_asked_to,
     event_of_several_channels_is_read_once,
     copy_that_is_left_is_read_when_the_other_is_gone,
     stream_resumes_after_an_event_with_an_own_id,
-    own_id_that_is_not_kept_is_as_earliest_and_a_gap)
+    own_id_that_is_not_kept_is_as_earliest_and_a_gap,
+    last_event_gone_of_a_quiet_channel_is_known_by_its_own_id)

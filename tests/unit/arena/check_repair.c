@@ -384,13 +384,13 @@ START_TEST(event_that_was_being_let_go_is_gone_and_told)
 	struct setup s;
 	setup_make(&s);
 	/* The mark was raised, the event was still there. */
-	atomic_store(&channel_of(&s, "one")->channel.forgotten, s.ids[1]);
+	atomic_store(&channel_of(&s, "one")->channel.forgotten.id, s.ids[1]);
 
 	repair_arena(arena_of(&s), false);
 
 	assert_events(&s, ALL_KEPT & ~3U);
 	ck_assert_uint_eq(atomic_load(
-			      &channel_of(&s, "one")->channel.forgotten),
+			      &channel_of(&s, "one")->channel.forgotten.id),
 	    s.ids[1]);
 	setup_end(&s);
 }
@@ -504,7 +504,7 @@ START_TEST(channel_that_became_idle_leaves_its_mark)
 	ck_assert_int_eq(channel_find_or_make(arena_of(&s), SPAN("idle"),
 			     &channel),
 	    0);
-	atomic_store(&channel->channel.forgotten, s.ids[2]);
+	atomic_store(&channel->channel.forgotten.id, s.ids[2]);
 
 	repair_arena(arena_of(&s), false);
 
@@ -537,7 +537,7 @@ START_TEST(mark_of_the_future_does_not_swallow_what_comes)
 	struct setup s;
 	setup_make(&s);
 	struct layout_block *channel = channel_of(&s, "one");
-	atomic_store(&channel->channel.forgotten, UINT64_MAX);
+	atomic_store(&channel->channel.forgotten.id, UINT64_MAX);
 	repair_arena(arena_of(&s), false);
 
 	uint64_t id = fixture_append(&s.a, FIXTURE_NOW, "one");
@@ -554,7 +554,8 @@ START_TEST(mark_of_the_future_in_a_bucket_does_not_swallow_what_comes)
 	struct setup s;
 	setup_make(&s);
 	for (uint32_t i = 0; i < arena_of(&s)->bucket_count; i++)
-		atomic_store(&arena_of(&s)->buckets[i].forgotten, UINT64_MAX);
+		atomic_store(&arena_of(&s)->buckets[i].forgotten.id,
+		    UINT64_MAX);
 	repair_arena(arena_of(&s), false);
 
 	uint64_t id = fixture_append(&s.a, FIXTURE_NOW, "new");

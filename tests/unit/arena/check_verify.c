@@ -283,7 +283,7 @@ break_own_id_s_length(struct setup *s)
 static void
 break_mark(struct setup *s)
 {
-	atomic_store(&s->one->channel.forgotten, s->first->event.id);
+	atomic_store(&s->one->channel.forgotten.id, s->first->event.id);
 }
 
 static void
