@@ -42,7 +42,7 @@ enum advice_fault {
 	ADVICE_NO_VARIABLES,	 /* peal does not see what was asked */
 	ADVICE_NO_CHANNEL,	 /* peal finds no channel in the query */
 	ADVICE_CHANNEL_VARIABLE, /* the web server names no channel */
-	ADVICE_FULL,		 /* peal sends streams away */
+	ADVICE_FULL,		 /* peal refuses streams */
 	ADVICE_COMPRESSED,
 	ADVICE_BUFFERED,
 	ADVICE_LATE,	/* events come, each a moment later than it could */
