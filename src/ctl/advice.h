@@ -42,7 +42,7 @@ enum advice_fault {
 	ADVICE_NO_VARIABLES,	 /* peal does not see what was asked */
 	ADVICE_NO_CHANNEL,	 /* peal finds no channel in the query */
 	ADVICE_CHANNEL_VARIABLE, /* the web server names no channel */
-	ADVICE_FULL,		 /* peal sends streams away */
+	ADVICE_FULL,		 /* peal refuses streams */
 	ADVICE_COMPRESSED,
 	ADVICE_BUFFERED,
 	ADVICE_LATE,	/* events come, each a moment later than it could */
@@ -71,9 +71,6 @@ enum advice_server advice_server_of(struct span field);
 
 /* The bits of the servers that a Via field names (RFC 9110, section 7.6.3). */
 unsigned advice_servers_of_via(struct span field);
-
-/* What people call it; "" for ADVICE_UNKNOWN. */
-const char *advice_server_name(enum advice_server server);
 
 /* One word for the fault, which stays the same for programs. */
 const char *advice_code(enum advice_fault fault);

@@ -155,7 +155,7 @@ read_pages(struct past *p, uint64_t from, bool print, uint64_t *count)
 	return rc;
 }
 
-/* What the channel let go after a point; one that is not there did, too. */
+/* Whether events after a point have left the history; the channel may have, too. */
 static int
 look_for_loss(struct past *p, uint64_t point, bool *lost)
 {

@@ -40,19 +40,20 @@ handler_init(struct handler *a, const struct options *options,
 	};
 }
 
-void
-handler_fini(struct handler *a)
-{
-	handler_done(a);
-	buf_fini(&a->json);
-	buf_fini(&a->reply);
-}
-
-void
-handler_done(struct handler *a)
+/* Free what HANDLER_STREAM has left in wanted. */
+static void
+free_wanted(struct handler *a)
 {
 	if (a->wanted.store.cap > 0)
 		subscription_fini(&a->wanted);
+}
+
+void
+handler_fini(struct handler *a)
+{
+	free_wanted(a);
+	buf_fini(&a->json);
+	buf_fini(&a->reply);
 }
 
 static void
@@ -403,7 +404,7 @@ begin(struct handler *a, const struct fcgi_record_request *record,
 	empty(&a->reply);
 	a->tail = (struct span){ NULL, 0 };
 	a->had_lock = false;
-	handler_done(a);
+	free_wanted(a);
 	request_read(r, fcgi_record_variable, record);
 	access_build(&a->access, r, a->options->roles,
 	    a->options->publish_key_file != NULL ? &a->options->keys : NULL);

@@ -58,9 +58,6 @@ enum handler_outcome handler_run(struct handler *a,
     const struct fcgi_record_request *record, struct publish **publish,
     struct clock_now now);
 
-/* Free what HANDLER_STREAM has left in wanted. */
-void handler_done(struct handler *a);
-
 /*
  * Look at a request whose body is still to come.  Returns true when the body is
  * wanted; else reply holds the refusal.
