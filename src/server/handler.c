@@ -424,12 +424,20 @@ handler_run(struct handler *a, const struct fcgi_record_request *record,
 bool
 handler_admits(struct handler *a, const struct fcgi_record_request *record)
 {
+	enum message_type type;
+	struct problem problem;
 	struct request r;
 
 	begin(a, record, &r);
 	if (r.path != REQUEST_MOUNT || r.method != REQUEST_POST)
 		return true;
-	return want_role(a, &r, ACCESS_PUBLISH) == 0;
+	if (want_role(a, &r, ACCESS_PUBLISH) != 0)
+		return false;
+	if (message_accept(r.content_type, r.content_encoding, &type,
+		&problem) == 0)
+		return true;
+	put_problem(a, &r, &problem);
+	return false;
 }
 
 void

@@ -77,17 +77,20 @@ refuse(struct requests *q, struct connection *c,
 	connection_close(q->connections, c);
 }
 
-/* The arena's lock is busy: wait for it, or give up.  Returns as finish(). */
+/* The arena's lock is busy: whether a request waits for it no longer. */
+static bool
+gives_up(struct requests *q, uint64_t until_ms, uint64_t boot_ms)
+{
+	if (boot_ms >= until_ms)
+		q->refuse_until_ms = boot_ms + LOCK_REFUSE_MS;
+	return boot_ms < q->refuse_until_ms;
+}
+
+/* Wait for the arena's lock.  Returns as finish(). */
 static bool
 wait_for_lock(struct requests *q, struct connection *c, uint64_t until_ms,
     uint64_t boot_ms)
 {
-	if (boot_ms >= until_ms || boot_ms < q->refuse_until_ms) {
-		if (boot_ms >= until_ms)
-			q->refuse_until_ms = boot_ms + LOCK_REFUSE_MS;
-		handler_give_up(q->handler, c->request);
-		return reply(q, c, boot_ms);
-	}
 	if (c->state != CONNECTION_WAITING)
 		connection_move(q->connections, c, CONNECTION_WAITING,
 		    until_ms);
@@ -109,6 +112,17 @@ work_on(struct requests *q, struct connection *c, uint64_t boot_ms)
 	q->next_try_ms = boot_ms;
 }
 
+static enum fanout_outcome
+join_or_refuse(struct requests *q, struct connection *c,
+    enum handler_outcome outcome, struct clock_now now, bool stopping)
+{
+	struct handler *h = q->handler;
+
+	return outcome == HANDLER_STREAM
+	    ? fanout_join(q->fanout, c, &h->wanted, &h->reply, now, stopping)
+	    : status_feed_join(q->status_feed, c, &h->reply, now, stopping);
+}
+
 /* Make a stream of it.  Returns as finish(). */
 static bool
 join(struct requests *q, struct connection *c, enum handler_outcome outcome,
@@ -126,9 +140,12 @@ join(struct requests *q, struct connection *c, enum handler_outcome outcome,
 		return false;
 	}
 	bool stopping = q->stopping || h->arena_gone;
-	enum fanout_outcome joined = outcome == HANDLER_STREAM
-	    ? fanout_join(q->fanout, c, &h->wanted, &h->reply, now, stopping)
-	    : status_feed_join(q->status_feed, c, &h->reply, now, stopping);
+	enum fanout_outcome joined =
+	    join_or_refuse(q, c, outcome, now, stopping);
+	/* Not by a 503, after which a browser never comes back.  A refusal
+	 * needs no lock. */
+	if (joined == FANOUT_BUSY && gives_up(q, until_ms, now.boot_ms))
+		joined = join_or_refuse(q, c, outcome, now, true);
 	switch (joined) {
 	case FANOUT_JOINED:
 		return false;
@@ -170,7 +187,10 @@ handle(struct requests *q, struct connection *c, uint64_t until_ms,
 	case HANDLER_BUSY:
 		break;
 	}
-	return wait_for_lock(q, c, until_ms, now.boot_ms);
+	if (!gives_up(q, until_ms, now.boot_ms))
+		return wait_for_lock(q, c, until_ms, now.boot_ms);
+	handler_give_up(q->handler, c->request);
+	return reply(q, c, now.boot_ms);
 }
 
 /*

@@ -153,6 +153,22 @@ def an_unreadable_resume_point_is_earliest_with_a_gap(place):
 
 
 @case
+def a_time_in_seconds_is_a_gap_with_a_hint_and_one_line_in_the_log(place):
+    site = place.behind_lighttpd()
+    ids = publish_many(site, "a", [1, 2])
+    for since in ("1779525621", "1779525621.0412", "99999999999"):
+        stream = site.subscribe("a", lastEventTime=since)
+        gap = stream.next()
+        equal(is_gap(gap, since), ids[0], "the gap's from, for " + since)
+        check("seconds" in json.loads(gap.data)["hint"], "no hint: %r", gap.data)
+        equal(data(stream.take(2)), ["1", "2"], "what follows " + since)
+    with open(site.peal.log) as log:
+        lines = [line for line in log if "seconds" in line]
+    equal(len(lines), 1, "lines in the log: %r" % lines)
+    check("1779525621" in lines[0] and "warning" in lines[0], "the log says %r", lines)
+
+
+@case
 def more_than_max_events_is_a_gap(place):
     site = place.behind_lighttpd("--max-events", "10")
     first = publish_many(site, "a", [0])[0]

@@ -391,6 +391,49 @@ START_TEST(body_is_admitted_unless_a_role_is_missing)
 }
 END_TEST
 
+START_TEST(body_that_cannot_be_read_is_not_admitted)
+{
+	static const struct {
+		const char *type;
+		const char *encoding;
+		bool admitted;
+	} bodies[] = {
+		{ "text/plain", NULL, true },
+		{ "text/plain", "identity", true },
+		{ "text/plain", "gzip", false },
+		{ "multipart/form-data; boundary=x", NULL, false },
+	};
+	const char begin[8] = { 0, 1, 0 };
+	struct setup s;
+	setup_make(&s);
+
+	for (size_t i = 0; i < UNIT_COUNT(bodies); i++) {
+		struct buf params = { 0 };
+		server_put_variable(&params, "REQUEST_METHOD", "POST");
+		server_put_variable(&params, "REQUEST_URI", "/e");
+		server_put_variable(&params, "PEAL_ROLES", "publish");
+		server_put_variable(&params, "CONTENT_TYPE", bodies[i].type);
+		server_put_variable(&params, "HTTP_CONTENT_ENCODING",
+		    bodies[i].encoding);
+		buf_clear(&s.record.bytes);
+		fcgi_record_next(&s.record);
+		server_put_record(&s.record.bytes, 1,
+		    (struct span){ begin, sizeof(begin) });
+		server_put_record(&s.record.bytes, 4, buf_span(&params));
+		server_put_record(&s.record.bytes, 4, SPAN(""));
+		ck_assert_int_eq((int)fcgi_record_look(&s.record),
+		    FCGI_RECORD_VARIABLES);
+
+		ck_assert_int_eq(handler_admits(&s.h, &s.record),
+		    bodies[i].admitted);
+		if (!bodies[i].admitted)
+			ck_assert_uint_eq(status_of(&s), 415);
+		buf_fini(&params);
+	}
+	setup_end(&s);
+}
+END_TEST
+
 START_TEST(busy_lock_is_waited_for_and_given_up)
 {
 	static const struct server_request asked[] = {
@@ -503,6 +546,7 @@ FIXTURE_MAIN("handler", request_is_answered_as_the_table_says,
     roles_of_the_options_are_those_of_who_brings_none,
     publisher_without_the_key_is_asked_for_it,
     body_is_admitted_unless_a_role_is_missing,
+    body_that_cannot_be_read_is_not_admitted,
     busy_lock_is_waited_for_and_given_up,
     removed_arena_refuses_events_from_the_next_millisecond_on,
     moved_arena_refuses_events_within_a_second,

@@ -939,6 +939,35 @@ START_TEST(streams_and_status_wait_as_well)
 }
 END_TEST
 
+START_TEST(stream_that_has_waited_in_vain_is_refused_politely)
+{
+	struct setup h;
+	struct store other;
+	setup_make(&h);
+	hold_lock(&h, &other);
+	size_t first = come(&h);
+	send_request(&h, first, &get_stream);
+	settle(&h);
+	h.ms = LOCK_WAIT_MS + LOCK_TRY_MS;
+
+	settle(&h);
+
+	/* Who comes while all fail at once, too. */
+	size_t second = come(&h);
+	send_request(&h, second, &get_stream);
+	settle(&h);
+	for (size_t i = first; i <= second; i++) {
+		ck_assert_str_eq(statuses(&h, i), "200");
+		ck_assert(server_has(answer(&h, i), "\nevent: peal:busy\n"));
+		ck_assert(server_has(answer(&h, i), "\nid: "));
+		ck_assert_uint_eq(ends(&h, i), 1);
+	}
+	ck_assert_uint_eq(h.s.streams.count, 0);
+	free_lock(&other);
+	setup_end(&h);
+}
+END_TEST
+
 START_TEST(those_who_wait_are_answered_in_order)
 {
 	enum { POSTS = 5 };
@@ -1120,7 +1149,9 @@ FIXTURE_MAIN("requests", request_that_is_whole_is_answered_in_the_turn_it_comes,
     socket_that_is_not_listened_to_brings_nothing,
     what_needs_no_lock_does_not_wait_for_it,
     post_waits_and_is_answered_when_the_lock_is_free,
-    streams_and_status_wait_as_well, those_who_wait_are_answered_in_order,
+    streams_and_status_wait_as_well,
+    stream_that_has_waited_in_vain_is_refused_politely,
+    those_who_wait_are_answered_in_order,
     post_that_has_waited_in_vain_fails_and_stores_nothing,
     who_leaves_while_it_waits_is_forgotten,
     what_comes_behind_a_request_that_waits_is_answered_too,
