@@ -4,18 +4,25 @@ Each takes (row, contender, scale), starts what it needs, and returns peal-bench
 object of its own; whatever goes wrong raises.
 """
 
+import contextlib
 import json
 import os
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import tempfile
 import time
+import urllib.request
 
+import direct
 import harness
 import servers
 from fastcgi import request as fastcgi_request
+
+# What peal-bench counts of things that went wrong.
+FAULTS = ("lost", "duplicated", "disordered", "ended", "failed_posts")
 
 # Longest run of peal-bench, over its own duration: a peer that hangs ends here.
 PATIENCE = 180
@@ -36,6 +43,18 @@ def start_load(running, options):
     argv += options + [running.subscribe]
     return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                             stderr=subprocess.PIPE, universal_newlines=True)
+
+
+@contextlib.contextmanager
+def loaded(running, options):
+    """peal-bench, for end_load(); it is killed where something goes wrong meanwhile."""
+    child = start_load(running, options)
+    try:
+        yield child
+    except BaseException:
+        child.kill()
+        child.communicate()
+        raise
 
 
 def end_load(child):
@@ -71,15 +90,37 @@ def http(row, contender, scale):
         options = list(row.options(scale))
         if "--replay" in options:
             options += ["--resume", running.resume]
-        if "--batch" in options and not contender_is_peal(contender):
+        if "--batch" in options and contender in servers.PEERS:
             at = options.index("--batch")
             options[at + 1] = 1
             options[options.index("--type") + 1] = "raw"
         return load(running, options)
 
 
-def contender_is_peal(name):
-    return name not in ("nchan", "node")
+@contextlib.contextmanager
+def cores(chosen):
+    """What is started meanwhile stays on these cores."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, chosen)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
+def pinned(row, contender, scale):
+    """All servers on one core and the load on the others, or all of them where they like."""
+    name, variant = servers.split(contender)
+    ours = theirs = os.sched_getaffinity(0)
+    if variant == ", pinned":
+        harness.check(len(ours) > 1, "the load needs a second core")
+        theirs = {min(ours)}
+        ours = ours - theirs
+    with servers.Ground() as ground:
+        with cores(theirs):
+            running = servers.CONTENDERS[name].start(ground, **row.setup)
+        with cores(ours):
+            return load(running, row.options(scale))
 
 
 def workers(row, contender, scale):
@@ -89,32 +130,63 @@ def workers(row, contender, scale):
         return load(running, row.options(scale))
 
 
+# ---- Answers while others are served ----------------------------------------
+
+# Events a second to the crowd, which leave time between them also where servers and load share
+# two cores, and POSTs a second to a channel that nobody listens to.
+CROWDS, OURS = 5, 200
+
+
+def acknowledged(row, contender, scale):
+    """How soon a POST is answered while events go out to a crowd."""
+    crowd, seconds = scale.count(5000), scale.seconds(10, 2)
+    if contender == "no web server":
+        with servers.Ground() as ground:
+            return direct.acknowledged(ground, crowd, CROWDS, OURS, seconds)
+    with servers.Ground() as ground:
+        running = servers.CONTENDERS[contender].start(ground)
+        # Its events are to begin before ours, and to end after them.
+        with loaded(running, ["--subscribers", crowd, "--rate", CROWDS,
+                              "--duration", "%ds" % (seconds + 5)]) as child:
+            who = running.watch.get("peal", running.watch["web"])
+            harness.wait_for(lambda: descriptors(who) >= crowd or child.poll() is not None,
+                             "%d streams" % crowd, 90)
+            result = load(running, ["--subscribers", 0, "--rate", OURS, "--connections", 4,
+                                    "--duration", "%ds" % seconds])
+            return beside(result, end_load(child))
+
+
+def beside(result, other):
+    """result, with what went wrong in a load beside it, and how fast that one was."""
+    for fault in FAULTS:
+        result[fault] += other[fault]
+    result["beside"] = {"published_per_s": other["published_per_s"], "last_ms": other["last_ms"]}
+    return result
+
+
+def descriptors(pid):
+    """How many a process and those below it have."""
+    count = 0
+    for one in [pid] + harness.descendants(pid):
+        with contextlib.suppress(OSError):
+            count += len(os.listdir("/proc/%d/fd" % one))
+    return count
+
+
 # ---- mod_fcgid's processes, idle --------------------------------------------
 
 HEARTBEAT = 15  # seconds; peal's own
+CHANNEL = "one"
+
 
 def fcgid_idle(row, contender, scale):
     """How often a process that holds a stream wakes up, and what memory it takes."""
     seconds = scale.seconds(2 * HEARTBEAT, HEARTBEAT)
-    options = list(row.options(scale))
-    count = int(options[options.index("--subscribers") + 1])
-    with servers.Ground() as ground:
-        running = servers.CONTENDERS[contender].start(ground, **row.setup)
-        child = start_load(running, options + ["--idle", "%ds" % (seconds + 10)])
-        try:
-            manager = running.watch["peal"]
-            harness.wait_for(lambda: len(holders(manager)) >= count or child.poll() is not None,
-                             "%d processes" % count, 90)
-            time.sleep(3)  # until the last of them has its stream, and nothing more to do
-            pids = holders(manager)
-            before = activity(pids)
-            time.sleep(seconds)
-            after = activity(pids)
-        except BaseException:
-            child.kill()
-            child.communicate()
-            raise
-        result = end_load(child)
+    with fcgid_streams(row, contender, scale, seconds) as (pids, end, _):
+        before = activity(pids)
+        time.sleep(seconds)
+        after = activity(pids)
+        result = end()
     wakeups = sum(after[p][0] - before[p][0] for p in pids)
     cpu_ns = sum(after[p][1] - before[p][1] for p in pids)
     share = len(pids) * seconds / HEARTBEAT
@@ -122,8 +194,53 @@ def fcgid_idle(row, contender, scale):
     return result
 
 
+def fcgid_memory(row, contender, scale):
+    """What a process with its stream has for itself: the middle of them all."""
+    with fcgid_streams(row, contender, scale, 5) as (pids, end, running):
+        before = statistics.median(private_memory(pid) for pid in pids)
+        publish_to_all(running)
+        time.sleep(1)  # until all of them have sent it
+        after = statistics.median(private_memory(pid) for pid in pids)
+        result = end()
+    result.update(private_bytes=before, private_bytes_later=after)
+    return result
+
+
+@contextlib.contextmanager
+def fcgid_streams(row, contender, scale, seconds):
+    """Idle streams of one channel for so long.
+
+    Their processes, what ends the load and says its result, and where they are.
+    """
+    options = list(row.options(scale))
+    count = int(options[options.index("--subscribers") + 1])
+    with servers.Ground() as ground:
+        running = servers.CONTENDERS[contender].start(ground, **row.setup)
+        running.subscribe = running.subscribe.replace("{}", CHANNEL)
+        with loaded(running, options + ["--idle", "%ds" % (seconds + 10)]) as child:
+            manager = running.watch["peal"]
+            harness.wait_for(lambda: len(holders(manager)) >= count or child.poll() is not None,
+                             "%d processes" % count, 90)
+            time.sleep(3)  # until the last of them has its stream, and nothing more to do
+            yield holders(manager), lambda: end_load(child), running
+
+
 def holders(manager):
     return harness.programs(manager, "peal.fcgi")
+
+
+def publish_to_all(running):
+    """An event to the streams of fcgid_streams()."""
+    request = urllib.request.Request(running.publish.replace("{}", CHANNEL), b"x" * 200,
+                                     {"Content-Type": "text/plain"})
+    with urllib.request.urlopen(request, timeout=PATIENCE) as answer:
+        harness.equal(answer.status, 200, "the status of a POST")
+
+
+def private_memory(pid):
+    """The bytes of memory that no other process has."""
+    with open("/proc/%d/smaps_rollup" % pid) as file:
+        return 1024 * sum(int(line.split()[1]) for line in file if line.startswith("Private_"))
 
 
 def activity(pids):

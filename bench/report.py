@@ -7,7 +7,8 @@ import subprocess
 
 import servers
 
-PEERS = ("nchan", "node")
+# What the names of contenders end with whose peal.fcgi is the one of --against.
+AGAINST = " (against)"
 
 
 class Findings:
@@ -18,6 +19,11 @@ class Findings:
         self.rows = []
         self.results = {}  # row's name -> contender -> [result of a round]
         self.failures = {}  # the same -> [why]
+
+    def measured(self, row):
+        """The contenders that were measured, each with its like of --against behind it."""
+        found = [c + end for c in row.contenders for end in ("", AGAINST)]
+        return [c for c in found if c in self.results[row.name] or c in self.failures[row.name]]
 
     def add_row(self, row):
         self.rows.append(row)
@@ -60,9 +66,9 @@ class Findings:
         """Contenders with peal in them that failed, or lost or mixed up anything."""
         found = []
         for row in self.rows:
-            for contender in row.contenders:
+            for contender in self.measured(row):
                 why = self.wrong(row, contender) or self.failures[row.name].get(contender)
-                if why and contender not in PEERS:
+                if why and servers.split(contender)[0] not in servers.PEERS:
                     found.append("%s, %s: %s" % (row.title, title(contender), why if
                                                  isinstance(why, str) else why[0]))
         return found
@@ -71,7 +77,7 @@ class Findings:
         """(value, whether it is reached), or None where it was not measured."""
         contender, what, sign, bound = goal
         if what.startswith("x "):
-            value = self.ratio(row, contender, what[2:])
+            value = self.ratio(row, contender, rival_of(contender, what[2:]))
         else:
             column = next(c for c in row.columns if c.heading == what)
             value = self.median(row, contender, column)
@@ -81,8 +87,18 @@ class Findings:
 
 
 def title(contender):
-    known = servers.CONTENDERS.get(contender)
-    return known.title if known else contender
+    contender, against, _ = contender.partition(AGAINST)
+    name, variant = servers.split(contender)
+    known = servers.CONTENDERS.get(name)
+    return (known.title if known else name) + variant + against
+
+
+def rival_of(contender, rival):
+    """Who the rival is for this contender: of the same variant; in "against", the same one."""
+    contender = contender.partition(AGAINST)[0]
+    if rival == "against":
+        return contender + AGAINST
+    return rival + servers.split(contender)[1] if rival in servers.PEERS else rival
 
 
 # ---- The table --------------------------------------------------------------
@@ -106,10 +122,8 @@ def table(findings):
 
 def block(findings, row):
     """A row's part of the table: a line for each contender."""
-    measured = [c for c in row.contenders
-                if c in findings.results[row.name] or c in findings.failures[row.name]]
-    rivals = [c for c in row.contenders if c in PEERS and c in findings.results[row.name]]
-    rivals += [row.contenders[0]] if row.contenders[0] in ("one worker", "one process") else []
+    measured = findings.measured(row)
+    rivals = rivals_in(row, measured)
     head = [""] + [row.columns[0].heading, ""] + [c.heading for c in row.columns[1:]] \
         + ["x " + rival for rival in rivals] + ["to reach"]
     lines = [head]
@@ -119,9 +133,7 @@ def block(findings, row):
                 number(findings.median(row, contender, row.columns[0]), row.columns[0].digits),
                 spread(values)]
         line += [number(findings.median(row, contender, c), c.digits) for c in row.columns[1:]]
-        for rival in rivals:
-            own = contender in PEERS or contender == rival
-            line.append("" if own else number(findings.ratio(row, contender, rival), 2))
+        line += [compared(findings, row, contender, rival) for rival in rivals]
         line.append("; ".join(goal_words(findings, row, contender)
                               + ([findings.wrong(row, contender)]
                                  if findings.wrong(row, contender) else [])
@@ -129,6 +141,25 @@ def block(findings, row):
         lines.append(line)
     text = "\n" + row.title + "\n" + aligned(lines)
     return text + ("  (%s)\n" % row.note if row.note else "")
+
+
+def rivals_in(row, measured):
+    """Whom the others are compared with: peers, the first of some rows, and --against."""
+    names = [servers.split(contender)[0] for contender in measured]
+    rivals = [peer for peer in servers.PEERS if peer in names]
+    rivals += [row.contenders[0]] if row.contenders[0] in ("one worker", "one process") else []
+    return rivals + (["against"] if any(c.endswith(AGAINST) for c in measured) else [])
+
+
+def compared(findings, row, contender, rival):
+    """How many times better the contender is, as text; nothing where that says nothing."""
+    other = rival_of(contender, rival)
+    if contender == other or servers.split(contender)[0] in servers.PEERS:
+        return ""
+    if rival == "against" and (other not in findings.results[row.name]
+                               or contender.endswith(AGAINST)):
+        return ""
+    return number(findings.ratio(row, contender, other), 2)
 
 
 def goal_words(findings, row, contender):
@@ -161,11 +192,9 @@ def write_json(findings, path):
     rows = []
     for row in findings.rows:
         contenders = {}
-        for contender in row.contenders:
+        for contender in findings.measured(row):
             rounds = findings.results[row.name].get(contender, [])
             failures = findings.failures[row.name].get(contender, [])
-            if not rounds and not failures:
-                continue
             # A heading may stand twice; then the first is meant.
             medians = {}
             for column in row.columns:

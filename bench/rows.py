@@ -5,6 +5,7 @@ is a contender's name, a column's heading or "x" and a peer's name, and a bound.
 """
 
 import measure
+import servers
 
 
 class Scale:
@@ -33,7 +34,7 @@ class Column:
 
 class Row:
     def __init__(self, name, title, contenders, columns, options=None, setup=None, goals=(),
-                 run=None, note=None):
+                 run=None, note=None, arena=False):
         self.name = name
         self.title = title
         self.contenders = contenders
@@ -43,6 +44,12 @@ class Row:
         self.goals = goals
         self.run = run or measure.http
         self.note = note
+        self.arena = arena  # the arena alone: no peal.fcgi is in it
+
+    def runs_peal(self, contender):
+        """Whether a peal.fcgi is what the contender measures."""
+        name = servers.split(contender)[0]
+        return not self.arena and name != "arena" and name not in servers.PEERS
 
 
 # ---- What counts ------------------------------------------------------------
@@ -108,6 +115,18 @@ def fan_out(in_flight, goals=()):
                           "--duration", s.time(5)], goals=goals)
 
 
+def pinned(in_flight, goals=()):
+    return Row("pinned-%d" % in_flight,
+               "1,000 subscribers of one channel, %d in flight, all servers on one core (pinned)"
+               % in_flight,
+               ["%s, %s" % (name, where) for name in ("lighttpd", "nginx", "nchan")
+                for where in ("pinned", "free")],
+               PER_DELIVERY + [DELIVERIES] + LAST,
+               lambda s: ["--subscribers", s.count(1000), "--in-flight", in_flight,
+                          "--duration", s.time(5)],
+               goals=goals, run=measure.pinned)
+
+
 def batches(kind, title):
     return Row("batch-" + kind, "publishing alone, 100 events a POST (%s)" % title,
                ["lighttpd", "nginx", "proxy_fcgi", "nchan", "node"],
@@ -123,6 +142,10 @@ ROWS = [
     fan_out(4, [("lighttpd", "µs/delivery", "<=", 2.3), ("lighttpd", "x nchan", ">=", 1.5)]),
     fan_out(16, [("lighttpd", "µs/delivery", "<=", 0.9), ("lighttpd", "x nchan", ">=", 3.5)]),
     fan_out(64),
+    pinned(4, [("lighttpd, pinned", "µs/delivery", "<=", 3.6),
+               ("nginx, pinned", "µs/delivery", "<=", 4.0)]),
+    pinned(16, [("lighttpd, pinned", "µs/delivery", "<=", 1.15),
+                ("nginx, pinned", "µs/delivery", "<=", 1.4)]),
     Row("even", "1,000 subscribers of one channel, 100 events/s, even", ALL,
         PER_DELIVERY + LAST,
         lambda s: ["--subscribers", s.count(1000), "--rate", 100, "--duration", s.time(10)],
@@ -136,16 +159,23 @@ ROWS = [
         LAST + PER_DELIVERY,
         lambda s: ["--subscribers", s.count(5000), "--rate", 10, "--duration", s.time(10)],
         goals=[("lighttpd", "last p50 ms", "<=", 38)]),
+    Row("ack", "POSTs, 200 a second, beside 5 events/s to 5,000 subscribers of another channel",
+        ["no web server", "lighttpd", "nginx", "nchan"],
+        [Column("reply p99 ms", at("publish_ms", "p99")),
+         Column("p50", at("publish_ms", "p50")), Column("max", at("publish_ms", "max")),
+         Column("crowd: last p50 ms", at("beside", "last_ms", "p50")),
+         Column("events/s", at("beside", "published_per_s"), 1)],
+        run=measure.acknowledged),
     Row("channels", "2,000 channels of one subscriber each, 4 publishers", ALL,
         PER_EVENT + [EVENTS] + LAST,
         lambda s: ["--subscribers", s.count(2000), "--channels", s.count(2000),
                    "--in-flight", 4, "--connections", 4, "--duration", s.time(5)],
-        goals=[("lighttpd", "peal", "<=", 11), ("nginx", "peal", "<=", 6)]),
+        goals=[("lighttpd", "peal", "<=", 13), ("nginx", "peal", "<=", 9)]),
     Row("publish", "publishing alone, one event a POST, 4 publishers", ALL,
         PER_EVENT + [EVENTS] + REPLY,
         lambda s: ["--subscribers", 0, "--in-flight", 4, "--connections", 4,
                    "--duration", s.time(5)],
-        goals=[("lighttpd", "peal", "<=", 9), ("nginx", "peal", "<=", 4)]),
+        goals=[("lighttpd", "peal", "<=", 9.5), ("nginx", "peal", "<=", 6)]),
     batches("ndjson", "NDJSON"),
     batches("array", "a JSON array"),
     Row("replay", "replay: 1,000 subscribers come back for 1,000 events each", MANY,
@@ -177,6 +207,12 @@ ROWS = [
          Column("peal KiB/stream", scaled(share("pss_per_stream", "peal"), KIB), 0)],
         lambda s: ["--subscribers", s.count(500)], setup={"streams": 520},
         run=measure.fcgid_idle),
+    Row("mod_fcgid-memory", "mod_fcgid: memory that each of 100 idle processes has for itself",
+        ["mod_fcgid"],
+        [Column("private KiB", scaled(at("private_bytes"), KIB), 0),
+         Column("after an event", scaled(at("private_bytes_later"), KIB), 0)],
+        lambda s: ["--subscribers", s.count(100)], setup={"streams": 120},
+        goals=[("mod_fcgid", "private KiB", "<=", 200)], run=measure.fcgid_memory),
     Row("workers", "5,000 subscribers of one channel, 16 in flight, two nginx workers",
         ["one worker", "two workers"], [DELIVERIES] + PER_DELIVERY + LAST,
         lambda s: ["--subscribers", s.count(5000), "--in-flight", 16, "--duration", s.time(5)],
@@ -188,7 +224,7 @@ ROWS = [
         [EVENTS, Column("CPU µs/event", at("cpu_us_per_event"))],
         goals=[("one process", "events/s", ">=", 1.5e6),
                ("four processes", "x one process", ">=", 0.7)],
-        run=measure.append),
+        run=measure.append, arena=True),
     Row("start", "a process as mod_fcgid starts it, to its first byte",
         ["first of all", "beside others"],
         [Column("p50 ms", at("first_byte_ms", "p50")), Column("p99", at("first_byte_ms", "p99")),

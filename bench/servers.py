@@ -16,7 +16,7 @@ import tempfile
 import harness
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PEERS = os.path.join(HERE, "peers")
+PEER_FILES = os.path.join(HERE, "peers")
 
 NGINX_MODULES = "/usr/lib/nginx/modules"
 APACHE_MODULES = "/usr/lib/apache2/modules"
@@ -32,8 +32,13 @@ def raise_descriptors():
 class Ground(harness.Place):
     """A Place whose run folder, with the arena in it, is in memory, as peal's own is."""
 
+    program = None  # the peal.fcgi to measure, where it is not the build folder's
+
     def __enter__(self):
         super().__enter__()
+        if self.program is not None:
+            shutil.copy(self.program, self.peal_fcgi)
+            os.chmod(self.peal_fcgi, 0o755)
         if os.path.isdir("/dev/shm"):
             self.run = tempfile.mkdtemp(prefix="peal-bench-", dir="/dev/shm")
             os.chmod(self.run, 0o755)
@@ -99,6 +104,16 @@ class Contender:
     def missing(self):
         return [need for need in self.needs
                 if not (os.path.exists(need) if need.startswith("/") else find(need))]
+
+
+# The peers of peal: no peal.fcgi is in them.
+PEERS = ("nchan", "node")
+
+
+def split(contender):
+    """The name of a contender, and its variant: "nginx, pinned" is nginx, in a variant."""
+    name, comma, variant = contender.partition(", ")
+    return name, comma + variant
 
 
 def find(program):
@@ -199,7 +214,7 @@ def mod_fcgid(ground, streams=400, **_):
 
 
 def nchan(ground, **_):
-    template = os.path.join(PEERS, "nchan.conf")
+    template = os.path.join(PEER_FILES, "nchan.conf")
     site = _nginx(ground, lambda port: ground.fill_in(template, port))
     return Running(_base(site.port), {"web": site.server.pid}, resume="1:0")
 
@@ -224,7 +239,7 @@ def install_node():
     folder = node_folder()
     os.makedirs(folder, exist_ok=True)
     for name in ("package.json", "server.js"):
-        shutil.copyfile(os.path.join(PEERS, "node", name), os.path.join(folder, name))
+        shutil.copyfile(os.path.join(PEER_FILES, "node", name), os.path.join(folder, name))
         os.chmod(os.path.join(folder, name), 0o644)
     if os.path.isdir(os.path.join(folder, "node_modules", "fastify")):
         return None
