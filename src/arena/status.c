@@ -184,7 +184,7 @@ status_figure(size_t index)
 }
 
 const struct status_figure *
-status_total(enum layout_total total)
+status_total(size_t total)
 {
 	/* The totals come last, in the order of their enum. */
 	return &figures[FIGURES - LAYOUT_TOTALS + total];

@@ -85,8 +85,9 @@ struct status_figure {
 /* The figures, in the order they are shown in; NULL past the last. */
 const struct status_figure *status_figure(size_t index);
 
-/* The figure of a total, which a worker has as well as the status. */
-const struct status_figure *status_total(enum layout_total total);
+/* The figure of a total (enum layout_total), which a worker has as well as the
+ * status. */
+const struct status_figure *status_total(size_t total);
 
 uint64_t status_value(const struct status *status,
     const struct status_figure *figure);

@@ -174,7 +174,7 @@ workers_json(const struct table_output *l, const struct status *s)
 static int
 total_columns(size_t total)
 {
-	return (int)strlen(status_total((enum layout_total)total)->label) + 2;
+	return (int)strlen(status_total(total)->label) + 2;
 }
 
 static void
@@ -186,8 +186,7 @@ print_worker_head(const struct table_output *l)
 
 	for (size_t i = 0; i < LAYOUT_TOTALS; i++)
 		len += snprintf(head + len, sizeof(head) - (size_t)len, " %*s",
-		    total_columns(i),
-		    status_total((enum layout_total)i)->label);
+		    total_columns(i), status_total(i)->label);
 	for (char *c = head; *c != '\0'; c++)
 		*c = (char)toupper((unsigned char)*c);
 	table_output_head(l, head);

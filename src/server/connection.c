@@ -110,7 +110,7 @@ connection_move(struct connections *all, struct connection *c,
 	if (c->state == CONNECTION_CLOSED)
 		return;
 	list_remove(list_of(all, c->state), c);
-	c->state = state;
+	c->state = (uint8_t)state;
 	c->deadline_ms = deadline_ms;
 	list_add(list_of(all, state), c);
 }
