@@ -89,11 +89,10 @@ clean(char *text, bool cut)
  * either, where the kernel can do that.  Returns whether the line was written.
  */
 static bool
-write_now(const char *line, size_t len)
+write_now(char *line, size_t len)
 {
 	struct pollfd pollfd = { .fd = STDERR_FILENO, .events = POLLOUT };
-	const struct iovec part = { .iov_base = (void *)(uintptr_t)line,
-		.iov_len = len };
+	const struct iovec part = { .iov_base = line, .iov_len = len };
 	ssize_t written;
 
 	if (poll(&pollfd, 1, 0) != 1 || (pollfd.revents & POLLOUT) == 0)

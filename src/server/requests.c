@@ -320,11 +320,11 @@ requests_event(struct requests *q, struct connection *c, uint32_t events,
 }
 
 static int
-watch_socket(const struct requests *q, int operation)
+watch_socket(struct requests *q, int operation)
 {
 	struct epoll_event event = {
 		.events = EPOLLIN | EPOLLEXCLUSIVE,
-		.data.ptr = (void *)(uintptr_t)&q->listen_fd,
+		.data.ptr = &q->listen_fd,
 	};
 
 	return epoll_ctl(q->connections->epoll_fd, operation, q->listen_fd,
