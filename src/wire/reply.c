@@ -215,6 +215,9 @@ reply_problem(struct buf *out, const struct problem *problem,
 	    cors, origin);
 	if (problem->status == 401)
 		put_header(out, "WWW-Authenticate", SPAN("Bearer"));
+	/* RFC 9110, section 10.2.3, seconds: a lock or memory is there again soon. */
+	if (problem->status == 503)
+		put_header(out, "Retry-After", SPAN("1"));
 	/* RFC 9110, section 12.5.3: tells the coding from the type as cause. */
 	if (problem->kind == PROBLEM_CONTENT_ENCODING)
 		put_header(out, "Accept-Encoding", SPAN("identity"));

@@ -67,8 +67,8 @@ void reply_negotiated(struct buf *out, const char *type, size_t len,
 
 /*
  * A whole application/problem+json reply.  401 carries WWW-Authenticate:
- * Bearer, 405 carries Allow: GET, HEAD, POST, OPTIONS, without POST where the
- * problem says reads_only; PROBLEM_CONTENT_ENCODING carries Accept-Encoding:
+ * Bearer, 503 carries Retry-After: 1, 405 carries Allow: GET, HEAD, POST, OPTIONS,
+ * without POST where the problem says reads_only; PROBLEM_CONTENT_ENCODING carries Accept-Encoding:
  * identity.
  */
 void reply_problem(struct buf *out, const struct problem *problem,

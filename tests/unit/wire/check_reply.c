@@ -286,7 +286,7 @@ START_TEST(problem_for_head_has_no_body)
 }
 END_TEST
 
-START_TEST(only_401_asks_for_a_key_and_only_405_lists_methods)
+START_TEST(only_401_asks_for_a_key_405_lists_methods_and_503_says_when)
 {
 	for (int kind = 0; kind < PROBLEM_KINDS; kind++) {
 		struct buf out = { 0 };
@@ -299,6 +299,8 @@ START_TEST(only_401_asks_for_a_key_and_only_405_lists_methods)
 		    (problem.status == 401));
 		ck_assert(has_line(&out, "Allow: GET, HEAD, POST, OPTIONS") ==
 		    (problem.status == 405));
+		ck_assert(has_line(&out, "Retry-After: 1") ==
+		    (problem.status == 503));
 		buf_fini(&out);
 	}
 }
@@ -507,7 +509,7 @@ UNIT_MAIN("reply", cors_answers_by_configuration_and_origin,
     head_keeps_the_length_and_leaves_out_the_body,
     body_has_cors_headers_where_configured, problem_is_told_as_rfc_9457_has_it,
     problem_length_is_that_of_its_body, problem_for_head_has_no_body,
-    only_401_asks_for_a_key_and_only_405_lists_methods,
+    only_401_asks_for_a_key_405_lists_methods_and_503_says_when,
     coding_that_is_not_supported_names_the_one_that_is,
     every_status_has_its_reason, problem_is_readable_across_origins,
     failed_allocation_shows_in_the_reply, one_event_has_the_short_form,
