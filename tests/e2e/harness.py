@@ -718,7 +718,8 @@ class Place:
             owner = pwd.getpwnam("www-data")
             self.user, self.group = owner.pw_uid, owner.pw_gid
             os.chown(self.run, self.user, self.group)
-        for name in ("demo.html", "php/Peal.php", "php/publish.php", "php/board.php"):
+        for name in ("demo.html", "peal.js", "peal.module.js", "php/Peal.php", "php/publish.php",
+                     "php/board.php"):
             shutil.copyfile(os.path.join(EXAMPLES, name),
                             os.path.join(self.www, os.path.basename(name)))
         # Copied, since the build folder need not be open to www-data.
