@@ -121,49 +121,28 @@ li.new { border-left: 4px solid #b5472f; }
 <li data-number="<?php echo (int) $notice['number']; ?>"><b><?php echo h($notice['name']); ?></b><p><?php echo h($notice['text']); ?></p></li>
 <?php } ?>
 </ol>
+<script src="peal.js"></script>
 <script>
 var list = document.getElementById('notices');
 var state = document.getElementById('state');
-var url = <?php echo json_encode($config['events'] . '?channel=board', JSON_HEX_TAG); ?>;
-var place = '&lastEventTime=<?php echo $since; ?>';
-var events;
 
-function listen() {
-    events = new EventSource(url + place);
-    events.onerror = function () {
-        state.textContent = 'reconnecting';
-        /* After an error of the web server a browser gives up: start again, from where we were. */
-        if (events.readyState === EventSource.CLOSED) setTimeout(listen, 2000 + Math.random() * 3000);
-    };
-    events.addEventListener('peal:open', function (event) {
-        keepPlace(event);
-        state.textContent = 'live';
-    });
-    events.addEventListener('notice', function (event) {
-        keepPlace(event);
-        add(JSON.parse(event.data));
-    });
-    /* Some notices are no longer kept as events.  Fetch the list, and do not reload the page: it
-       would begin at a moment before the gap again, and reload again. */
-    events.addEventListener('peal:gap', function (event) {
-        keepPlace(event);
-        fetchList();
-    });
-}
+var peal = new Peal(<?php echo json_encode($config['events'], JSON_HEX_TAG); ?>, {
+    channels: ['board'],
+    lastEventTime: <?php echo $since; ?>,
+    onstate: function (name) { state.textContent = name === 'open' ? 'live' : 'reconnecting'; },
+    /* Some notices are no longer kept as events: fetch the list. */
+    ongap: fetchList
+});
+peal.on('notice', function (event) { add(JSON.parse(event.data)); });
 
-function keepPlace(event) {
-    place = '&lastEventId=' + event.lastEventId;
-}
-
+/* The events that follow wait for it. */
 function fetchList() {
-    var request = new XMLHttpRequest();
-    request.open('GET', location.pathname);
-    request.responseType = 'document';
-    request.onload = function () {
-        var fresh = request.response && request.response.getElementById('notices');
+    return fetch(location.pathname, { cache: 'no-store' }).then(function (answer) {
+        return answer.text();
+    }).then(function (text) {
+        var fresh = new DOMParser().parseFromString(text, 'text/html').getElementById('notices');
         while (fresh && fresh.firstElementChild) put(fresh.firstElementChild);
-    };
-    request.send();
+    });
 }
 
 function add(notice) {
@@ -189,6 +168,4 @@ function put(item) {
     }
     list.insertBefore(item, next);
 }
-
-listen();
 </script>

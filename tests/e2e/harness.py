@@ -112,12 +112,18 @@ def is_problem(answer, status, what, kind=None):
 # ---- Cases ------------------------------------------------------------------
 
 _cases = []
+_at_end = []
 
 
 def case(function):
     """Mark a test; its name is the sentence it proves."""
     _cases.append(function)
     return function
+
+
+def at_end(function):
+    """Call this when all cases are over."""
+    _at_end.append(function)
 
 
 def run(limit=240, quick=None):
@@ -136,6 +142,18 @@ def run(limit=240, quick=None):
         signal.signal(number, _stopped)
     signal.alarm(int(limit * SLOW))
     adopt_orphans()
+    try:
+        failed, skipped = _run_all(names)
+    finally:
+        for function in _at_end:
+            function()
+    signal.alarm(0)
+    if failed:
+        sys.exit(1)
+    sys.exit(77 if skipped else 0)
+
+
+def _run_all(names):
     failed = skipped = 0
     for function in _cases:
         if names and function.__name__ not in names:
@@ -156,10 +174,7 @@ def run(limit=240, quick=None):
         else:
             print("ok %s" % title)
         sys.stdout.flush()
-    signal.alarm(0)
-    if failed:
-        sys.exit(1)
-    sys.exit(77 if skipped else 0)
+    return failed, skipped
 
 
 def _run_one(function):
@@ -192,10 +207,13 @@ def _stopped(number, _frame):
 
 # ---- Processes --------------------------------------------------------------
 
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
 def adopt_orphans():
     """Become the parent of what our servers leave behind, so that it can be ended."""
     PR_SET_CHILD_SUBREAPER = 36
-    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    _libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def _stat(pid):
@@ -229,6 +247,18 @@ def descendants(pid):
         found += below
         queue += below
     return found
+
+
+# Programs that outlive a case, by their ids; who enters one ends it, with at_end().
+lasting = set()
+
+
+def _leftovers():
+    """The ids of all living processes below us that are to be gone at the end of a case."""
+    kept = set(lasting)
+    for pid in lasting:
+        kept.update(descendants(pid))
+    return [pid for pid in descendants(os.getpid()) if pid not in kept]
 
 
 def programs(pid, name):
@@ -688,7 +718,8 @@ class Place:
             owner = pwd.getpwnam("www-data")
             self.user, self.group = owner.pw_uid, owner.pw_gid
             os.chown(self.run, self.user, self.group)
-        for name in ("demo.html", "php/Peal.php", "php/publish.php", "php/board.php"):
+        for name in ("demo.html", "peal.js", "peal.module.js", "php/Peal.php", "php/publish.php",
+                     "php/board.php"):
             shutil.copyfile(os.path.join(EXAMPLES, name),
                             os.path.join(self.www, os.path.basename(name)))
         # Copied, since the build folder need not be open to www-data.
@@ -718,7 +749,7 @@ class Place:
         late = []
         for process in reversed(self.processes):
             late += process.stop()
-        for pid in descendants(os.getpid()):  # orphans, now ours
+        for pid in _leftovers():  # orphans, now ours
             late.append("%s (%d)" % ((_stat(pid) or (0, "", "?"))[2], pid))
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

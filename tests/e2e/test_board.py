@@ -39,7 +39,7 @@ def page(site):
 
 
 def since(html):
-    return re.search(r"lastEventTime=(\d+)", html).group(1)
+    return re.search(r"lastEventTime: (\d+)", html).group(1)
 
 
 @case

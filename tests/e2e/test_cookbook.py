@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 
-from browser import Browser
+from browser import ENGINES, Browser, borrowed
 from harness import EXAMPLES, HOST, LIMIT, Skipped, case, check, equal, run, wait_for
 from node import MODULES, command, node
 
@@ -94,7 +94,7 @@ def from_php_5_6(place):
 
 @case
 def from_wordpress(place):
-    """With WordPress's own hooks; get_permalink() and the post, which want a database, are ours."""
+    """With WordPress's own hooks; get_permalink() and the like, which want a database, are ours."""
     if not os.path.exists(os.path.join(WORDPRESS, "wp-includes", "plugin.php")):
         raise Skipped("no WordPress in %s" % WORDPRESS)
     # Copied, since the folder that they are in need not be open to www-data.
@@ -107,6 +107,8 @@ def from_wordpress(place):
         file.write(plugin)
     script = """<?php
         require '%s';
+        function plugins_url($name, $file) { return '/' . $name; }
+        function esc_url($url) { return htmlspecialchars($url); }
         function get_permalink($post) { return 'http://example.org/?p=' . $post->ID; }
         require '%s';
         $post = (object) array('ID' => 5, 'post_type' => 'post', 'post_title' => 'T\u00e9a & <cake>');
@@ -195,10 +197,58 @@ def from_python(place):
     told(stream, ("order-paid", {"id": 17}))
 
 
+# The page's own functions; the first load waits until load() is called.
+OWN_FUNCTIONS = """<!DOCTYPE html><script>
+    const paid = [];
+    let loads = 0;
+    let loaded;
+    const loadOrders = () => (loads++, loads === 1 ? new Promise(r => loaded = r) : Promise.resolve());
+    const showOrders = () => {};
+    const showPaid = id => paid.push(id);</script>
+    """
+
+
 @case
 def a_page_that_never_misses_anything(place):
+    site = place.behind_lighttpd("--max-events", "3", "--retry", "200ms")
+    page, = recipes("A page that never misses anything", "html")
+    with open(os.path.join(place.www, "page.html"), "w") as file:
+        file.write(OWN_FUNCTIONS + page)
+    with borrowed(place, *ENGINES) as browsers:
+        tabs = [browser.open("http://%s:%d/page.html" % (HOST, site.port)) for browser in browsers]
+        for tab in tabs:
+            tab.wait("loads === 1")
+        site.publish("orders", {"id": 1}, "order-paid")
+        for tab in tabs:
+            equal(tab.js("paid"), [], "before the state is there")
+            tab.js("loaded()")
+            tab.wait("paid.join() === '1'")
+
+        equal(site.peal.stop(), [], "left behind")
+        for tab in tabs:
+            tab.wait("peal.state === 'waiting'")
+        place.pealctl("publish", "orders", "order-paid", '{"id":2}')
+        site.peal = place.start_peal("--max-events", "3", "--retry", "200ms")
+        for tab in tabs:
+            tab.wait("paid.join() === '1,2'", LIMIT * 2)
+            equal(tab.js("loads"), 1, "how often the state was loaded")
+
+        # Away for too long.
+        site.server.kill()
+        for tab in tabs:
+            tab.wait("peal.state === 'waiting'")
+        for n in range(3, 8):
+            place.pealctl("publish", "orders", "order-paid", '{"id":%d}' % n)
+        site.restart()
+        for tab in tabs:
+            tab.wait("paid.join() === '1,2,5,6,7'", LIMIT * 2)
+            equal(tab.js("loads"), 2, "how often the state was loaded")
+
+
+@case
+def a_page_with_eventsource_alone(place):
     site = place.behind_lighttpd("--max-events", "3")
-    script, = recipes("A page that never misses anything", "js")
+    script, = recipes("A page with EventSource alone", "js")
     with open(os.path.join(place.www, "page.html"), "w") as file:
         file.write("""<!DOCTYPE html><script>
             const paid = [];

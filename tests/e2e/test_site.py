@@ -98,7 +98,7 @@ def works(site):
     equal(site.status()["totals"]["published"], 1, "published")
     equal(site.get("/mine").status, 401, "without a name")
     equal(site.post("{}", path="/events").status, 403, "publishing where it is not allowed")
-    check(b"EventSource" in site.get("/demo.html").body, "the demo page is not served")
+    check(b"new Peal(" in site.get("/demo.html").body, "the demo page is not served")
 
 
 @case

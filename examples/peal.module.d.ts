@@ -1,0 +1,3 @@
+import Peal = require('./peal.js');
+
+export { Peal, Peal as default };
