@@ -203,6 +203,7 @@ START_TEST(names_that_collide_without_a_key_are_spread)
 	ck_assert_uint_eq(s.arena.bucket_count, COLLIDING_COUNT / 2);
 	ck_assert_uint_le(longest, 20);
 	store_close(&s);
+	buf_fini(&why);
 }
 END_TEST
 

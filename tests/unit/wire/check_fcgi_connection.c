@@ -21,7 +21,7 @@ assert_sends(struct buf *bytes, enum fcgi_record_verdict verdict,
 	ck_assert_int_eq(fcgi_record_look(&r), verdict);
 
 	ck_assert_uint_eq(r.to_peer.len, wanted.len);
-	ck_assert_mem_eq(r.to_peer.ptr, wanted.ptr, wanted.len);
+	ck_assert(span_equal(buf_span(&r.to_peer), wanted));
 	ck_assert_uint_eq(r.bytes.len, 0);
 	fcgi_record_fini(&r);
 	buf_fini(bytes);

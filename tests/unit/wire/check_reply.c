@@ -478,7 +478,7 @@ END_TEST
 START_TEST(longest_reply_fits_the_room_that_is_taken_for_it)
 {
 	struct buf body = { 0 };
-	char longest[EVENT_OWN_ID_MAX];
+	char longest[EVENT_CHANNEL_MAX];
 	/* Six bytes of JSON each. */
 	memset(longest, '\x01', sizeof(longest));
 	struct reply_published events[3];
