@@ -537,7 +537,7 @@ def php_publishes(place, front):
     event = stream.next()
     equal((event.id, event.type, event.data), (answer.json()["id"], "t", "1+1 & \u00e9"), "the event")
     answer = site.get("/")
-    check(answer.status == 200 and b"EventSource" in answer.body, "the demo is not at /")
+    check(answer.status == 200 and b"new Peal(" in answer.body, "the demo is not at /")
 
 
 # ---- Restarts ---------------------------------------------------------------

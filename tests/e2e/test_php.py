@@ -419,7 +419,7 @@ def the_demo_page_is_served(place):
         for path in ("/", "/demo.html"):
             answer = site.get(path)
             equal(answer.status, 200, path)
-            check(b"EventSource" in answer.body, "%s is not the demo", path)
+            check(b"new Peal(" in answer.body, "%s is not the demo", path)
 
 
 if __name__ == "__main__":
