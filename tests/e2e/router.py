@@ -40,18 +40,17 @@ class Router:
                     sock.settimeout(None)
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 self._sockets += [near, far]
-                for one, other in ((near, far), (far, near)):
-                    threading.Thread(target=self._pass, args=(one, other), daemon=True).start()
+                for one, other, seen in ((near, far, bytearray()), (far, near, self._seen)):
+                    threading.Thread(target=self._pass, args=(one, other, seen), daemon=True).start()
 
-    def _pass(self, one, other):
+    def _pass(self, one, other, seen):
         piece = b"-"
         with contextlib.suppress(OSError):
             while piece:
                 piece = one.recv(65536)
                 if one in self._forgotten:
                     continue
-                if one.getpeername()[1] == self._to:
-                    self._seen += piece
+                seen += piece
                 if piece:
                     other.sendall(piece)
         if one not in self._forgotten:

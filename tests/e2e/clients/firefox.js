@@ -6,6 +6,8 @@ const path = require('path');
 const { spawn } = require('child_process');
 const WebSocket = require('ws');
 
+const PATIENCE_MS = 40000;
+
 /* It asks nobody for updates, settings or whether there is a network. */
 const PREFS = {
 	'app.normandy.enabled': false,
@@ -62,8 +64,18 @@ async function dial(address) {
 		for (const command of waiting.values()) command.reject(new Error('firefox has gone'));
 	});
 	return (method, params = {}) => new Promise((resolve, reject) => {
-		waiting.set(++number, { resolve, reject });
-		socket.send(JSON.stringify({ id: number, method, params }));
+		const id = ++number;
+		const text = JSON.stringify({ id, method, params });
+		const timer = setTimeout(() => {
+			waiting.delete(id);
+			reject(new Error('firefox does not answer to ' + text));
+		}, PATIENCE_MS);
+		const over = settle => value => {
+			clearTimeout(timer);
+			settle(value);
+		};
+		waiting.set(id, { resolve: over(resolve), reject: over(reject) });
+		socket.send(text);
 	});
 }
 
