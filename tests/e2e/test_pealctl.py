@@ -328,6 +328,9 @@ def workers_are_listed_with_their_streams(place):
     for _ in range(3):
         site.subscribe("a")
     site.publish("a", 1)
+    # The two that are compared below must not be taken before and after a delivery.
+    wait_for(lambda: sum(w["delivered"] for w in json.loads(
+        done(place.pealctl("workers", "--json"), "workers --json"))) == 3, "the deliveries")
     rows = [line.split("\t") for line in done(place.pealctl("workers"), "workers").splitlines()]
     workers = json.loads(done(place.pealctl("workers", "--json"), "workers --json"))
     equal(sorted(int(r[0]) for r in rows), sorted(w["pid"] for w in workers), "ids")
