@@ -66,6 +66,9 @@ static const struct option rows[] = {
 	{ "timeout", "TIME", option_type_time, AT(timeout_ms), .min = 10,
 	    .max = UNITS_DAY, .unit = UNITS_SECOND, .initial = "5s",
 	    .help = "doctor: what is later is late" },
+	{ "stalled", "TIME", option_type_time, AT(stalled_ms), .min = 10,
+	    .max = UNITS_DAY, .unit = UNITS_SECOND, .shown = "not at all",
+	    .help = "doctor: leave a stream unread for so long" },
 	{ "version", NULL, .say = put_version, .help = "say the version" },
 	{ "help", NULL, .say = put_help, .help = "say this" },
 };

@@ -39,7 +39,7 @@ http_client_resolve(struct http_client_target *target, const struct url *url)
 		return "names no host and port";
 	if (url->secure && !tls_is_built)
 		return "is https, for which this was built without OpenSSL";
-	target->secure = url->secure;
+	*target = (struct http_client_target){ .secure = url->secure };
 	memcpy(target->host, url->host.ptr, url->host.len);
 	target->host[url->host.len] = '\0';
 	memcpy(port, url->port.ptr, url->port.len);
@@ -85,11 +85,16 @@ http_client_connect(struct http_client *c,
 	if (c->fd < 0)
 		return -errno;
 	(void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	int rc = connect(c->fd, (const struct sockaddr *)&target->address,
-	    target->len);
+	int rc = 0;
+	if (target->from_len > 0)
+		rc = bind(c->fd, (const struct sockaddr *)&target->from,
+		    target->from_len);
+	if (rc == 0)
+		rc = connect(c->fd, (const struct sockaddr *)&target->address,
+		    target->len);
 	rc = rc == 0 || errno == EINPROGRESS ? 0 : -errno;
 	if (rc == 0 && target->secure)
-		rc = tls_open(&c->tls, c->fd, target->host);
+		rc = tls_open(&c->tls, c->fd, target->host, target->http2);
 	if (rc != 0)
 		http_client_close(c);
 	return rc;

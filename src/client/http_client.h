@@ -20,6 +20,10 @@ struct http_client_target {
 	struct sockaddr_storage address;
 	socklen_t len;
 	bool secure; /* by TLS */
+	bool
+	    http2; /* offer HTTP/2 by ALPN, too: what follows is the caller's */
+	struct sockaddr_storage from; /* to connect from */
+	socklen_t from_len;	      /* 0: from where the kernel likes */
 	char host[URL_HOST_MAX + 1];
 };
 

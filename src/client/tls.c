@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #ifdef HAVE_OPENSSL
 
@@ -22,8 +23,9 @@ struct tls {
 	const char *fault;
 };
 
-/* RFC 7301: HTTP/1.1 is all that is spoken. */
+/* RFC 7301: HTTP/1.1 is all that is spoken; HTTP/2 can be asked for. */
 static const unsigned char protocols[] = "\x08http/1.1";
+static const unsigned char with_http2[] = "\x02h2\x08http/1.1";
 
 /* For all connections of the process, as reading whom to trust takes long. */
 static SSL_CTX *shared;
@@ -67,7 +69,7 @@ expect_host(SSL *ssl, const char *host)
 }
 
 int
-tls_open(struct tls **tls, int fd, const char *host)
+tls_open(struct tls **tls, int fd, const char *host, bool http2)
 {
 	struct tls *t = calloc(1, sizeof(*t));
 
@@ -76,7 +78,10 @@ tls_open(struct tls **tls, int fd, const char *host)
 	if (t != NULL && shared != NULL)
 		t->ssl = SSL_new(shared);
 	if (t != NULL && t->ssl != NULL && SSL_set_fd(t->ssl, fd) == 1 &&
-	    expect_host(t->ssl, host)) {
+	    expect_host(t->ssl, host) &&
+	    (!http2 ||
+		SSL_set_alpn_protos(t->ssl, with_http2,
+		    sizeof(with_http2) - 1) == 0)) {
 		SSL_set_connect_state(t->ssl);
 		*tls = t;
 		return 0;
@@ -164,6 +169,22 @@ tls_waits(const struct tls *tls)
 	return tls->waits;
 }
 
+bool
+tls_is_agreed(const struct tls *tls)
+{
+	return SSL_is_init_finished(tls->ssl) != 0;
+}
+
+bool
+tls_is_http2(const struct tls *tls)
+{
+	const unsigned char *name;
+	unsigned len;
+
+	SSL_get0_alpn_selected(tls->ssl, &name, &len);
+	return len == 2 && memcmp(name, "h2", 2) == 0;
+}
+
 const char *
 tls_fault(const struct tls *tls)
 {
@@ -175,10 +196,11 @@ tls_fault(const struct tls *tls)
 const bool tls_is_built = false;
 
 int
-tls_open(struct tls **tls, int fd, const char *host)
+tls_open(struct tls **tls, int fd, const char *host, bool http2)
 {
 	(void)fd;
 	(void)host;
+	(void)http2;
 	*tls = NULL;
 	return -EPROTONOSUPPORT;
 }
@@ -209,6 +231,20 @@ tls_receive(struct tls *tls, char *to, size_t room)
 
 bool
 tls_waits(const struct tls *tls)
+{
+	(void)tls;
+	return false;
+}
+
+bool
+tls_is_agreed(const struct tls *tls)
+{
+	(void)tls;
+	return false;
+}
+
+bool
+tls_is_http2(const struct tls *tls)
 {
 	(void)tls;
 	return false;

@@ -21,12 +21,12 @@ struct tls;
 
 /*
  * Begin as a client on a socket that never waits and may still be connecting.
- * host is a name or an address, without brackets.  The socket stays the
- * caller's, who closes it after tls_close().
+ * host is a name or an address, without brackets.  http2 offers HTTP/2 beside
+ * HTTP/1.1.  The socket stays the caller's, who closes it after tls_close().
  *
  * Returns 0, -ENOMEM, or -EPROTONOSUPPORT where there is no OpenSSL.
  */
-int tls_open(struct tls **tls, int fd, const char *host);
+int tls_open(struct tls **tls, int fd, const char *host, bool http2);
 
 /* tls may be NULL. */
 void tls_close(struct tls *tls);
@@ -45,6 +45,10 @@ ssize_t tls_receive(struct tls *tls, char *to, size_t room);
 
 /* The last tls_send() that returned -EAGAIN waits for something to arrive. */
 bool tls_waits(const struct tls *tls);
+
+/* The handshake is over; and the server then speaks HTTP/2. */
+bool tls_is_agreed(const struct tls *tls);
+bool tls_is_http2(const struct tls *tls);
 
 /* NULL, or a phrase of static storage. */
 const char *tls_fault(const struct tls *tls);

@@ -194,9 +194,8 @@ static const struct advice advices[] = {
 		[ADVICE_CADDY] = "flush_interval -1, in reverse_proxy",
 		[ADVICE_VARNISH] = "return (pipe), in vcl_recv" } },
 	[ADVICE_LATE] = { "late",
-	    "Something holds each event back for a moment, where "
-	    "it could send it at once.  peal's own --coalesce "
-	    "does, too.",
+	    "Something holds each event back for a moment, where it could send "
+	    "it at once.",
 	    { [ADVICE_HAPROXY] =
 		    "option http-no-delay, in the backend or in defaults",
 		[ADVICE_NGINX] = "tcp_nodelay on;",
@@ -331,7 +330,8 @@ static const struct advice advices[] = {
 		[ADVICE_NGINX] = "no fastcgi_ignore_client_abort and no "
 				 "proxy_ignore_client_abort",
 		[ADVICE_APACHE] = "mod_proxy_fcgi: flushpackets=on",
-		[ADVICE_HAPROXY] = "option abortonclose, in defaults" } },
+		[ADVICE_HAPROXY] = "option abortonclose, in defaults",
+		[ADVICE_VARNISH] = "return (pipe), in vcl_recv" } },
 	[ADVICE_STALLED_UNSEEN] = { "stalled-unseen",
 	    "What a viewer does not read is taken from peal all "
 	    "the same, into memory or a file in front of it: peal "

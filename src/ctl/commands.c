@@ -355,6 +355,7 @@ do_doctor(struct ctl *ctl)
 		.streams = ctl->streams,
 		.patience_ms = ctl->patience_ms,
 		.limit_ms = ctl->timeout_ms,
+		.stalled_ms = ctl->stalled_ms,
 	};
 	struct buf text = { 0 };
 
@@ -390,8 +391,8 @@ const struct command verbs[] = {
 	{ "check", "", "verify every invariant of the arena", 0, 0, "", false,
 	    do_check },
 	{ "doctor", "URL", "find what is wrong in front of peal", 1, 1,
-	    "publish-url key-file header streams patience timeout", true,
-	    do_doctor },
+	    "publish-url key-file header streams patience timeout stalled",
+	    true, do_doctor },
 };
 
 const size_t verbs_count = sizeof(verbs) / sizeof(verbs[0]);

@@ -26,6 +26,7 @@ struct ctl {
 	uint32_t streams;
 	uint64_t patience_ms;
 	uint64_t timeout_ms;
+	uint64_t stalled_ms; /* 0: not asked for */
 	char **owned;
 	size_t owned_count;
 

@@ -5,9 +5,10 @@
 
 #include "ctl/exchange.h"
 #include "ctl/findings.h"
+#include "ctl/http2_check.h"
 #include "ctl/load_checks.h"
-
-#define CANARIES 3
+#include "ctl/stranger_check.h"
+#include "ctl/stream_checks.h"
 
 /* Is there anybody, and which server is it? */
 static bool
@@ -63,6 +64,26 @@ find_without_head(struct probe *p)
 		    p->subscribe.what, probe_limit(p));
 }
 
+/* Whether an address that is nobody's is answered with a page, too. */
+static bool
+is_any_address_answered(struct probe *p)
+{
+	struct span usual = p->subscribe.url.target;
+	struct exchange v;
+	struct exchange *waited = &v;
+
+	exchange_init(&v);
+	p->subscribe.url.target = SPAN("/peal-doctor-is-not-here");
+	probe_get(p, &v, "GET", false);
+	p->subscribe.url.target = usual;
+	(void)exchange_wait(&waited, 1, exchange_is_headed, &v,
+	    p->plan->limit_ms);
+	bool answered =
+	    exchange_status(&v) == 200 && exchange_is_type(&v, "text/html");
+	exchange_fini(&v);
+	return answered;
+}
+
 /* Open the stream.  Returns true if its head is that of an event stream. */
 static bool
 open_stream(struct probe *p, bool as_browser)
@@ -80,7 +101,12 @@ open_stream(struct probe *p, bool as_browser)
 		return true;
 	/* What peal says is in the body. */
 	(void)exchange_wait(&v, 1, exchange_is_over, v, p->plan->limit_ms);
-	findings_refused(&p->diagnosis, v, p->subscribe.what);
+	if (exchange_status(v) == 200 && exchange_is_type(v, "text/html") &&
+	    is_any_address_answered(p))
+		findings_answered(&p->diagnosis, v, p->subscribe.what,
+		    ADVICE_REWRITTEN);
+	else
+		findings_refused(&p->diagnosis, v, p->subscribe.what);
 	return false;
 }
 
@@ -241,6 +267,15 @@ find_refused_stream(struct probe *p)
 	    reason.len > 0 ? reason.ptr : "");
 }
 
+/* What lies between the publisher's answer and the event: both came the same way. */
+static double
+delay_ms(const struct exchange *stream, const struct exchange *post)
+{
+	return stream->event_ns > post->last_ns
+	    ? (double)(stream->event_ns - post->last_ns) / 1e6
+	    : 0;
+}
+
 static bool
 examine_publishing(struct probe *p)
 {
@@ -258,28 +293,32 @@ examine_publishing(struct probe *p)
 			find_refused_stream(p);
 		return false;
 	}
-	for (int i = 0; i < CANARIES; i++) {
+	for (int i = 0; i < PROBE_TEST_EVENTS; i++) {
 		if (!send_canary(p))
 			return p->diagnosis.count == before;
+		p->delays_ms[i] = delay_ms(&p->stream, &p->post);
 	}
 	p->may_publish = true;
+	stream_checks_delays(p);
 	return true;
 }
 
 static void
 examine(struct probe *p)
 {
-	struct findings *g = &p->diagnosis;
+	struct stream_checks_leaver leaver;
 
 	if (!examine_server(p) || !examine_stream(p) || !examine_publishing(p))
 		return;
+	stranger_check(p);
 	if (p->may_publish)
 		load_checks_bodies(p);
 	load_checks_streams(p);
+	stream_checks_leave(p, &leaver);
 	load_checks_silence(p);
-	findings_note(g,
-	    "over HTTP/1.1 a browser opens six connections to a site, for all "
-	    "its tabs: one stream with several channels, or HTTP/2");
+	stream_checks_gone(p, &leaver);
+	stream_checks_stalled(p);
+	http2_check(p);
 }
 
 int

@@ -38,6 +38,7 @@ got(void *context, const struct sse_reader_event *event)
 		v->ended = true;
 		keep_reason(v, event->data);
 	} else {
+		v->event_ns = clock_measure_ns();
 		buf_put(&v->ids, event->id);
 		buf_put_char(&v->ids, '\n');
 	}

@@ -35,6 +35,7 @@ struct exchange {
 	bool ended;	   /* peal:end has come */
 	struct buf reason; /* of the refusal or the end */
 	struct buf ids;	   /* of events that were published, a line each */
+	uint64_t event_ns; /* when the newest of them came */
 };
 
 #define EXCHANGE_BODY_MAX 4096

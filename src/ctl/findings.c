@@ -200,28 +200,6 @@ fault_of_problem(const struct exchange *v)
 	return exchange_status(v) >= 500 ? ADVICE_DOWN : ADVICE_NOT_MOUNTED;
 }
 
-/* A finding about an answer that is not peal's: who gave it is at fault. */
-__attribute__((format(printf, 4, 5))) static void
-find_at_hop(struct findings *d, const struct exchange *v,
-    enum advice_fault fault, const char *format, ...)
-{
-	struct span name = exchange_field(v, "Server");
-	enum advice_server server = advice_server_of(name);
-	struct advice_hops all = d->hops;
-	struct buf said = { 0 };
-	va_list arguments;
-
-	va_start(arguments, format);
-	put_list(&said, format, arguments);
-	va_end(arguments);
-	if (server != ADVICE_UNKNOWN)
-		d->hops.servers = 1U << server;
-	findings_find(d, fault, "%.*s%s%.*s", (int)said.len, said.ptr,
-	    name.len > 0 ? ", by " : "", (int)name.len, name.ptr);
-	d->hops = all;
-	buf_fini(&said);
-}
-
 static void
 find_problem(struct findings *d, const struct exchange *v, const char *request)
 {
@@ -235,14 +213,33 @@ find_problem(struct findings *d, const struct exchange *v, const char *request)
 }
 
 void
+findings_answered(struct findings *d, const struct exchange *v,
+    const char *request, enum advice_fault fault)
+{
+	struct span name = exchange_field(v, "Server");
+	struct span type = exchange_field(v, "Content-Type");
+	struct span where = exchange_field(v, "Location");
+	enum advice_server server = advice_server_of(name);
+	struct advice_hops all = d->hops;
+
+	if (type.len == 0)
+		type = SPAN("without Content-Type");
+	/* Who has answered is at fault, whoever else stands on the way. */
+	if (server != ADVICE_UNKNOWN)
+		d->hops.servers = 1U << server;
+	findings_find(d, fault, "%s is answered %d, %s%.*s%s%.*s", request,
+	    exchange_status(v), where.len > 0 ? "to " : "",
+	    (int)(where.len > 0 ? where.len : type.len),
+	    where.len > 0 ? where.ptr : type.ptr, name.len > 0 ? ", by " : "",
+	    (int)name.len, name.len > 0 ? name.ptr : "");
+	d->hops = all;
+}
+
+void
 findings_refused(struct findings *d, const struct exchange *v,
     const char *request)
 {
-	int status = exchange_status(v);
-	struct span type = exchange_field(v, "Content-Type");
-	struct span where = exchange_field(v, "Location");
-
-	if (status == 0)
+	if (exchange_status(v) == 0)
 		findings_find(d,
 		    v->error == -EKEYREJECTED ? ADVICE_CERTIFICATE
 					      : ADVICE_DOWN,
@@ -252,14 +249,8 @@ findings_refused(struct findings *d, const struct exchange *v,
 				  : "");
 	else if (findings_is_problem(v))
 		find_problem(d, v, request);
-	else if (where.len > 0)
-		find_at_hop(d, v, answerer_fault(v),
-		    "%s is answered %d, to %.*s", request, status,
-		    (int)where.len, where.ptr);
 	else
-		find_at_hop(d, v, answerer_fault(v), "%s is answered %d, %.*s",
-		    request, status, (int)(type.len > 0 ? type.len : 20),
-		    type.len > 0 ? type.ptr : "without Content-Type");
+		findings_answered(d, v, request, answerer_fault(v));
 }
 
 static void

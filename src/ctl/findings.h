@@ -63,6 +63,13 @@ bool findings_number(const struct exchange *v, const char *name,
     uint64_t *number);
 
 /*
+ * A request, "GET /events", got an answer that is not peal's: say what it was, who
+ * gave it, and this fault.
+ */
+void findings_answered(struct findings *d, const struct exchange *v,
+    const char *request, enum advice_fault fault);
+
+/*
  * A request, "GET /events", was not answered as it should be: find out from the
  * error's type or the
  * status what that means.

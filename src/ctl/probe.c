@@ -37,14 +37,21 @@ probe_init(struct probe *p, const struct probe_plan *plan)
 	exchange_init(&p->post);
 	findings_init(&p->diagnosis);
 	/* Of our own, so that nobody else hears the test events. */
-	(void)snprintf(p->channel, sizeof(p->channel), "peal-doctor-%x-%llx",
+	(void)snprintf(p->name, sizeof(p->name), "peal-doctor-%x-%llx",
 	    (unsigned)getpid(), (unsigned long long)clock_read().wall_ms);
+	probe_choose_channel(p, "");
 	int rc = find_mount(&p->subscribe, plan->url, "GET");
 	if (rc == 0)
 		rc = find_mount(&p->publish,
 		    plan->publish_url != NULL ? plan->publish_url : plan->url,
 		    "POST");
 	return rc;
+}
+
+void
+probe_choose_channel(struct probe *p, const char *suffix)
+{
+	(void)snprintf(p->channel, sizeof(p->channel), "%s%s", p->name, suffix);
 }
 
 void
@@ -116,7 +123,7 @@ probe_post(struct probe *p, struct span body)
 		 "Content-Length: "));
 	buf_put_u64(&out, body.len);
 	buf_put(&out, SPAN("\r\n"));
-	if (p->plan->key.len > 0) {
+	if (p->plan->key.len > 0 && !p->as_stranger) {
 		buf_put(&out, SPAN("Authorization: Bearer "));
 		buf_put(&out, p->plan->key);
 		buf_put(&out, SPAN("\r\n"));
@@ -129,26 +136,35 @@ probe_post(struct probe *p, struct span body)
 }
 
 bool
-probe_publish(struct probe *p, struct exchange **streams, size_t count)
+probe_publish_body(struct probe *p, struct exchange **streams, size_t count,
+    struct span body)
 {
-	struct buf body = { 0 };
-	struct json_writer w = { .out = &body };
 	struct exchange **all = calloc(count + 1, sizeof(struct exchange *));
 
 	if (all == NULL)
 		return false;
 	memcpy(all, streams, count * sizeof(struct exchange *));
 	all[count] = &p->post;
+	probe_post(p, body);
+	bool over = exchange_wait(all, count + 1, exchange_is_over, &p->post,
+	    p->plan->limit_ms);
+	free(all);
+	return over;
+}
+
+bool
+probe_publish(struct probe *p, struct exchange **streams, size_t count)
+{
+	struct buf body = { 0 };
+	struct json_writer w = { .out = &body };
+
 	json_writer_begin(&w, NULL, '{');
 	json_writer_string(&w, "channel", span_of(p->channel));
 	json_writer_string(&w, "topic", SPAN("test event"));
 	json_writer_u64(&w, "data", ++p->number);
 	json_writer_end(&w, '}');
-	probe_post(p, buf_span(&body));
-	bool over = exchange_wait(all, count + 1, exchange_is_over, &p->post,
-	    p->plan->limit_ms);
+	bool over = probe_publish_body(p, streams, count, buf_span(&body));
 	buf_fini(&body);
-	free(all);
 	return over;
 }
 

@@ -24,6 +24,7 @@ struct probe_plan {
 	uint32_t streams;	 /* to be held at once */
 	uint64_t patience_ms;	 /* how long a stream is left silent */
 	uint64_t limit_ms;	 /* what must come at once comes within it */
+	uint64_t stalled_ms;	 /* how long one is left unread; 0: none is */
 };
 
 /* A URL that is spoken to. */
@@ -34,17 +35,23 @@ struct probe_mount {
 	char what[300]; /* the request, for findings */
 };
 
+/* Test events that are published before all else. */
+#define PROBE_TEST_EVENTS 3
+
 struct probe {
 	const struct probe_plan *plan;
 	struct probe_mount subscribe;
 	struct probe_mount publish;
-	char channel[64];
+	char name[64];	  /* of our channels begins so */
+	char channel[80]; /* which requests are about now */
 	struct findings diagnosis;
 	struct exchange stream;
 	struct exchange post;
 	bool answers_head; /* peal did, to HEAD */
 	bool may_publish;
-	uint32_t number; /* of test events */
+	bool as_stranger; /* posts go without a key, from another address */
+	uint32_t number;  /* of test events */
+	double delays_ms[PROBE_TEST_EVENTS]; /* of the first, each */
 };
 
 /*
@@ -58,6 +65,9 @@ void probe_fini(struct probe *p);
 /* The time limit in milliseconds, to be printed. */
 unsigned long long probe_limit(const struct probe *p);
 
+/* Requests are about another channel from here on; "" is the first again. */
+void probe_choose_channel(struct probe *p, const char *suffix);
+
 /* Begin to subscribe, or to ask for the head alone. */
 void probe_get(const struct probe *p, struct exchange *v, const char *method,
     bool as_browser);
@@ -70,6 +80,10 @@ void probe_post(struct probe *p, struct span body);
  * Returns false where no answer came in time.
  */
 bool probe_publish(struct probe *p, struct exchange **streams, size_t count);
+
+/* The same with this JSON. */
+bool probe_publish_body(struct probe *p, struct exchange **streams,
+    size_t count, struct span body);
 
 /* What the answer says: it was stored; it had subscribers. */
 bool probe_is_published(const struct probe *p);

@@ -1045,7 +1045,7 @@ class Place:
                           for name in ("cert.pem", "key.pem"))
             edits['    bind "${PEAL_BIND}:${PEAL_PORT}"'] = ""
             edits['#bind "${PEAL_BIND}:443" ssl crt /etc/haproxy/site.pem'] = \
-                'bind "${PEAL_BIND}:${PEAL_PORT}" ssl crt ' + self.write("site.pem", pem)
+                'bind "${PEAL_BIND}":"${PEAL_PORT}" ssl crt ' + self.write("site.pem", pem)
         config = self.example("haproxy.cfg", edits)
         away = self.example("haproxy-away.http")
 
@@ -1085,7 +1085,8 @@ class Place:
             places = {"/run/php/php-fpm.sock": os.path.join(self.run, "php.sock"),
                       "/run/peal": self.run, "/var/www/html": self.www,
                       "user: www-data": "user: " + self.environment(0)["PEAL_USER"],
-                      "  port: 80\n": "  %s\n" % listen, "127.0.0.1:80/": "127.0.0.1:%d/" % port}
+                      "listen:\n  port: 80\n": "listen:\n  %s\n" % listen,
+                      "127.0.0.1:80/": "127.0.0.1:%d/" % port}
             if tls:
                 self.certificate()
                 places["listen:\n  port: 80\n"] = ""

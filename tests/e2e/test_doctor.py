@@ -3,9 +3,11 @@
 
 import os
 import re
+import socket
 
+import proxies
 from frontend import KEY
-from harness import HOST, LIMIT, Place, case, check, equal, free_port, run
+from harness import HOST, LIMIT, Place, Skipped, case, check, equal, free_port, run
 from screen import screen
 
 USAGE = 64
@@ -47,6 +49,22 @@ class Doctor:
             check(word in said, "%r is not said: %s", word, said)
 
 
+class Nobody:
+    """A site that is not there."""
+    port = free_port()
+
+
+def address_of_this_machine():
+    """One that is not loopback, or None."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.99", 9))  # sends nothing
+        except OSError:
+            return None
+        address = probe.getsockname()[0]
+    return None if address.startswith("127.") else address
+
+
 # Late is what has not come by then; where nothing ever comes, that may be soon.
 SOON = "--timeout=2s"
 BRIEFLY = "--patience=100ms"
@@ -69,6 +87,8 @@ well("nginx", Place.behind_nginx)
 well("mod_proxy_fcgi", Place.behind_mod_proxy_fcgi)
 well("mod_fcgid", Place.behind_apache)
 well("caddy", Place.behind_caddy)
+well("haproxy", Place.behind_haproxy)
+well("h2o", Place.behind_h2o)
 
 
 @case
@@ -160,6 +180,65 @@ def nginx_that_proxies_to_another_web_server_and_buffers_is_found(place):
         "fastcgi_buffering off;\n\n            # A proxy":
         "proxy_ignore_headers X-Accel-Buffering;\n\n            # A proxy"})
     Doctor(place, outer, SOON).finds("buffered", "proxy_buffering off")
+
+
+@case
+def haproxy_that_holds_events_back_is_found(place):
+    site = place.behind_haproxy(edits={"    option http-no-delay\n": ""})
+    Doctor(place, site, BRIEFLY, FEW).finds("late", "ms after", "HAProxy: option http-no-delay")
+
+
+@case
+def peal_that_coalesces_is_no_fault_of_the_web_server(place):
+    doctor = Doctor(place, place.behind_nginx("--coalesce=100ms"), BRIEFLY, FEW)
+    doctor.well()
+    check(re.search("a test event comes [0-9]{2,}[.0-9]* ms after", doctor.text), "%r", doctor.text)
+
+
+# ---- Clients that go, or do not read ----------------------------------------
+
+@case
+def varnish_that_reads_on_for_nobody_is_found(place):
+    vcl = proxies.block("Varnish").replace(
+        "return (pipe);", 'if (req.method == "GET") { return (hash); }') + (
+        "sub vcl_backend_response {\n"
+        "    set beresp.ttl = 1h;\n    unset beresp.http.Cache-Control;\n    return (deliver);\n}\n")
+    keys = place.write("keys", KEY + "\n")
+    inner = place.behind_nginx("--publish-key-file=" + keys)
+    Doctor(place, proxies.varnish(place, inner, vcl), "--key-file=" + keys, SOON, BRIEFLY, FEW,
+           publish=None).finds("gone-counted", "events", "Varnish: return (pipe)")
+
+
+@case
+def how_long_a_closed_stream_is_counted_is_said(place):
+    doctor = Doctor(place, place.behind_caddy(), BRIEFLY, FEW)
+    doctor.well()
+    check("a closed stream is still counted" in doctor.text, "%r", doctor.text)
+    doctor = Doctor(place, place.spawned_by_lighttpd(), BRIEFLY, FEW)
+    doctor.well()
+    check("a closed stream is no longer counted" in doctor.text, "%r", doctor.text)
+
+
+@case
+def lighttpd_that_takes_what_nobody_reads_is_found(place):
+    site = place.behind_lighttpd("--stall-timeout=1s", edits={
+        "server.stream-response-body = 2": "server.stream-response-body = 1"})
+    Doctor(place, site, BRIEFLY, FEW, "--stalled=3s").finds(
+        "stalled-unseen", "24 MB", "server.stream-response-body = 2")
+
+
+@case
+def h2o_that_takes_what_nobody_reads_is_found(place):
+    site = place.behind_h2o("--stall-timeout=1s")
+    Doctor(place, site, BRIEFLY, FEW, "--stalled=3s").finds("stalled-unseen", "H2O: ")
+
+
+@case
+def a_viewer_who_does_not_read_is_no_fault_where_peal_ends_it(place):
+    site = place.behind_nginx("--stall-timeout=1s")
+    doctor = Doctor(place, site, BRIEFLY, FEW, "--stalled=4s")
+    doctor.well()
+    check("not read is no longer counted" in doctor.text, "%r", doctor.text)
 
 
 # ---- Limits -----------------------------------------------------------------
@@ -300,6 +379,35 @@ def a_wrong_key_is_told_from_a_lost_one(place):
 
 
 @case
+def haproxy_that_drops_the_key_is_found(place):
+    key = place.write("keys", KEY + "\n")
+    site = place.behind_haproxy("--publish-key-file=" + key,
+                                edits={"    pass-header Authorization\n": ""})
+    Doctor(place, site, "--key-file=" + key, publish=None).finds(
+        "key-lost", "HAProxy: pass-header Authorization")
+
+
+@case
+def a_proxy_that_drops_the_key_is_named(place):
+    key = place.write("keys", KEY + "\n")
+    inner = place.behind_nginx("--publish-key-file=" + key)
+    text = proxies.block("Squid").replace("login=PASSTHRU ", "")
+    doctor = Doctor(place, proxies.squid(place, inner, text), "--key-file=" + key, publish=None)
+    doctor.finds("key-lost", "Squid: login=PASSTHRU")
+    check("\nvia: " in doctor.text, "%r", doctor.text)
+
+
+@case
+def a_proxy_for_whom_everybody_is_this_machine_is_found(place):
+    if not address_of_this_machine():
+        raise Skipped("this machine has no address but loopback")
+    inner = place.behind_nginx()
+    Doctor(place, inner, BRIEFLY, FEW).well()
+    Doctor(place, proxies.plain_nginx(place, inner), BRIEFLY, FEW).finds(
+        "open", "POST /publish", "without a key", "nginx: allow 127.0.0.1")
+
+
+@case
 def a_missing_role_is_found(place):
     site = place.behind_lighttpd(edits={
         'setenv.add-environment = ( "PEAL_ROLES" => "publish" )': ""})
@@ -354,6 +462,37 @@ def a_url_that_is_not_peal_s_is_found(place):
 
 
 @case
+def the_site_s_own_program_that_answers_is_found(place):
+    for name, text in ((".htaccess", "RewriteEngine On\nRewriteCond %{REQUEST_FILENAME} !-f\n"
+                        "RewriteRule . /index.php [L]\n"),
+                       ("index.php", "<?php echo '<html>the site';\n")):
+        with open(os.path.join(place.www, name), "w") as file:
+            file.write(text)
+    site = place.behind_apache(modules=("rewrite",), edits={
+        "TypesConfig ": "<Directory />\nAllowOverride All\n</Directory>\nTypesConfig "})
+    Doctor(place, site).finds("rewritten", "200, text/html; charset=UTF-8, by Apache", "RewriteEngine Off")
+
+
+@case
+def another_fastcgi_program_that_answers_is_found(place):
+    site = place.behind_nginx(php=True, edits={"server unix:/run/peal/peal.sock;":
+                                               "server unix:/run/php/php-fpm.sock;"})
+    Doctor(place, site).finds("other-program", "404", "by nginx", "fastcgi_pass")
+
+
+@case
+def the_server_that_is_at_fault_is_named(place):
+    site = proxies.haproxy(place, place.behind_nginx())
+    doctor = Doctor(place, site, path="/nothing")
+    doctor.finds("not-mounted", "404, text/html, by nginx", "nginx: location")
+    check("HAProxy: " not in doctor.text, "%r", doctor.text)
+    site = proxies.haproxy(place, Nobody())
+    doctor = Doctor(place, site)
+    doctor.finds("down", "503", "HAProxy: server")
+    check("nginx: " not in doctor.text, "%r", doctor.text)
+
+
+@case
 def peal_that_is_down_is_found(place):
     for start, word in ((place.behind_mod_proxy_fcgi, "ProxyPass"),
                         (place.behind_nginx, "fastcgi_pass")):
@@ -364,8 +503,6 @@ def peal_that_is_down_is_found(place):
 
 @case
 def a_web_server_that_is_down_is_found(place):
-    class Nobody:
-        port = free_port()
     Doctor(place, Nobody).finds("unreachable", "Connection refused", str(Nobody.port))
 
 
@@ -412,6 +549,30 @@ def by_tls(name, start):
 
 by_tls("nginx", Place.behind_nginx)
 by_tls("caddy", Place.behind_caddy)
+by_tls("haproxy", Place.behind_haproxy)
+by_tls("h2o", Place.behind_h2o)
+
+
+@case
+def how_many_streams_http2_carries_is_said(place):
+    site = place.behind_nginx(tls=True, edits={
+        "root  /var/www/html;": "http2_max_concurrent_streams 77;\n        root  /var/www/html;"})
+    doctor = Doctor(place, site, BRIEFLY, FEW, origin="https://localhost:%d" % site.port,
+                    env={"SSL_CERT_FILE": os.path.join(place.run, "cert.pem")})
+    doctor.well()
+    check("takes 77 streams of a connection" in doctor.text, "%r", doctor.text)
+
+
+@case
+def apache_that_serves_few_streams_over_http2_is_found(place):
+    place.certificate()
+    pem = (place.run, place.run)
+    site = place.behind_mod_proxy_fcgi(modules=("ssl", "http2"), edits={
+        "Protocols http/1.1": "Protocols h2 http/1.1\nSSLEngine on\n"
+                              "SSLCertificateFile %s/cert.pem\nSSLCertificateKeyFile %s/key.pem" % pem})
+    Doctor(place, site, BRIEFLY, FEW, origin="https://localhost:%d" % site.port,
+           env={"SSL_CERT_FILE": os.path.join(place.run, "cert.pem")}).finds(
+        "http2-few", "works on 6 at a time", "Protocols http/1.1")
 
 
 @case
