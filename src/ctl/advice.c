@@ -442,6 +442,12 @@ advice_servers_of_via(struct span field)
 }
 
 const char *
+advice_server_name(enum advice_server server)
+{
+	return server == ADVICE_UNKNOWN ? "" : names[server];
+}
+
+const char *
 advice_code(enum advice_fault fault)
 {
 	return advices[fault].code;

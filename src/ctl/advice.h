@@ -72,6 +72,9 @@ enum advice_server advice_server_of(struct span field);
 /* The bits of the servers that a Via field names (RFC 9110, section 7.6.3). */
 unsigned advice_servers_of_via(struct span field);
 
+/* What people call it; "" for ADVICE_UNKNOWN. */
+const char *advice_server_name(enum advice_server server);
+
 /* One word for the fault, which stays the same for programs. */
 const char *advice_code(enum advice_fault fault);
 

@@ -7,6 +7,7 @@
 #include "ctl/findings.h"
 #include "ctl/http2_check.h"
 #include "ctl/load_checks.h"
+#include "ctl/local_checks.h"
 #include "ctl/stranger_check.h"
 #include "ctl/stream_checks.h"
 
@@ -304,7 +305,7 @@ examine_publishing(struct probe *p)
 }
 
 static void
-examine(struct probe *p)
+examine_way(struct probe *p)
 {
 	struct stream_checks_leaver leaver;
 
@@ -328,7 +329,9 @@ doctor_run(const struct probe_plan *plan, FILE *out)
 	int rc = probe_init(&p, plan);
 
 	if (rc == 0) {
-		examine(&p);
+		local_checks(&p);
+		examine_way(&p);
+		local_checks_arenas(&p);
 		rc = findings_print(&p.diagnosis, out);
 	}
 	probe_fini(&p);

@@ -107,6 +107,8 @@ findings_find(struct findings *d, enum advice_fault fault, const char *format,
 	struct buf *out = &d->findings;
 	va_list arguments;
 
+	if (fault == ADVICE_DOWN && d->is_explained)
+		return;
 	buf_put_cstr(out, advice_code(fault));
 	buf_put(out, SPAN(": "));
 	va_start(arguments, format);

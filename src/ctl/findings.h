@@ -22,7 +22,8 @@ struct findings {
 	struct buf findings;
 	struct buf notes;
 	unsigned count;
-	bool progress; /* standard error is a terminal */
+	bool is_explained; /* why peal is not reached is found already */
+	bool progress;	   /* standard error is a terminal */
 };
 
 void findings_init(struct findings *d);

@@ -125,7 +125,7 @@ stream_checks_gone(struct probe *p, const struct stream_checks_leaver *l)
 	else if (events > 1)
 		findings_note(&p->diagnosis,
 		    "a closed stream is still counted after %.1f s, and until "
-		    "%u events are sent to it",
+		    "events are sent to it: %u",
 		    silent_s, events - 1);
 	else if (asked)
 		findings_note(&p->diagnosis,

@@ -3,11 +3,14 @@
 
 import os
 import re
+import signal
 import socket
+import subprocess
 
 import proxies
 from frontend import KEY
-from harness import HOST, LIMIT, Place, Skipped, case, check, equal, free_port, run
+from harness import (HOST, LIMIT, Place, Skipped, case, check, equal, free_port, programs, run,
+                     wait_for)
 from screen import screen
 
 USAGE = 64
@@ -18,12 +21,20 @@ class Doctor:
     """What it says: the exit status, and the findings' codes with their lines."""
 
     def __init__(self, place, site, *options, path="/events", publish="/publish", origin=None,
-                 env=None):
+                 env=None, root=False):
         origin = origin or "http://%s:%d" % (HOST, site.port)
         words = [place.pealctl_path, "doctor", origin + path]
         if publish:
             words.append("--publish-url=" + origin + publish)
-        result = place.command(*words, *options, seconds=8 * LIMIT, env=env)
+        if root:
+            if os.getuid() != 0:
+                raise Skipped("only root may look at others' processes")
+            result = subprocess.run(words + list(options), stdin=subprocess.DEVNULL,
+                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                    universal_newlines=True, timeout=8 * LIMIT,
+                                    env=dict(place.environment(0), **(env or {})))
+        else:
+            result = place.command(*words, *options, seconds=8 * LIMIT, env=env)
         self.status = result.returncode
         self.text = result.stdout
         self.errors = result.stderr
@@ -530,6 +541,111 @@ def a_variable_that_the_web_server_has_not_set_is_found(place):
     site = place.behind_lighttpd(edits={"user-{REMOTE_USER}": "user-{NOBODY}"})
     Doctor(place, site, "--header=Authorization: Basic YWxpY2U6d29uZGVy", path="/mine").finds(
         "channel-variable", "NOBODY", "setenv.add-environment")
+
+
+# ---- On the server itself, as root ------------------------------------------
+
+def root_finds_its_way(name, start, *options):
+    def by_root(place):
+        site = start(place, *options)
+        doctor = Doctor(place, site, BRIEFLY, FEW, root=True)
+        doctor.well()
+        check("pealctl --arena %s\n" % place.arena in doctor.text, "no arena: %r", doctor.text)
+    by_root.__name__ = "root_finds_the_arena_behind_" + name
+    case(by_root)
+
+
+root_finds_its_way("lighttpd", Place.behind_lighttpd)
+root_finds_its_way("lighttpd_that_spawns", Place.spawned_by_lighttpd)
+root_finds_its_way("nginx", Place.behind_nginx)
+root_finds_its_way("mod_proxy_fcgi", Place.behind_mod_proxy_fcgi, "--max-streams=1800")
+root_finds_its_way("mod_fcgid", Place.behind_apache)
+root_finds_its_way("caddy", Place.behind_caddy)
+root_finds_its_way("haproxy", Place.behind_haproxy)
+root_finds_its_way("h2o", Place.behind_h2o)
+
+
+def socket_at_fault(name, start):
+    def found(place):
+        site = start(place, "--max-streams=1800")
+        os.kill(site.peal.pid, signal.SIGKILL)
+        site.peal.wait()
+        for pid in programs(os.getpid(), "peal.fcgi"):  # who has lost its supervisor
+            os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: not programs(os.getpid(), "peal.fcgi"), "all of peal to be gone")
+        Doctor(place, site, root=True).finds("socket-refused", place.socket)
+        os.unlink(place.socket)
+        Doctor(place, site, root=True).finds("socket-missing", place.socket)
+        place.start_peal("--max-streams=1800", "--socket-mode=0600", name="again")
+        os.chown(place.socket, 0, 0)
+        Doctor(place, site, root=True).finds("socket-forbidden", place.socket, "www-data",
+                                             "mode 0600, user 0", "SocketGroup=")
+    found.__name__ = "a_socket_is_missing_refused_or_forbidden_behind_" + name
+    case(found)
+
+
+socket_at_fault("nginx", Place.behind_nginx)
+socket_at_fault("lighttpd", Place.behind_lighttpd)
+socket_at_fault("mod_proxy_fcgi", Place.behind_mod_proxy_fcgi)
+socket_at_fault("haproxy", Place.behind_haproxy)
+
+
+@case
+def apache_of_which_streams_can_take_all_places_is_found(place):
+    Doctor(place, place.behind_mod_proxy_fcgi("--max-streams=2048"), BRIEFLY, FEW,
+           root=True).finds("whole-site", "2048 streams", "mod_proxy_fcgi: max-streams")
+
+
+@case
+def a_class_of_mod_fcgid_that_can_take_all_places_is_found(place):
+    site = place.behind_apache(edits={"Define PEAL_STREAMS 400": "Define PEAL_STREAMS 640"})
+    doctor = Doctor(place, site, BRIEFLY, FEW, root=True)
+    doctor.finds("whole-site", "FcgidMaxProcessesPerClass is 640, and MaxRequestWorkers 640")
+    # Root knows the module.
+    check("mod_proxy_fcgi" not in doctor.text, "%r", doctor.text)
+
+
+@case
+def peal_without_a_limit_of_streams_behind_apache_is_found(place):
+    Doctor(place, place.behind_mod_proxy_fcgi(), BRIEFLY, FEW, root=True).finds(
+        "whole-site", "no max-streams", "2048")
+
+
+@case
+def the_mpm_and_an_htaccess_are_told(place):
+    with open(os.path.join(place.www, ".htaccess"), "w") as file:
+        file.write("RewriteEngine On\nRewriteRule ^nothing$ /demo.html\n")
+    site = place.behind_apache(modules=("rewrite",), edits={
+        "TypesConfig ": "<Directory />\nAllowOverride All\n</Directory>\nTypesConfig "})
+    doctor = Doctor(place, site, BRIEFLY, FEW, root=True)
+    doctor.well()
+    for words in ("the event MPM and MaxRequestWorkers 640", "/.htaccess rewrites addresses"):
+        check(words in doctor.text, "%r is not said: %s", words, doctor.text)
+
+
+@case
+def a_unit_that_has_failed_is_found(place):
+    site = place.behind_nginx()
+    answers = os.path.join(place.bin, "systemctl")
+    for state, sub, found in (("failed", "failed", True), ("activating", "auto-restart", True),
+                              ("active", "running", False), ("inactive", "dead", False)):
+        with open(answers, "w") as file:
+            file.write("#!/bin/sh\ncat <<END\nLoadState=loaded\nActiveState=%s\nSubState=%s\n"
+                       "Result=exit-code\nExecMainStatus=78\nEND\n" % (state, sub))
+        os.chmod(answers, 0o755)
+        doctor = Doctor(place, site, BRIEFLY, FEW, root=True,
+                        env={"PATH": place.bin + ":/usr/bin:/bin"})
+        if found:
+            doctor.finds("unit-failed", state, "exit status 78", "journalctl -u peal")
+        else:
+            doctor.well()
+
+
+@case
+def who_is_not_root_looks_at_the_web_server_alone(place):
+    doctor = Doctor(place, place.behind_nginx(), BRIEFLY, FEW)
+    doctor.well()
+    check("--arena" not in doctor.text, "%r", doctor.text)
 
 
 # ---- TLS --------------------------------------------------------------------
