@@ -69,6 +69,8 @@ class Front:
         self.away = {}
         self.when_away = (502, 503, 504)
         self.php = {"php": True}
+        # It serves files.
+        self.files = True
         # For start(): streams end themselves after a second.
         self.aging = None
         for fact, value in facts.items():
@@ -536,8 +538,17 @@ def php_publishes(place, front):
     equal(answer.status, 200, "status (%r)" % answer.body)
     event = stream.next()
     equal((event.id, event.type, event.data), (answer.json()["id"], "t", "1+1 & \u00e9"), "the event")
+
+
+@where(lambda front: front.files)
+def the_demo_and_its_script_are_served(place, front):
+    site = front.start(place)
     answer = site.get("/")
     check(answer.status == 200 and b"new Peal(" in answer.body, "the demo is not at /")
+    # A browser takes nothing else for a module.
+    for path in ("/peal.js", "/peal.module.js"):
+        kind = site.get(path).headers.get("content-type", "none")
+        check("javascript" in kind, "%s is %s", path, kind)
 
 
 # ---- Restarts ---------------------------------------------------------------

@@ -14,6 +14,7 @@ FACTS = {
     "compressing": {"edits": {"timeout connect 5s": "timeout connect 5s\n"
                               "    compression algo gzip\n"
                               "    compression type text/html text/event-stream"}},
+    "files": False,
     # It compresses no page of its own.
     "page": "/events/status",
 }

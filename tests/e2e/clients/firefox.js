@@ -6,7 +6,10 @@ const path = require('path');
 const { spawn } = require('child_process');
 const WebSocket = require('ws');
 
-const PATIENCE_MS = 40000;
+const PATIENCE_MS = 35000;
+/* For making a tab and going to a page: once in some hundreds of times, on a busy machine,
+   Firefox has not answered to one of them at all.  Then they are said again. */
+const FIRST_PATIENCE_MS = 15000;
 
 /* It asks nobody for updates, settings or whether there is a network. */
 const PREFS = {
@@ -63,13 +66,13 @@ async function dial(address) {
 	socket.on('close', () => {
 		for (const command of waiting.values()) command.reject(new Error('firefox has gone'));
 	});
-	return (method, params = {}) => new Promise((resolve, reject) => {
+	return (method, params = {}, patience = PATIENCE_MS) => new Promise((resolve, reject) => {
 		const id = ++number;
 		const text = JSON.stringify({ id, method, params });
 		const timer = setTimeout(() => {
 			waiting.delete(id);
 			reject(new Error('firefox does not answer to ' + text));
-		}, PATIENCE_MS);
+		}, patience);
 		const over = settle => value => {
 			clearTimeout(timer);
 			settle(value);
@@ -90,17 +93,21 @@ exports.start = async (program, folder) => {
 	const send = await dial(await listening(firefox));
 	await send('session.new', { capabilities: {} });
 	const profiles = {};
+	const insist = (method, params) => send(method, params, FIRST_PATIENCE_MS).catch(error => {
+		console.error(String(error));
+		return send(method, params);
+	});
 
 	return {
 		async open({ profile = 'one' }) {
 			if (!profiles[profile]) {
 				profiles[profile] = (await send('browser.createUserContext')).userContext;
 			}
-			const made = await send('browsingContext.create',
+			const made = await insist('browsingContext.create',
 				{ type: 'tab', userContext: profiles[profile] });
 			return made.context;
 		},
-		async go(context, url) { await send('browsingContext.navigate', { context, url, wait: 'complete' }); },
+		async go(context, url) { await insist('browsingContext.navigate', { context, url, wait: 'complete' }); },
 		async back(context) { await send('browsingContext.traverseHistory', { context, delta: -1 }); },
 		/* As text, since BiDi has a form of its own for each kind of value. */
 		async evaluate(context, js) {
