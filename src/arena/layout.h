@@ -40,7 +40,7 @@
 #include "base/siphash.h"
 
 #define LAYOUT_MAGIC "peal-arn"
-#define LAYOUT_FORMAT 4u
+#define LAYOUT_FORMAT 5u
 
 #define LAYOUT_HEADER_SIZE 4096u
 #define LAYOUT_BLOCK_SIZE 256u
@@ -213,8 +213,9 @@ struct layout_registration {
 	uint32_t count;
 	uint32_t cookie;     /* the worker's own name for it */
 	uint32_t is_dirty;   /* index */
-	uint32_t next_dirty; /* index: in the worker's list */
-	uint32_t next;	     /* index: in the channel's list */
+	uint32_t next_dirty; /* index: in the worker's list of news */
+	uint32_t previous_dirty;
+	uint32_t next; /* index: in the channel's list */
 	uint32_t previous;
 	uint32_t next_own; /* index: in the worker's list */
 	uint32_t previous_own;

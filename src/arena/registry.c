@@ -33,9 +33,45 @@ push_dirty(struct arena *a, struct layout_block *registration)
 
 	if (l->is_dirty != 0)
 		return;
+	struct layout_block *next =
+	    pool_block(a, worker->dirty, LAYOUT_REGISTRATION);
 	l->is_dirty = 1;
+	l->previous_dirty = LAYOUT_NONE;
 	l->next_dirty = worker->dirty;
 	worker->dirty = pool_number(a, registration);
+	if (next != NULL)
+		next->registration.previous_dirty = worker->dirty;
+}
+
+/*
+ * Take a registration off its worker's list of news, wherever it stands there.  Its
+ * neighbours must be what it says, so nothing is searched.
+ */
+static int
+drop_dirty(struct arena *a, struct layout_block *registration)
+{
+	struct layout_registration *l = &registration->registration;
+	uint32_t number = pool_number(a, registration);
+	uint32_t *link = &a->workers[l->worker].dirty;
+	struct layout_block *next =
+	    pool_block(a, l->next_dirty, LAYOUT_REGISTRATION);
+	struct layout_block *previous =
+	    pool_block(a, l->previous_dirty, LAYOUT_REGISTRATION);
+
+	if (l->is_dirty == 0)
+		return 0;
+	if (previous != NULL)
+		link = &previous->registration.next_dirty;
+	if ((next == NULL) != (l->next_dirty == LAYOUT_NONE) ||
+	    (previous == NULL) != (l->previous_dirty == LAYOUT_NONE) ||
+	    *link != number ||
+	    (next != NULL && next->registration.previous_dirty != number))
+		return -EUCLEAN;
+	*link = l->next_dirty;
+	if (next != NULL)
+		next->registration.previous_dirty = l->previous_dirty;
+	l->is_dirty = 0;
+	return 0;
 }
 
 static int
@@ -111,26 +147,6 @@ registry_grow(struct arena *a, struct layout_block *registration, uint32_t by)
 	return 0;
 }
 
-/* Take the registration off its worker's dirty list, wherever it stands there. */
-static int
-drop_dirty(struct arena *a, const struct layout_block *registration)
-{
-	uint32_t number = pool_number(a, registration);
-	uint32_t *link = &a->workers[registration->registration.worker].dirty;
-
-	if (registration->registration.is_dirty == 0)
-		return 0;
-	for (uint32_t steps = 0; *link != number; steps++) {
-		struct layout_block *b =
-		    pool_block(a, *link, LAYOUT_REGISTRATION);
-		if (b == NULL || steps > a->block_count)
-			return -EUCLEAN;
-		link = &b->registration.next_dirty;
-	}
-	*link = registration->registration.next_dirty;
-	return 0;
-}
-
 static int
 remove_registration(struct arena *a, struct layout_block *registration)
 {
@@ -190,8 +206,6 @@ registry_reap(struct arena *a, uint32_t slot)
 {
 	struct layout_worker *worker = &a->workers[slot];
 
-	/* The whole list goes, so each registration need not look for its place. */
-	worker->dirty = LAYOUT_NONE;
 	for (uint32_t steps = 0; worker->registrations != LAYOUT_NONE;
 	     steps++) {
 		struct layout_block *b =
@@ -199,7 +213,6 @@ registry_reap(struct arena *a, uint32_t slot)
 		if (b == NULL || b->registration.worker != slot ||
 		    steps > a->block_count)
 			return -EUCLEAN;
-		b->registration.is_dirty = 0;
 		int rc = remove_registration(a, b);
 		if (rc != 0)
 			return rc;
@@ -276,8 +289,9 @@ registry_pop(struct arena *a, uint32_t slot, uint32_t *cookie)
 	/* What was taken is not marked any more, so a circle ends here. */
 	if (b == NULL || b->registration.is_dirty != 1)
 		return -EUCLEAN;
-	worker->dirty = b->registration.next_dirty;
-	b->registration.is_dirty = 0;
+	int rc = drop_dirty(a, b);
+	if (rc != 0)
+		return rc;
 	*cookie = b->registration.cookie;
 	return 1;
 }

@@ -308,14 +308,17 @@ check_worker(const struct arena *a, struct verify *v, uint32_t slot)
 		dirty += b->registration.is_dirty == 1;
 		at = b->registration.next_own;
 	}
+	uint32_t previous = LAYOUT_NONE;
 	for (at = worker->dirty; at != LAYOUT_NONE; dirty--) {
 		const struct layout_block *b =
 		    pool_block(a, at, LAYOUT_REGISTRATION);
-		if (b == NULL || dirty == 0 || b->registration.is_dirty != 1) {
+		if (b == NULL || dirty == 0 || b->registration.is_dirty != 1 ||
+		    b->registration.previous_dirty != previous) {
 			fault(v, "worker %u: its news are broken at %u", slot,
 			    at);
 			return;
 		}
+		previous = at;
 		at = b->registration.next_dirty;
 	}
 	if (dirty != 0)
