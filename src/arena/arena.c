@@ -361,8 +361,11 @@ arena_open(struct arena *a, const char *path, uint64_t size,
 		return fail(why, EINVAL, path,
 		    "an arena cannot have this size");
 	a->path = strdup(path);
-	if (a->path == NULL)
+	a->meter = calloc(1, sizeof(*a->meter));
+	if (a->path == NULL || a->meter == NULL) {
+		arena_close(a);
 		return fail(why, ENOMEM, path, "");
+	}
 	rc = check_folder(path, size != 0, why);
 	/* Beside what is no arena of ours not even the lock's file is made; and
 	 * who only looks makes none at all. */
@@ -412,6 +415,7 @@ arena_close(struct arena *a)
 	if (a->opening_fd >= 0)
 		close(a->opening_fd);
 	free(a->path);
+	free(a->meter);
 	*a = (struct arena){ .fd = -1, .opening_fd = -1 };
 }
 

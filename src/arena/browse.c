@@ -13,8 +13,9 @@
 #include "arena/channel.h"
 #include "arena/critical.h"
 #include "arena/pool.h"
+#include "arena/seek.h"
 
-/* What one critical section looks at, at most: buckets, and fresh events. */
+/* What one critical section looks at, at most: buckets, and channels. */
 #define PAGE_BUCKETS 4096
 #define PAGE_STEPS 4096
 /* Old events that one critical section lets go. */
@@ -34,19 +35,18 @@ static int
 count_fresh(const struct arena *a, const struct layout_block *channel,
     uint64_t since, uint32_t *fresh)
 {
-	uint32_t number = channel->channel.newest;
+	struct layout_block *first;
+	int rc = seek_after(a, channel, since, &first);
 
 	*fresh = 0;
-	while (number != LAYOUT_NONE && *fresh < BROWSE_FRESH_MAX) {
-		const struct layout_block *event =
-		    pool_block(a, number, LAYOUT_EVENT);
-		if (event == NULL)
-			return -EUCLEAN;
-		if (event->event.id <= since)
-			return 0;
-		++*fresh;
-		number = event->event.older;
-	}
+	if (rc != 0 || first == NULL)
+		return rc;
+	/* The newest is there, or none were found. */
+	const struct layout_block *newest =
+	    pool_block(a, channel->channel.newest, LAYOUT_EVENT);
+	if (newest == NULL)
+		return -EUCLEAN;
+	*fresh = newest->event.number - first->event.number + 1;
 	return 0;
 }
 
@@ -108,7 +108,7 @@ read_bucket(const struct arena *a, struct browse_segment *segment,
 			    &segment->channels[count]);
 		if (rc != 0)
 			return rc;
-		*steps += 1 + segment->channels[count].fresh;
+		*steps += 1;
 		count++;
 		number = channel->channel.next;
 	}

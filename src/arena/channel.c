@@ -13,6 +13,7 @@
 
 #include "arena/own_id.h"
 #include "arena/pool.h"
+#include "arena/seek.h"
 #include "base/event.h"
 
 void
@@ -167,6 +168,7 @@ channel_link(struct arena *a, struct layout_block *event)
 	if (channel == NULL)
 		return -EUCLEAN;
 	struct layout_channel *c = &channel->channel;
+	seek_link(a, channel, event);
 	e->newer = LAYOUT_NONE;
 	e->older = c->newest;
 	e->later = LAYOUT_NONE;
@@ -349,20 +351,32 @@ channel_is_too_old(const struct arena *a, const struct layout_block *event,
 }
 
 int
-channel_expire(struct arena *a, struct layout_block *channel, uint64_t boot_ms)
+channel_kept(const struct arena *a, const struct layout_block *channel,
+    uint64_t boot_ms, struct channel_kept *kept)
 {
-	while (channel->channel.oldest != LAYOUT_NONE) {
-		const struct layout_block *event =
-		    pool_block(a, channel->channel.oldest, LAYOUT_EVENT);
-		if (event == NULL)
-			return -EUCLEAN;
-		if (!channel_is_too_old(a, event, boot_ms))
-			return 0;
-		int rc = channel_forget_oldest(a, channel);
-		if (rc != 0)
-			return rc;
-		a->header->expired++;
-	}
+	const struct layout_channel *c = &channel->channel;
+
+	*kept = (struct channel_kept){
+		.forgotten = atomic_load(&c->forgotten.id),
+	};
+	if (c->oldest == LAYOUT_NONE)
+		return 0;
+	kept->oldest = pool_block(a, c->oldest, LAYOUT_EVENT);
+	if (kept->oldest == NULL)
+		return -EUCLEAN;
+	if (!channel_is_too_old(a, kept->oldest, boot_ms))
+		return 0;
+	/* Stamps rise as ids do; what is too old was long before it. */
+	int rc = seek_later(a, channel, boot_ms - a->header->max_age_ms,
+	    &kept->oldest);
+	if (rc != 0)
+		return rc;
+	const struct layout_block *gone = pool_block(a,
+	    kept->oldest != NULL ? kept->oldest->event.older : c->newest,
+	    LAYOUT_EVENT);
+	if (gone == NULL)
+		return -EUCLEAN;
+	kept->forgotten = gone->event.id;
 	return 0;
 }
 
@@ -459,23 +473,7 @@ channel_after(const struct arena *a, const struct layout_block *channel,
 	    read->event.channel == pool_number(a, channel))
 		return channel_newer(a, read, event);
 
-	struct layout_block *oldest = pool_block(a, c->oldest, LAYOUT_EVENT);
-	if (oldest == NULL)
-		return -EUCLEAN;
-	if (oldest->event.id > cursor) {
-		*event = oldest;
-		return 0;
-	}
-	/* Walk back from the newest: as many steps as events to be read. */
-	for (;;) {
-		*event = b;
-		uint64_t id = b->event.id;
-		b = pool_block(a, b->event.older, LAYOUT_EVENT);
-		if (b == NULL || b->event.id >= id)
-			return -EUCLEAN;
-		if (b->event.id <= cursor)
-			return 0;
-	}
+	return seek_after(a, channel, cursor, event);
 }
 
 /* A caller may have waited so long for the arena to be opened. */

@@ -82,9 +82,16 @@ bool channel_has_newest(const struct arena *a,
 bool channel_is_too_old(const struct arena *a, const struct layout_block *event,
     uint64_t boot_ms);
 
-/* Let go of a channel's events that are older than the limit. */
-int channel_expire(struct arena *a, struct layout_block *channel,
-    uint64_t boot_ms);
+/*
+ * What of a channel counts at a moment.  Events that are too old do not, though
+ * nobody has cleared them away yet; to look past them changes nothing.
+ */
+struct channel_kept {
+	struct layout_block *oldest; /* NULL: nothing */
+	uint64_t forgotten;	     /* the highest id that is gone */
+};
+int channel_kept(const struct arena *a, const struct layout_block *channel,
+    uint64_t boot_ms, struct channel_kept *kept);
 
 /* Let go of at most most events of any channel that are too old. */
 int channel_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most);

@@ -21,6 +21,8 @@ critical_run(struct arena *a, critical_work *work, void *argument)
 {
 	int rc = arena_lock(a);
 
+	/* Whatever was done before the lock was had is none of this section. */
+	a->meter->steps = 0;
 	if (rc == -EOWNERDEAD) {
 		repair(a, false);
 		arena_consistent(a);
@@ -36,6 +38,8 @@ critical_run(struct arena *a, critical_work *work, void *argument)
 		if (rc == -EUCLEAN)
 			repair(a, true);
 	}
+	if (a->meter->steps > a->meter->most)
+		a->meter->most = a->meter->steps;
 	arena_unlock(a);
 	return rc;
 }

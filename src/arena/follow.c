@@ -96,6 +96,7 @@ static int
 look_out(struct arena *a, const struct join *join, uint64_t point,
     struct outlook *outlook)
 {
+	struct channel_kept kept;
 	struct layout_block *event;
 
 	*outlook = (struct outlook){ 0 };
@@ -104,15 +105,16 @@ look_out(struct arena *a, const struct join *join, uint64_t point,
 		    channel_of(a, join->joins[i].registration, join->slot);
 		if (channel == NULL)
 			return -EUCLEAN;
-		int rc = channel_expire(a, channel, join->now.boot_ms);
+		int rc = channel_kept(a, channel, join->now.boot_ms, &kept);
 		if (rc == 0)
 			rc = channel_after(a, channel, point, 0, &event);
 		if (rc != 0)
 			return rc;
-		uint64_t mark = atomic_load(&channel->channel.forgotten.id);
-		join->joins[i].gap_known = mark;
-		if (mark > outlook->forgotten)
-			outlook->forgotten = mark;
+		if (event != NULL && event->event.id <= kept.forgotten)
+			event = kept.oldest;
+		join->joins[i].gap_known = kept.forgotten;
+		if (kept.forgotten > outlook->forgotten)
+			outlook->forgotten = kept.forgotten;
 		if (event != NULL &&
 		    (outlook->oldest == 0 || event->event.id < outlook->oldest))
 			outlook->oldest = event->event.id;

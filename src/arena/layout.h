@@ -40,7 +40,7 @@
 #include "base/siphash.h"
 
 #define LAYOUT_MAGIC "peal-arn"
-#define LAYOUT_FORMAT 5u
+#define LAYOUT_FORMAT 6u
 
 #define LAYOUT_HEADER_SIZE 4096u
 #define LAYOUT_BLOCK_SIZE 256u
@@ -165,7 +165,7 @@ struct layout_bucket {
 	struct layout_mark forgotten;
 };
 
-#define LAYOUT_EVENT_BYTES 196
+#define LAYOUT_EVENT_BYTES 188
 #define LAYOUT_MORE_BYTES 240
 #define LAYOUT_NAME_BYTES 200
 
@@ -182,6 +182,8 @@ struct layout_event {
 	uint8_t own_id_len; /* the publisher's id in the first line; 0: ours */
 	uint8_t pad[3];
 	uint32_t subscribers; /* its channel had when it was appended */
+	uint32_t number;      /* index: in its channel, rising by one */
+	uint32_t jump;	      /* index: an older one; see seek.h */
 	char bytes[LAYOUT_EVENT_BYTES];
 };
 

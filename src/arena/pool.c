@@ -13,6 +13,7 @@ pool_block(const struct arena *a, uint32_t number, enum layout_kind kind)
 {
 	if (number == LAYOUT_NONE || number >= a->block_count)
 		return NULL;
+	a->meter->steps++;
 	struct layout_block *block = &a->blocks[number];
 	if (atomic_load_explicit(&block->kind, memory_order_acquire) != kind)
 		return NULL;

@@ -14,6 +14,7 @@
 #include "arena/critical.h"
 #include "arena/own_id.h"
 #include "arena/pool.h"
+#include "arena/seek.h"
 #include "base/event.h"
 
 /* Room for the lines, taken beforehand: under the lock nothing is allocated. */
@@ -75,6 +76,22 @@ check_chain(const struct arena *a, struct verify *v,
 		fault(v, "block %u: its chain is too long", owner);
 }
 
+/* An event must jump to the right one as long as that is there. */
+static void
+check_jump(const struct arena *a, struct verify *v, uint32_t number,
+    uint32_t older)
+{
+	const struct layout_event *e = &a->blocks[number].event;
+	uint32_t distance = seek_distance(e->number);
+
+	if (distance == 0 || distance > older)
+		return;
+	const struct layout_block *b = pool_block(a, e->jump, LAYOUT_EVENT);
+	if (b == NULL || b->event.channel != e->channel ||
+	    b->event.number != e->number - distance)
+		fault(v, "event %u: wrong jump", number);
+}
+
 static void
 check_channel_events(const struct arena *a, struct verify *v, uint32_t number)
 {
@@ -93,6 +110,11 @@ check_channel_events(const struct arena *a, struct verify *v, uint32_t number)
 		}
 		if (b->event.id <= last)
 			fault(v, "event %u: its id does not rise", at);
+		if (events > 0 &&
+		    b->event.number != a->blocks[older].event.number + 1)
+			fault(v, "event %u: its number does not rise by one",
+			    at);
+		check_jump(a, v, at, events);
 		if (b->event.channel != number)
 			fault(v, "event %u: in a channel not its own", at);
 		if (b->event.older != older)

@@ -48,6 +48,7 @@ static const struct clock_now start = { .wall_ms = UINT64_C(1779525621000),
 	.boot_ms = 1000000 };
 
 static struct store real; /* the file, for reopening */
+static struct arena_meter meter;
 static char *pristine;	  /* its bytes, as each run begins */
 static struct span names[CHANNELS];
 static struct registry_wakes wakes;
@@ -101,6 +102,7 @@ use_memory(void)
 	*a = real.arena;
 	a->fd = -1;
 	a->opening_fd = -1;
+	a->meter = &meter;
 	a->map = memory;
 	a->map_len = blocks + BLOCKS * LAYOUT_BLOCK_SIZE;
 	a->block_count = BLOCKS;

@@ -313,7 +313,7 @@ START_TEST(mark_of_a_bucket_never_falls)
 }
 END_TEST
 
-START_TEST(channel_forgets_what_reached_the_age_and_no_more)
+START_TEST(what_reached_the_age_does_not_count_and_no_more)
 {
 	struct store s;
 	const uint64_t at = 1000000;
@@ -323,20 +323,33 @@ START_TEST(channel_forgets_what_reached_the_age_and_no_more)
 	add_stamped(&s, "a", id_of(2), at + 1);
 	struct layout_block *channel = make_channel(&s, "a");
 
-	ck_assert_int_eq(channel_expire(&s.arena, channel,
-			     at + FIXTURE_MAX_AGE_MS - 1),
-	    0);
-	uint32_t before = channel->channel.events;
-	ck_assert_int_eq(channel_expire(&s.arena, channel,
-			     at + FIXTURE_MAX_AGE_MS),
-	    0);
+	static const struct {
+		uint64_t age_ms;
+		uint64_t oldest;
+		uint64_t forgotten;
+	} rows[] = {
+		{ 0, 0, UINT64_MAX },
+		{ FIXTURE_MAX_AGE_MS - 1, 0, UINT64_MAX },
+		{ FIXTURE_MAX_AGE_MS, 2, 1 },
+		{ FIXTURE_MAX_AGE_MS + 1, UINT64_MAX, 2 },
+	};
+	uint64_t beginning = atomic_load(&channel->channel.forgotten.id);
 
-	ck_assert_uint_eq(before, 3);
-	ck_assert_uint_eq(channel->channel.events, 1);
-	ck_assert_uint_eq(s.arena.header->expired, 2);
-	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten.id),
-	    id_of(1));
-	fixture_assert_sound(&s);
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct channel_kept kept;
+		ck_assert_int_eq(channel_kept(&s.arena, channel,
+				     at + rows[i].age_ms, &kept),
+		    0);
+		if (rows[i].oldest == UINT64_MAX)
+			ck_assert_ptr_null(kept.oldest);
+		else
+			ck_assert_uint_eq(kept.oldest->event.id,
+			    id_of(rows[i].oldest));
+		ck_assert_uint_eq(kept.forgotten,
+		    rows[i].forgotten == UINT64_MAX ? beginning
+						    : id_of(rows[i].forgotten));
+	}
+	ck_assert_uint_eq(channel->channel.events, 3);
 	store_close(&s);
 }
 END_TEST
@@ -593,7 +606,7 @@ START_TEST(events_that_circle_are_broken_and_no_trap)
 
 	int forward = channel_newer(&s.arena, third, &event);
 	int back =
-	    channel_after(&s.arena, channel, id_of(0), LAYOUT_NONE, &event);
+	    channel_after(&s.arena, channel, id_of(1), LAYOUT_NONE, &event);
 
 	ck_assert_int_eq(forward, -EUCLEAN);
 	ck_assert_int_eq(back, -EUCLEAN);
@@ -623,7 +636,9 @@ START_TEST(links_that_lead_nowhere_are_broken)
 		channel->channel.oldest = wrong[i];
 		ck_assert_int_eq(channel_forget_oldest(&s.arena, channel),
 		    -EUCLEAN);
-		ck_assert_int_eq(channel_expire(&s.arena, channel, UINT32_MAX),
+		struct channel_kept kept;
+		ck_assert_int_eq(channel_kept(&s.arena, channel, UINT32_MAX,
+				     &kept),
 		    -EUCLEAN);
 		ck_assert_int_eq(channel_after(&s.arena, channel, 0, 0, &event),
 		    -EUCLEAN);
@@ -658,7 +673,7 @@ FIXTURE_MAIN("history", names_of_any_length_are_kept_whole,
     mark_knows_the_own_id_of_its_own_event_alone,
     new_arena_has_forgotten_all_before_its_beginning,
     mark_of_a_bucket_never_falls,
-    channel_forgets_what_reached_the_age_and_no_more,
+    what_reached_the_age_does_not_count_and_no_more,
     expiry_over_all_channels_is_bounded, eviction_takes_the_oldest_of_all,
     channel_to_keep_is_there_after_its_last_event,
     event_that_is_not_committed_makes_no_room,

@@ -1,0 +1,161 @@
+/*
+ * How much the operations do under the lock, counted in steps (arena.h), so that no
+ * machine's speed decides.
+ */
+#include "arena_fixture.h"
+
+#include <stdio.h>
+
+#include "arena/follow.h"
+
+#define CHANNELS FOLLOW_READER_MAX
+#define EVENTS 1000
+
+/* A worker of an arena in which nothing grows too old or is one too many. */
+struct setup {
+	struct fixture_worker w;
+	char names[CHANNELS][8];
+	struct arena_meter *meter;
+	struct clock_now now;
+};
+
+static void
+setup_make(struct setup *s, uint64_t size)
+{
+	const struct store_limits limits = { UINT64_C(1) << 40, 1000000 };
+	char path[FIXTURE_PATH];
+	struct buf why = { 0 };
+
+	fixture_path(path);
+	s->now = FIXTURE_NOW;
+	ck_assert_int_eq(store_open(&s->w.store, path, size, &limits, s->now,
+			     &why),
+	    0);
+	ck_assert_int_eq(wake_attach(&s->w.store, s->now, &s->w.inbox, &why),
+	    0);
+	ck_assert_int_eq(wake_init(&s->w.wake, &s->w.store, 16), 0);
+	for (unsigned i = 0; i < CHANNELS; i++)
+		(void)snprintf(s->names[i], sizeof(s->names[i]), "c%u", i);
+	s->meter = s->w.store.arena.meter;
+}
+
+/* Append count events, each to the next of so many channels. */
+static void
+append(struct setup *s, unsigned count, unsigned channels)
+{
+	struct store_event events[500];
+	struct store_appended appended[500];
+
+	for (unsigned done = 0; done < count; done += 500) {
+		for (unsigned i = 0; i < 500; i++)
+			events[i] = (struct store_event){
+				.channel =
+				    span_of(s->names[(done + i) % channels]),
+				.body = FIXTURE_BODY,
+			};
+		ck_assert_int_eq(wake_append(&s->w.wake, s->now, events, 500,
+				     appended),
+		    0);
+	}
+}
+
+static void
+join(struct setup *s, unsigned channels, uint64_t after,
+    uint32_t registrations[CHANNELS], struct follow_joined *joined)
+{
+	struct follow_join joins[CHANNELS];
+	const struct event_resume resume = { .kind = EVENT_RESUME_AFTER,
+		.id = after };
+
+	for (unsigned i = 0; i < channels; i++)
+		joins[i] = (struct follow_join){ .name = span_of(s->names[i]) };
+	ck_assert_int_eq(follow_join(&s->w.store, s->now, joins, channels,
+			     resume, joined),
+	    0);
+	for (unsigned i = 0; i < channels; i++)
+		registrations[i] = joins[i].registration;
+}
+
+START_TEST(join_does_not_walk_a_long_history)
+{
+	struct setup s;
+	uint32_t registrations[CHANNELS];
+	struct follow_joined joined;
+	setup_make(&s, UINT64_C(8) << 20);
+	append(&s, 10000, 1);
+	uint64_t last = store_last_id(&s.w.store);
+
+	for (uint64_t back = 0; back < 10000; back += 499) {
+		s.meter->most = 0;
+		join(&s, 1, last - back, registrations, &joined);
+		ck_assert(!joined.gap);
+		ck_assert_uint_le(s.meter->most, 100);
+		s.meter->most = 0;
+		ck_assert_int_eq(follow_leave(&s.w.store, registrations, 1), 0);
+		ck_assert_uint_le(s.meter->most, 20);
+	}
+	fixture_leave(&s.w);
+}
+END_TEST
+
+START_TEST(join_looks_past_what_is_too_old_without_walking)
+{
+	struct setup s;
+	uint32_t registrations[CHANNELS];
+	struct follow_joined joined;
+	setup_make(&s, UINT64_C(8) << 20);
+	append(&s, 5000, 1);
+	s.now.boot_ms += 1000;
+	append(&s, 5000, 1);
+	s.w.store.arena.header->max_age_ms = 1000;
+
+	s.meter->most = 0;
+	join(&s, 1, 0, registrations, &joined);
+
+	ck_assert(joined.gap);
+	ck_assert_uint_eq(joined.gap_from, store_last_id(&s.w.store) - 4999);
+	ck_assert_uint_le(s.meter->most, 200);
+	fixture_leave(&s.w);
+}
+END_TEST
+
+START_TEST(replay_of_many_channels_takes_steps_by_the_event)
+{
+	struct setup s;
+	uint32_t registrations[CHANNELS];
+	struct follow_joined joined;
+	static char bytes[65536];
+	static struct follow_mark marks[2048];
+	struct follow_segment segment = { .more = true };
+	uint64_t steps = 0;
+	size_t events = 0;
+	setup_make(&s, UINT64_C(32) << 20);
+	uint64_t first = store_last_id(&s.w.store);
+	append(&s, CHANNELS * EVENTS, CHANNELS);
+
+	s.meter->most = 0;
+	join(&s, CHANNELS, first, registrations, &joined);
+	struct follow_reader reader = { .registrations = registrations,
+		.count = CHANNELS,
+		.cursor = joined.cursor,
+		.gap_known = joined.gap_known };
+	while (segment.more) {
+		segment = (struct follow_segment){ .bytes = bytes,
+			.room = sizeof(bytes),
+			.marks = marks,
+			.marks_room = UNIT_COUNT(marks) };
+		ck_assert_int_eq(follow_read(&s.w.store, &reader, &segment), 0);
+		steps += s.meter->steps;
+		events += segment.marks_len;
+	}
+
+	ck_assert_uint_eq(events, CHANNELS * EVENTS);
+	ck_assert_uint_le(steps, 4 * CHANNELS * EVENTS);
+	ck_assert_uint_le(s.meter->most, CHANNELS * 100);
+	fixture_leave(&s.w);
+}
+END_TEST
+
+FIXTURE_MAIN("steps", join_does_not_walk_a_long_history,
+    join_looks_past_what_is_too_old_without_walking,
+    replay_of_many_channels_takes_steps_by_the_event)
