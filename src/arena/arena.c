@@ -24,6 +24,8 @@
 #define ALIVE_BYTE 1
 #define SLOT_BYTE 64
 #define LOCK_WAIT_US 2000000
+/* A process that waits for the lock is awake within less. */
+#define YIELD_NS 100000
 
 struct geometry {
 	uint64_t file_size;
@@ -381,6 +383,7 @@ arena_open(struct arena *a, const char *path, uint64_t size,
 	if (rc == 0)
 		rc = map_file(a, &g, why);
 	if (rc == 0 && *state != ARENA_SHARED) {
+		atomic_store(&a->header->waiting, 0);
 		rc = init_mutex(&a->header->mutex);
 		if (rc != 0)
 			fail(why, -rc, path, "");
@@ -432,10 +435,21 @@ arena_lock(struct arena *a)
 		uint64_t ns = (uint64_t)until.tv_nsec + wait_us * 1000;
 		until.tv_sec += (time_t)(ns / 1000000000);
 		until.tv_nsec = (long)(ns % 1000000000);
+		atomic_fetch_add(&a->header->waiting, 1);
 		rc = pthread_mutex_clocklock(&a->header->mutex, CLOCK_MONOTONIC,
 		    &until);
+		atomic_fetch_sub(&a->header->waiting, 1);
 	}
 	return -rc;
+}
+
+void
+arena_yield(const struct arena *a)
+{
+	const struct timespec pause = { .tv_nsec = YIELD_NS };
+
+	if (atomic_load(&a->header->waiting) > 0)
+		(void)nanosleep(&pause, NULL);
 }
 
 void

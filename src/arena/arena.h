@@ -106,6 +106,12 @@ void arena_consistent(struct arena *a);
 void arena_unlock(struct arena *a);
 
 /*
+ * Between two sections of one operation: let those have the lock who wait for it.
+ * Without a pause the one who unlocks has it again before another has woken.
+ */
+void arena_yield(const struct arena *a);
+
+/*
  * Take a worker slot that no living process owns.
  *
  * Returns 0, or -EUSERS when all are taken, or -errno.

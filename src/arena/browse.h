@@ -66,12 +66,6 @@ int browse_all(struct store *s, uint64_t since, struct browse_list *list);
 void browse_list_fini(struct browse_list *list);
 
 /*
- * Let go of what is too old and nobody has cleared away yet, so that it is not
- * shown.  Many short critical sections.  Errors as critical_run().
- */
-int browse_expire(struct store *s, struct clock_now now);
-
-/*
  * Look at one channel; out->name is then name itself.
  *
  * Returns 0, -ENOENT with only forgotten told, or as critical_run().

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arena/critical.h"
 #include "arena/own_id.h"
 #include "arena/pool.h"
 #include "arena/seek.h"
@@ -401,13 +402,15 @@ forget_first(struct arena *a, const struct layout_block *event,
 int
 channel_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most)
 {
-	while (most-- > 0 && a->header->oldest != LAYOUT_NONE) {
+	while (a->header->oldest != LAYOUT_NONE) {
 		const struct layout_block *event =
 		    pool_block(a, a->header->oldest, LAYOUT_EVENT);
 		if (event == NULL)
 			return -EUCLEAN;
 		if (!channel_is_too_old(a, event, boot_ms))
 			return 0;
+		if (most-- == 0 || critical_is_spent(a))
+			return CRITICAL_MORE;
 		int rc = forget_first(a, event, NULL);
 		if (rc != 0)
 			return rc;

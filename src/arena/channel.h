@@ -93,7 +93,12 @@ struct channel_kept {
 int channel_kept(const struct arena *a, const struct layout_block *channel,
     uint64_t boot_ms, struct channel_kept *kept);
 
-/* Let go of at most most events of any channel that are too old. */
+/*
+ * Let go of at most most events of any channel that are too old, as far as the
+ * section lasts.
+ *
+ * Returns 0 when no more are too old, CRITICAL_MORE, or -EUCLEAN.
+ */
 int channel_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most);
 
 /*

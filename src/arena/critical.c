@@ -16,8 +16,14 @@ repair(struct arena *a, bool whole)
 	a->header->repairs++;
 }
 
-int
-critical_run(struct arena *a, critical_work *work, void *argument)
+bool
+critical_is_spent(const struct arena *a)
+{
+	return a->meter->steps >= CRITICAL_STEPS;
+}
+
+static int
+run_section(struct arena *a, critical_work *work, void *argument)
 {
 	int rc = arena_lock(a);
 
@@ -41,5 +47,15 @@ critical_run(struct arena *a, critical_work *work, void *argument)
 	if (a->meter->steps > a->meter->most)
 		a->meter->most = a->meter->steps;
 	arena_unlock(a);
+	return rc;
+}
+
+int
+critical_run(struct arena *a, critical_work *work, void *argument)
+{
+	int rc;
+
+	while ((rc = run_section(a, work, argument)) == CRITICAL_MORE)
+		arena_yield(a);
 	return rc;
 }

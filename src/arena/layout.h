@@ -99,7 +99,10 @@ struct layout_header {
 	uint32_t events;
 	uint32_t channels;
 	uint32_t wake_all; /* a repair wants every worker woken */
-	uint32_t pad2;
+
+	/* Who waits for the lock; a process that dies while it does is counted on
+	 * until the next opener comes. */
+	_Atomic uint32_t waiting;
 
 	/* Statistics: best effort, never relied on. */
 	uint64_t expired; /* events that grew too old */

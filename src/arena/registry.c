@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "arena/channel.h"
+#include "arena/critical.h"
 #include "arena/pool.h"
 
 struct layout_block *
@@ -206,13 +207,13 @@ registry_reap(struct arena *a, uint32_t slot)
 {
 	struct layout_worker *worker = &a->workers[slot];
 
-	for (uint32_t steps = 0; worker->registrations != LAYOUT_NONE;
-	     steps++) {
+	while (worker->registrations != LAYOUT_NONE) {
 		struct layout_block *b =
 		    pool_block(a, worker->registrations, LAYOUT_REGISTRATION);
-		if (b == NULL || b->registration.worker != slot ||
-		    steps > a->block_count)
+		if (b == NULL || b->registration.worker != slot)
 			return -EUCLEAN;
+		if (critical_is_spent(a))
+			return CRITICAL_MORE;
 		int rc = remove_registration(a, b);
 		if (rc != 0)
 			return rc;

@@ -37,7 +37,11 @@ int registry_grow(struct arena *a, struct layout_block *registration,
  */
 int registry_shrink(struct arena *a, struct layout_block *registration);
 
-/* End all registrations of the worker in slot. */
+/*
+ * End the registrations of the worker in slot, as far as the section lasts.
+ *
+ * Returns 0 when there are none, CRITICAL_MORE, or -EUCLEAN.
+ */
 int registry_reap(struct arena *a, uint32_t slot);
 
 /* A set of workers' slots, for those to be woken. */

@@ -22,6 +22,9 @@
 /* Expired events an append clears away for each it adds, so that the work is
  * spread and an idle channel's history goes all the same. */
 #define EXPIRE_PER_APPEND 4
+/* As many over their limit of a channel, which may have been lowered, go at once
+ * for each that it gets. */
+#define TRIM_PER_APPEND 8
 
 /* Add a gone worker's counters to the arena's. */
 static void
@@ -289,7 +292,9 @@ append_finish(struct arena *a, struct append *append)
 		if (channel == NULL)
 			continue;
 		append->appended[i].subscribers = channel->channel.subscribers;
-		while (channel->channel.events > a->header->max_events) {
+		for (int most = TRIM_PER_APPEND; most > 0 &&
+		     channel->channel.events > a->header->max_events;
+		     most--) {
 			rc = channel_forget_oldest(a, channel);
 			if (rc != 0)
 				return rc;
@@ -300,6 +305,7 @@ append_finish(struct arena *a, struct append *append)
 			return rc;
 	}
 	if (a->header->wake_all != 0) {
+		a->meter->steps += a->worker_count;
 		for (uint32_t i = 0; i < a->worker_count; i++) {
 			if (a->workers[i].pid != 0)
 				registry_wakes_add(append->wakes, i);
@@ -329,7 +335,7 @@ check_ids(const struct append *append, uint64_t last)
 
 /*
  * An own id counts while its event is kept, and what is too old is not kept,
- * though nobody has cleared it away yet.
+ * though nobody has cleared it away yet.  Returns 0, CRITICAL_MORE or -EUCLEAN.
  */
 static int
 expire_own_ids(struct arena *a, const struct append *append)
@@ -425,11 +431,12 @@ append_events(struct arena *a, struct append *append)
 		rc = check_ids(append, last);
 	if (rc != 0)
 		return rc;
+	rc = expire_own_ids(a, append);
+	if (rc != 0)
+		return rc;
 	rc = channel_expire_some(a, append->now.boot_ms,
 	    (uint32_t)append->count * EXPIRE_PER_APPEND);
-	if (rc == 0)
-		rc = expire_own_ids(a, append);
-	if (rc != 0)
+	if (rc < 0)
 		return rc;
 	for (size_t i = 0; i < append->count; i++) {
 		const struct store_appended *chosen = &append->appended[i];
@@ -546,22 +553,53 @@ store_subscribers(struct store *s, struct span channel, uint32_t *count)
 	return rc;
 }
 
+struct expire {
+	uint64_t boot_ms;
+	unsigned sections;
+};
+
+static int
+expire_work(struct arena *a, void *argument)
+{
+	struct expire *expire = argument;
+	int rc = channel_expire_some(a, expire->boot_ms, a->block_count);
+
+	return rc == CRITICAL_MORE && --expire->sections == 0 ? 0 : rc;
+}
+
+int
+store_expire(struct store *s, struct clock_now now, unsigned sections)
+{
+	struct expire expire = { now.boot_ms, sections };
+
+	return critical_run(&s->arena, expire_work, &expire);
+}
+
 struct purge {
 	struct span channel;
+	uint64_t upto; /* 0: it is not known yet */
 };
 
 static int
 purge_work(struct arena *a, void *argument)
 {
-	const struct purge *purge = argument;
+	struct purge *purge = argument;
 	struct layout_block *channel;
 	int rc = channel_find(a, purge->channel, &channel);
 
 	if (rc != 0)
 		return rc;
 	if (channel == NULL)
-		return -ENOENT;
+		return purge->upto == 0 ? -ENOENT : 0;
+	if (purge->upto == 0)
+		purge->upto = atomic_load(&a->header->last_id);
 	while (channel->channel.oldest != LAYOUT_NONE) {
+		const struct layout_block *oldest =
+		    pool_block(a, channel->channel.oldest, LAYOUT_EVENT);
+		if (oldest != NULL && oldest->event.id > purge->upto)
+			break;
+		if (critical_is_spent(a))
+			return CRITICAL_MORE;
 		rc = channel_forget_oldest(a, channel);
 		if (rc != 0)
 			return rc;

@@ -163,8 +163,9 @@ show(struct top *t, bool first)
 	struct clock_now now = clock_read();
 	struct status status = { 0 };
 	/* Once it was removed, nothing will ever happen in it. */
-	int rc = arena_in_place(&t->store->arena) ? browse_expire(t->store, now)
-						  : -ESTALE;
+	int rc = arena_in_place(&t->store->arena)
+	    ? store_expire(t->store, now, STORE_EXPIRE_ALL)
+	    : -ESTALE;
 
 	if (rc == 0)
 		rc = status_take(t->store, now, &status);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 
-#include "arena/browse.h"
 #include "arena/channel.h"
 #include "arena/follow.h"
 #include "arena/pool.h"
@@ -910,7 +909,9 @@ START_TEST(last_event_gone_of_a_quiet_channel_is_known_by_its_own_id)
 		ck_assert(!l.joined.backlog);
 		ck_assert_uint_eq(l.joined.start_id, id_of(2));
 		if (i == 0)
-			ck_assert_int_eq(browse_expire(&w.store, later), 0);
+			ck_assert_int_eq(store_expire(&w.store, later,
+					     STORE_EXPIRE_ALL),
+			    0);
 		ck_assert_int_eq(follow_leave(&w.store, l.registrations, 2), 0);
 	}
 	struct layout_block *channel;

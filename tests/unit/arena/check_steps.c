@@ -4,9 +4,13 @@
  */
 #include "arena_fixture.h"
 
+#include <errno.h>
 #include <stdio.h>
 
+#include "arena/browse.h"
+#include "arena/critical.h"
 #include "arena/follow.h"
+#include "arena/status.h"
 
 #define CHANNELS FOLLOW_READER_MAX
 #define EVENTS 1000
@@ -156,6 +160,195 @@ START_TEST(replay_of_many_channels_takes_steps_by_the_event)
 }
 END_TEST
 
+/* What a section does at most, with what it was in the midst of when it was spent. */
+#define SECTION_MOST (CRITICAL_STEPS + 200)
+
+START_TEST(what_is_too_old_goes_in_sections)
+{
+	struct setup s;
+	struct status status;
+	setup_make(&s, UINT64_C(8) << 20);
+	append(&s, 20000, 7);
+	s.w.store.arena.header->max_age_ms = 1000;
+	s.now.boot_ms += 1000;
+
+	s.meter->most = 0;
+	ck_assert_int_eq(status_take(&s.w.store, s.now, &status), 0);
+	ck_assert_uint_le(s.meter->most, SECTION_MOST);
+	ck_assert_uint_lt(status.events, 10000);
+	free(status.workers);
+	ck_assert_int_eq(store_expire(&s.w.store, s.now, STORE_EXPIRE_ALL), 0);
+	ck_assert_uint_le(s.meter->most, SECTION_MOST);
+	ck_assert_uint_eq(s.w.store.arena.header->events, 0);
+	fixture_assert_sound(&s.w.store);
+	fixture_leave(&s.w);
+}
+END_TEST
+
+START_TEST(own_id_that_is_too_old_is_free_in_sections)
+{
+	struct setup s;
+	struct store_event event = { .channel = SPAN("a"),
+		.own_id = SPAN("x"),
+		.body = FIXTURE_BODY };
+	struct store_appended appended;
+	setup_make(&s, UINT64_C(8) << 20);
+	append(&s, 10000, 1);
+	ck_assert_int_eq(wake_append(&s.w.wake, s.now, &event, 1, &appended),
+	    0);
+	s.w.store.arena.header->max_age_ms = 1000;
+	s.now.boot_ms += 1000;
+
+	s.meter->most = 0;
+	ck_assert_int_eq(wake_append(&s.w.wake, s.now, &event, 1, &appended),
+	    0);
+	ck_assert(!appended.duplicate);
+	ck_assert_uint_le(s.meter->most, SECTION_MOST);
+	fixture_leave(&s.w);
+}
+END_TEST
+
+START_TEST(purge_takes_sections)
+{
+	struct setup s;
+	setup_make(&s, UINT64_C(8) << 20);
+	append(&s, 10000, 2);
+
+	s.meter->most = 0;
+	ck_assert_int_eq(store_purge(&s.w.store, SPAN("c0")), 0);
+
+	ck_assert_uint_le(s.meter->most, SECTION_MOST);
+	ck_assert_uint_eq(s.w.store.arena.header->purged, 5000);
+	ck_assert_int_eq(store_purge(&s.w.store, SPAN("c0")), -ENOENT);
+	fixture_assert_sound(&s.w.store);
+	fixture_leave(&s.w);
+}
+END_TEST
+
+START_TEST(limit_that_was_lowered_is_reached_by_and_by)
+{
+	struct setup s;
+	setup_make(&s, UINT64_C(8) << 20);
+	append(&s, 10000, 1);
+	s.w.store.arena.header->max_events = 100;
+
+	for (unsigned i = 0; i < 9900 / 7 + 1; i++) {
+		s.meter->most = 0;
+		(void)fixture_append(&s.w, s.now, "c0");
+		ck_assert_uint_le(s.meter->most, 200);
+	}
+	ck_assert_uint_eq(s.w.store.arena.header->events, 100);
+	fixture_leave(&s.w);
+}
+END_TEST
+
+/* Have the worker listen to so many channels. */
+static void
+listen_to_many(struct setup *s, unsigned channels)
+{
+	struct follow_join joins[CHANNELS];
+	char names[CHANNELS][16];
+	const struct event_resume live = { .kind = EVENT_RESUME_NONE };
+	struct follow_joined joined;
+
+	for (unsigned done = 0; done < channels; done += CHANNELS) {
+		for (unsigned i = 0; i < CHANNELS; i++) {
+			(void)snprintf(names[i], sizeof(names[i]), "m%u",
+			    done + i);
+			joins[i] =
+			    (struct follow_join){ .name = span_of(names[i]) };
+		}
+		ck_assert_int_eq(follow_join(&s->w.store, s->now, joins,
+				     CHANNELS, live, &joined),
+		    0);
+	}
+}
+
+START_TEST(registrations_of_a_worker_end_in_sections)
+{
+	struct setup s;
+	setup_make(&s, UINT64_C(8) << 20);
+	struct store *store = &s.w.store;
+	uint32_t session = store->arena.workers[store->slot].session;
+
+	/* Its slot is taken over, it is reaped, and it leaves by itself. */
+	for (int i = 0; i < 3; i++) {
+		listen_to_many(&s, 6400);
+		ck_assert_uint_eq(store->arena.header->channels, 6400);
+		s.meter->most = 0;
+		if (i == 0) {
+			ck_assert_int_eq(store_attach(store, store->slot,
+					     s.now),
+			    0);
+			session++;
+		} else if (i == 1) {
+			store->attached = false;
+			ck_assert_int_eq(store_reap(store, store->slot,
+					     session),
+			    0);
+			ck_assert_int_eq(store_attach(store, store->slot,
+					     s.now),
+			    0);
+		} else {
+			store_detach(store);
+		}
+		ck_assert_uint_eq(store->arena.header->channels, 0);
+		ck_assert_uint_le(s.meter->most, SECTION_MOST);
+	}
+	fixture_assert_sound(store);
+	wake_fini(&s.w.wake);
+	close(s.w.inbox);
+	store_close(store);
+}
+END_TEST
+
+START_TEST(stream_of_many_channels_leaves_at_once_though_others_have_news)
+{
+	struct setup s;
+	uint32_t registrations[CHANNELS];
+	struct follow_joined joined;
+	setup_make(&s, UINT64_C(8) << 20);
+	join(&s, CHANNELS, 0, registrations, &joined);
+	append(&s, CHANNELS * 10, CHANNELS);
+	listen_to_many(&s, 6400);
+	s.w.store.arena.header->wake_all = 1;
+	for (unsigned i = 0; i < 100; i++) {
+		char name[16];
+		(void)snprintf(name, sizeof(name), "m%u", i);
+		(void)fixture_append(&s.w, s.now, name);
+	}
+
+	s.meter->most = 0;
+	ck_assert_int_eq(follow_leave(&s.w.store, registrations, CHANNELS), 0);
+	ck_assert_uint_le(s.meter->most, CHANNELS * 20);
+	fixture_assert_sound(&s.w.store);
+	fixture_leave(&s.w);
+}
+END_TEST
+
+START_TEST(channels_are_listed_in_sections)
+{
+	struct setup s;
+	struct browse_list list;
+	setup_make(&s, UINT64_C(64) << 20);
+	listen_to_many(&s, 6400);
+	append(&s, 10000, CHANNELS);
+
+	s.meter->most = 0;
+	ck_assert_int_eq(browse_all(&s.w.store, 0, &list), 0);
+	ck_assert_uint_eq(list.count, 6400 + CHANNELS);
+	ck_assert_uint_le(s.meter->most, CRITICAL_STEPS + 1000);
+	browse_list_fini(&list);
+	fixture_leave(&s.w);
+}
+END_TEST
+
 FIXTURE_MAIN("steps", join_does_not_walk_a_long_history,
     join_looks_past_what_is_too_old_without_walking,
-    replay_of_many_channels_takes_steps_by_the_event)
+    replay_of_many_channels_takes_steps_by_the_event,
+    what_is_too_old_goes_in_sections,
+    own_id_that_is_too_old_is_free_in_sections, purge_takes_sections,
+    limit_that_was_lowered_is_reached_by_and_by,
+    registrations_of_a_worker_end_in_sections,
+    stream_of_many_channels_leaves_at_once_though_others_have_news,
+    channels_are_listed_in_sections)
