@@ -49,6 +49,7 @@ static uint64_t
 blocks_at(const struct geometry *g)
 {
 	return LAYOUT_HEADER_SIZE +
+	    LAYOUT_CHANGES * sizeof(struct layout_change) +
 	    (uint64_t)g->worker_count * sizeof(struct layout_worker) +
 	    (uint64_t)g->bucket_count * sizeof(struct layout_bucket);
 }
@@ -268,6 +269,8 @@ map_file(struct arena *a, const struct geometry *g, struct buf *why)
 	char *at = a->map;
 	a->header = (struct layout_header *)(void *)at;
 	at += LAYOUT_HEADER_SIZE;
+	a->changes = (struct layout_change *)(void *)at;
+	at += LAYOUT_CHANGES * sizeof(struct layout_change);
 	a->workers = (struct layout_worker *)(void *)at;
 	at += g->worker_count * sizeof(struct layout_worker);
 	a->buckets = (struct layout_bucket *)(void *)at;
@@ -385,6 +388,8 @@ arena_open(struct arena *a, const char *path, uint64_t size,
 	if (rc == 0 && *state != ARENA_SHARED) {
 		atomic_store(&a->header->waiting, 0);
 		rc = init_mutex(&a->header->mutex);
+		if (rc == 0)
+			rc = init_mutex(&a->header->append_mutex);
 		if (rc != 0)
 			fail(why, -rc, path, "");
 	}
@@ -422,25 +427,51 @@ arena_close(struct arena *a)
 	*a = (struct arena){ .fd = -1, .opening_fd = -1 };
 }
 
+/* Wait for a lock as long as this handle does. */
+static int
+wait_for(const struct arena *a, pthread_mutex_t *mutex)
+{
+	const uint64_t wait_us =
+	    a->lock_wait_us != 0 ? a->lock_wait_us : LOCK_WAIT_US;
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	uint64_t ns = (uint64_t)until.tv_nsec + wait_us * 1000;
+	until.tv_sec += (time_t)(ns / 1000000000);
+	until.tv_nsec = (long)(ns % 1000000000);
+	return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
+}
+
 int
 arena_lock(struct arena *a)
 {
 	int rc = pthread_mutex_trylock(&a->header->mutex);
 
 	if (rc == EBUSY) {
-		const uint64_t wait_us =
-		    a->lock_wait_us != 0 ? a->lock_wait_us : LOCK_WAIT_US;
-		struct timespec until;
-		(void)clock_gettime(CLOCK_MONOTONIC, &until);
-		uint64_t ns = (uint64_t)until.tv_nsec + wait_us * 1000;
-		until.tv_sec += (time_t)(ns / 1000000000);
-		until.tv_nsec = (long)(ns % 1000000000);
 		atomic_fetch_add(&a->header->waiting, 1);
-		rc = pthread_mutex_clocklock(&a->header->mutex, CLOCK_MONOTONIC,
-		    &until);
+		rc = wait_for(a, &a->header->mutex);
 		atomic_fetch_sub(&a->header->waiting, 1);
 	}
 	return -rc;
+}
+
+int
+arena_lock_append(struct arena *a)
+{
+	pthread_mutex_t *mutex = &a->header->append_mutex;
+	int rc = pthread_mutex_trylock(mutex);
+
+	if (rc == EBUSY)
+		rc = wait_for(a, mutex);
+	if (rc == EOWNERDEAD)
+		rc = pthread_mutex_consistent(mutex);
+	return -rc;
+}
+
+void
+arena_unlock_append(struct arena *a)
+{
+	(void)pthread_mutex_unlock(&a->header->append_mutex);
 }
 
 void

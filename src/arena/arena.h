@@ -45,6 +45,7 @@ struct arena {
 	void *map;
 	size_t map_len;
 	struct layout_header *header;
+	struct layout_change *changes;
 	struct layout_worker *workers;
 	struct layout_bucket *buckets;
 	struct layout_block *blocks;
@@ -104,6 +105,16 @@ void arena_close(struct arena *a);
 int arena_lock(struct arena *a);
 void arena_consistent(struct arena *a);
 void arena_unlock(struct arena *a);
+
+/*
+ * The lock of appending, which is taken before the other and held over several
+ * sections of it.  Whoever finds that its owner died gets it all the same: what that
+ * one has begun shows in the lists.
+ *
+ * Returns 0, or as arena_lock(), -EOWNERDEAD excepted.
+ */
+int arena_lock_append(struct arena *a);
+void arena_unlock_append(struct arena *a);
 
 /*
  * Between two sections of one operation: let those have the lock who wait for it.

@@ -10,8 +10,10 @@
 #include "arena/arena.h"
 
 /*
- * The work of a critical section.  Where it returns -EUCLEAN it must be ready to be
- * called again.  Where it returns CRITICAL_MORE, it has done its part, left
+ * The work of a critical section.  What it changes goes by the journal: where it
+ * fails, everything since journal_end() is taken back, and where it does not, the
+ * journal ends with it.  Where it returns -EUCLEAN it must be ready to be called
+ * again.  Where it returns CRITICAL_MORE, it has done its part, left
  * everything in order, and is called again in a section of its own, before which
  * others had the lock.
  */
@@ -26,8 +28,9 @@ typedef int critical_work(struct arena *a, void *argument);
 bool critical_is_spent(const struct arena *a);
 
 /*
- * Run work under the lock.  Where the last owner died, or work finds an index
- * broken, the arena is repaired first; work then gets a second try.
+ * Run work under the lock.  Where the last owner died, what it had not finished is
+ * taken back first.  Where work finds an index broken, the arena is repaired, and
+ * work gets a second try.
  *
  * Returns what work returned, or
  *   -ETIMEDOUT        the lock was not to be had in time; of work that takes
@@ -36,5 +39,8 @@ bool critical_is_spent(const struct arena *a);
  *   -EUCLEAN          broken, and a repair did not help
  */
 int critical_run(struct arena *a, critical_work *work, void *argument);
+
+/* What the next owner of the lock does after a death. */
+void critical_recover(struct arena *a);
 
 #endif

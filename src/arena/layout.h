@@ -1,10 +1,10 @@
 /*
  * The picture of the bytes in the arena file.
  *
- *	+--------+---------------+---------+--------------------------------+
- *	| header | worker slots  | buckets | blocks: 0 is never used, 1, 2, |
- *	| 4096 B | 128 B each    | 24 B    | 256 B each                     |
- *	+--------+---------------+---------+--------------------------------+
+ *	+--------+---------+--------------+---------+-----------------------+
+ *	| header | journal | worker slots | buckets | blocks: 0 is never    |
+ *	| 4096 B | 16 B    | 128 B each   | 24 B    | used, 1, 2; 256 B     |
+ *	+--------+---------+--------------+---------+-----------------------+
  *
  * Fixed-width integers and block numbers only, never pointers: every process
  * maps the file elsewhere.  Block number 0 means none.
@@ -40,7 +40,7 @@
 #include "base/siphash.h"
 
 #define LAYOUT_MAGIC "peal-arn"
-#define LAYOUT_FORMAT 6u
+#define LAYOUT_FORMAT 7u
 
 #define LAYOUT_HEADER_SIZE 4096u
 #define LAYOUT_BLOCK_SIZE 256u
@@ -99,6 +99,8 @@ struct layout_header {
 	uint32_t events;
 	uint32_t channels;
 	uint32_t wake_all; /* a repair wants every worker woken */
+	uint32_t pinned; /* blocks of registrations and of channels with them */
+	_Atomic uint32_t changes; /* notes in the journal; see journal.h */
 
 	/* Who waits for the lock; a process that dies while it does is counted on
 	 * until the next opener comes. */
@@ -112,8 +114,19 @@ struct layout_header {
 	_Atomic uint64_t repairs;
 	uint64_t totals[LAYOUT_TOTALS]; /* of workers that are gone */
 
-	/* Index, and its own cache line. */
+	/* Index, and each its own cache line. */
 	_Alignas(64) pthread_mutex_t mutex;
+	_Alignas(64) pthread_mutex_t append_mutex;
+};
+
+/*
+ * A change that the section which runs has made, in the journal behind the header.
+ * 64 KiB of an event are some 280 blocks, of each of which two words change.
+ */
+#define LAYOUT_CHANGES 1024u
+struct layout_change {
+	uint64_t at; /* the word's place in the file; 1 more: of 8 bytes */
+	uint64_t before;
 };
 
 /*
@@ -239,6 +252,7 @@ struct layout_block {
 
 _Static_assert(sizeof(struct layout_block) == LAYOUT_BLOCK_SIZE, "block");
 _Static_assert(sizeof(struct layout_worker) == 128, "worker slot");
+_Static_assert(sizeof(struct layout_change) == 16, "change");
 _Static_assert(sizeof(struct layout_bucket) == 24, "bucket");
 _Static_assert(sizeof(struct layout_header) <= LAYOUT_HEADER_SIZE, "header");
 _Static_assert(offsetof(struct layout_event, id) % 8 == 0, "event");

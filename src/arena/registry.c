@@ -12,6 +12,7 @@
 
 #include "arena/channel.h"
 #include "arena/critical.h"
+#include "arena/journal.h"
 #include "arena/pool.h"
 
 struct layout_block *
@@ -36,12 +37,13 @@ push_dirty(struct arena *a, struct layout_block *registration)
 		return;
 	struct layout_block *next =
 	    pool_block(a, worker->dirty, LAYOUT_REGISTRATION);
-	l->is_dirty = 1;
-	l->previous_dirty = LAYOUT_NONE;
-	l->next_dirty = worker->dirty;
-	worker->dirty = pool_number(a, registration);
+	journal_set(a, &l->is_dirty, 1);
+	journal_set(a, &l->previous_dirty, LAYOUT_NONE);
+	journal_set(a, &l->next_dirty, worker->dirty);
+	journal_set(a, &worker->dirty, pool_number(a, registration));
 	if (next != NULL)
-		next->registration.previous_dirty = worker->dirty;
+		journal_set(a, &next->registration.previous_dirty,
+		    worker->dirty);
 }
 
 /*
@@ -68,11 +70,20 @@ drop_dirty(struct arena *a, struct layout_block *registration)
 	    *link != number ||
 	    (next != NULL && next->registration.previous_dirty != number))
 		return -EUCLEAN;
-	*link = l->next_dirty;
+	journal_set(a, link, l->next_dirty);
 	if (next != NULL)
-		next->registration.previous_dirty = l->previous_dirty;
-	l->is_dirty = 0;
+		journal_set(a, &next->registration.previous_dirty,
+		    l->previous_dirty);
+	journal_set(a, &l->is_dirty, 0);
 	return 0;
+}
+
+/* Blocks that no eviction gives: the registrations of a channel, and while it has one
+ * its own. */
+static uint32_t
+pinned_by_first(const struct layout_block *channel)
+{
+	return pool_chain_len(channel->channel.name_len, LAYOUT_NAME_BYTES);
 }
 
 static int
@@ -87,20 +98,26 @@ link_lists(struct arena *a, struct layout_block *registration)
 
 	if (channel == NULL)
 		return -EUCLEAN;
+	journal_set(a, &a->header->pinned,
+	    a->header->pinned + 1 +
+		(channel->channel.registrations == LAYOUT_NONE
+			? pinned_by_first(channel)
+			: 0));
 	l->previous = LAYOUT_NONE;
 	l->next = channel->channel.registrations;
 	next = pool_block(a, l->next, LAYOUT_REGISTRATION);
 	if (next != NULL)
-		next->registration.previous = number;
-	channel->channel.registrations = number;
-	channel->channel.subscribers += l->count;
+		journal_set(a, &next->registration.previous, number);
+	journal_set(a, &channel->channel.registrations, number);
+	journal_set(a, &channel->channel.subscribers,
+	    channel->channel.subscribers + l->count);
 
 	l->previous_own = LAYOUT_NONE;
 	l->next_own = worker->registrations;
 	next = pool_block(a, l->next_own, LAYOUT_REGISTRATION);
 	if (next != NULL)
-		next->registration.previous_own = number;
-	worker->registrations = number;
+		journal_set(a, &next->registration.previous_own, number);
+	journal_set(a, &worker->registrations, number);
 	return 0;
 }
 
@@ -130,7 +147,7 @@ registry_add(struct arena *a, struct layout_block *channel, uint32_t slot,
 		.session = a->workers[slot].session,
 		.cookie = cookie,
 	};
-	pool_commit(b, LAYOUT_REGISTRATION);
+	pool_commit(a, b, LAYOUT_REGISTRATION);
 	*registration = b;
 	return link_lists(a, b);
 }
@@ -143,8 +160,10 @@ registry_grow(struct arena *a, struct layout_block *registration, uint32_t by)
 
 	if (channel == NULL)
 		return -EUCLEAN;
-	registration->registration.count += by;
-	channel->channel.subscribers += by;
+	journal_set(a, &registration->registration.count,
+	    registration->registration.count + by);
+	journal_set(a, &channel->channel.subscribers,
+	    channel->channel.subscribers + by);
 	return 0;
 }
 
@@ -171,15 +190,25 @@ remove_registration(struct arena *a, struct layout_block *registration)
 	if (rc != 0)
 		return rc;
 	if (next != NULL)
-		next->registration.previous = l->previous;
-	*(prev != NULL ? &prev->registration.next
-		       : &channel->channel.registrations) = l->next;
+		journal_set(a, &next->registration.previous, l->previous);
+	journal_set(a,
+	    prev != NULL ? &prev->registration.next
+			 : &channel->channel.registrations,
+	    l->next);
 	if (next_own != NULL)
-		next_own->registration.previous_own = l->previous_own;
-	*(prev_own != NULL ? &prev_own->registration.next_own
-			   : &a->workers[l->worker].registrations) =
-	    l->next_own;
-	channel->channel.subscribers -= l->count;
+		journal_set(a, &next_own->registration.previous_own,
+		    l->previous_own);
+	journal_set(a,
+	    prev_own != NULL ? &prev_own->registration.next_own
+			     : &a->workers[l->worker].registrations,
+	    l->next_own);
+	journal_set(a, &channel->channel.subscribers,
+	    channel->channel.subscribers - l->count);
+	journal_set(a, &a->header->pinned,
+	    a->header->pinned - 1 -
+		(channel->channel.registrations == LAYOUT_NONE
+			? pinned_by_first(channel)
+			: 0));
 	pool_give(a, registration);
 	channel_drop_if_idle(a, channel);
 	return 0;
@@ -194,8 +223,10 @@ registry_shrink(struct arena *a, struct layout_block *registration)
 	if (channel == NULL)
 		return -EUCLEAN;
 	if (registration->registration.count > 0) {
-		registration->registration.count--;
-		channel->channel.subscribers--;
+		journal_set(a, &registration->registration.count,
+		    registration->registration.count - 1);
+		journal_set(a, &channel->channel.subscribers,
+		    channel->channel.subscribers - 1);
 	}
 	if (registration->registration.count > 0)
 		return 0;
@@ -217,6 +248,7 @@ registry_reap(struct arena *a, uint32_t slot)
 		int rc = remove_registration(a, b);
 		if (rc != 0)
 			return rc;
+		journal_end(a);
 	}
 	return 0;
 }
@@ -273,6 +305,7 @@ registry_mark(struct arena *a, struct layout_block *channel,
 		    steps >= a->worker_count)
 			return -EUCLEAN;
 		push_dirty(a, b);
+		journal_end(a);
 		registry_wakes_add(wakes, b->registration.worker);
 		number = b->registration.next;
 	}

@@ -26,6 +26,7 @@ struct verify {
 	uint32_t *listens;   /* per worker: the channel it was last seen in */
 	unsigned char *seen; /* per block: reached by a list; 2: by more */
 	uint32_t own_ids;    /* events that the index must have */
+	uint32_t pinned;     /* blocks of registrations and their channels */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -169,6 +170,9 @@ check_channel_registrations(const struct arena *a, struct verify *v,
 		previous = at;
 		at = b->registration.next;
 	}
+	v->pinned += steps;
+	if (steps > 0)
+		v->pinned += pool_chain_len(c->name_len, LAYOUT_NAME_BYTES);
 	if (c->subscribers != subscribers)
 		fault(v, "channel %u: counts %u subscribers, has %u", number,
 		    c->subscribers, subscribers);
@@ -207,6 +211,9 @@ check_buckets(const struct arena *a, struct verify *v)
 			at = b->channel.next;
 		}
 	}
+	if (v->pinned != a->header->pinned)
+		fault(v, "the header counts %u blocks pinned, there are %u",
+		    a->header->pinned, v->pinned);
 	if (channels != a->header->channels)
 		fault(v, "the header counts %u channels, there are %u",
 		    a->header->channels, channels);
@@ -380,6 +387,13 @@ check_blocks(const struct arena *a, struct verify *v)
 }
 
 static int
+drop_work(struct arena *a, void *argument)
+{
+	(void)argument;
+	return channel_drop_uncommitted(a);
+}
+
+static int
 verify_work(struct arena *a, void *argument)
 {
 	struct verify *v = argument;
@@ -391,6 +405,21 @@ verify_work(struct arena *a, void *argument)
 		check_worker(a, v, i);
 	check_blocks(a, v);
 	return 0;
+}
+
+/* While nobody is appending, everything in the lists must count. */
+static int
+run(struct arena *a, struct verify *v)
+{
+	int rc = arena_lock_append(a);
+
+	if (rc != 0)
+		return rc;
+	rc = critical_run(a, drop_work, NULL);
+	if (rc == 0)
+		rc = critical_run(a, verify_work, v);
+	arena_unlock_append(a);
+	return rc;
 }
 
 int
@@ -405,7 +434,7 @@ verify_store(struct store *s, struct buf *faults, size_t *count)
 
 	if (v.seen != NULL && v.listens != NULL &&
 	    buf_room(faults, (VERIFY_FAULTS_MAX + 1) * FAULT_LINE) != NULL)
-		rc = critical_run(&s->arena, verify_work, &v);
+		rc = run(&s->arena, &v);
 	free(v.seen);
 	free(v.listens);
 	*count = v.count;

@@ -3,7 +3,7 @@
  *
  * The input is a script: a letter says what to do, the bytes behind it with
  * what; what is no such letter is passed over.  See steps[] for the letters.  Only the
- * mutex stays as it is.
+ * mutexes stay as they are.
  *   - No operation crashes, hangs, or reads or writes outside of the mapping,
  *     which is memory that a sanitizer watches.
  *   - Each returns 0 or an error that its header names, and never that a repair did
@@ -49,7 +49,7 @@ static const struct clock_now start = { .wall_ms = UINT64_C(1779525621000),
 
 static struct store real; /* the file, for reopening */
 static struct arena_meter meter;
-static char *pristine;	  /* its bytes, as each run begins */
+static char *pristine; /* its bytes, as each run begins */
 static struct span names[CHANNELS];
 static struct registry_wakes wakes;
 
@@ -91,7 +91,9 @@ static void
 use_memory(void)
 {
 	struct arena *a = &stores[0].arena;
-	size_t workers = LAYOUT_HEADER_SIZE;
+	size_t changes = LAYOUT_HEADER_SIZE;
+	size_t workers =
+	    changes + LAYOUT_CHANGES * sizeof(struct layout_change);
 	size_t buckets =
 	    workers + real.arena.worker_count * sizeof(struct layout_worker);
 	size_t blocks =
@@ -108,6 +110,7 @@ use_memory(void)
 	a->block_count = BLOCKS;
 	a->worker_count = SLOTS;
 	a->header = (struct layout_header *)(void *)memory;
+	a->changes = (struct layout_change *)(void *)(memory + changes);
 	a->workers = (struct layout_worker *)(void *)(memory + workers);
 	a->buckets = (struct layout_bucket *)(void *)(memory + buckets);
 	a->blocks = (struct layout_block *)(void *)(memory + blocks);
@@ -612,7 +615,7 @@ go_bad(void)
 		break;
 	}
 	if (at + len > a->map_len ||
-	    (at + len > mutex && at < mutex + sizeof(pthread_mutex_t)))
+	    (at + len > mutex && at < sizeof(struct layout_header)))
 		return;
 	memcpy((char *)a->map + at, &value, len);
 	sound = false;

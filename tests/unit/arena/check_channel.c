@@ -250,7 +250,7 @@ END_TEST
 
 START_TEST(mark_knows_the_own_id_of_its_own_event_alone)
 {
-	struct layout_mark mark = { 0 };
+	struct store s;
 	static const struct {
 		uint64_t id;
 		uint64_t own_id;
@@ -265,12 +265,17 @@ START_TEST(mark_knows_the_own_id_of_its_own_event_alone)
 		{ 7, 70, 7, 70 },
 	};
 
+	fixture_make(&s);
+	struct layout_mark *mark = &s.arena.buckets[0].forgotten;
+	atomic_store(&mark->id, 0);
+
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
-		channel_raise(&mark, rows[i].id, rows[i].own_id);
-		ck_assert_uint_eq(atomic_load(&mark.id), rows[i].id_after);
-		ck_assert_uint_eq(atomic_load(&mark.own_id),
+		channel_raise(&s.arena, mark, rows[i].id, rows[i].own_id);
+		ck_assert_uint_eq(atomic_load(&mark->id), rows[i].id_after);
+		ck_assert_uint_eq(atomic_load(&mark->own_id),
 		    rows[i].own_id_after);
 	}
+	store_close(&s);
 }
 END_TEST
 
@@ -391,7 +396,7 @@ START_TEST(eviction_takes_the_oldest_of_all)
 		const struct layout_block *oldest = &s.arena.blocks[number];
 		ck_assert_uint_eq(oldest->event.id, id_of(i));
 
-		ck_assert_int_eq(channel_evict(&s.arena, NULL), 0);
+		ck_assert_int_eq(channel_evict(&s.arena), 0);
 
 		ck_assert_uint_eq(s.arena.header->evicted, i + 1);
 		ck_assert_uint_eq(channel_forgotten_of(&s.arena,
@@ -399,23 +404,8 @@ START_TEST(eviction_takes_the_oldest_of_all)
 		    !is_there(&s, names[i]));
 		fixture_assert_sound(&s);
 	}
-	ck_assert_int_eq(channel_evict(&s.arena, NULL), -ENOSPC);
+	ck_assert_int_eq(channel_evict(&s.arena), -ENOSPC);
 	ck_assert_uint_eq(s.arena.header->channels, 0);
-	store_close(&s);
-}
-END_TEST
-
-START_TEST(channel_to_keep_is_there_after_its_last_event)
-{
-	struct store s;
-	fixture_make(&s);
-	add(&s, "a", id_of(0));
-	struct layout_block *channel = make_channel(&s, "a");
-
-	ck_assert_int_eq(channel_evict(&s.arena, channel), 0);
-
-	ck_assert(is_there(&s, "a"));
-	ck_assert_uint_eq(channel->channel.events, 0);
 	store_close(&s);
 }
 END_TEST
@@ -428,7 +418,7 @@ START_TEST(event_that_is_not_committed_makes_no_room)
 	add(&s, "a", id_of(0));
 	atomic_store(&s.arena.header->last_id, last);
 
-	ck_assert_int_eq(channel_evict(&s.arena, NULL), -ENOSPC);
+	ck_assert_int_eq(channel_evict(&s.arena), -ENOSPC);
 
 	ck_assert_uint_eq(s.arena.header->events, 1);
 	store_close(&s);
@@ -657,7 +647,7 @@ START_TEST(oldest_of_all_that_is_not_its_channel_s_oldest_is_broken)
 	add(&s, "a", id_of(1));
 	s.arena.header->oldest = number_of(&s, id_of(1));
 
-	ck_assert_int_eq(channel_evict(&s.arena, NULL), -EUCLEAN);
+	ck_assert_int_eq(channel_evict(&s.arena), -EUCLEAN);
 	ck_assert_int_eq(channel_expire_some(&s.arena, UINT32_MAX, 1),
 	    -EUCLEAN);
 
@@ -676,7 +666,6 @@ FIXTURE_MAIN("history", names_of_any_length_are_kept_whole,
     mark_of_a_bucket_never_falls,
     what_reached_the_age_does_not_count_and_no_more,
     expiry_over_all_channels_is_bounded, eviction_takes_the_oldest_of_all,
-    channel_to_keep_is_there_after_its_last_event,
     event_that_is_not_committed_makes_no_room,
     first_event_after_a_cursor_is_found_with_any_hint,
     hint_to_an_event_that_went_does_not_mislead,
