@@ -4,10 +4,10 @@
  * header.last_id is still below.  One store to that commits all of them.  At last
  * it trims, and marks who listens.
  *
- *	      sizes, ids, room         all are added         all are marked
- *	CHECK -----------------> ADD -----------------> ANNOUNCE ----------->
- *	  ^                       |    last_id rises
- *	  +-----------------------+
+ *	        ids, room             all are added         all are marked
+ *	CHECK -----------> EXPIRE -> ADD -----------> ANNOUNCE ----------->
+ *	  ^                           |  last_id rises
+ *	  +---------------------------+
  *	   a repair came between: it has dropped what did not count
  *
  * A section ends when it is spent, and others read between; so the lock of
@@ -47,12 +47,9 @@ name_blocks(struct span name)
 	return pool_chain_len(name.len, LAYOUT_NAME_BYTES);
 }
 
-/*
- * Whether there is room, if all events had to go.  Counted beforehand, so that an
- * append that does not fit evicts nothing.
- */
-static int
-check_room(const struct arena *a, const struct append *append)
+/* Blocks that the events take, and their channels if none of them is there. */
+static uint64_t
+count_blocks(const struct append *append)
 {
 	uint64_t blocks = 0;
 
@@ -63,9 +60,7 @@ check_room(const struct arena *a, const struct append *append)
 			    event->body.len,
 			LAYOUT_EVENT_BYTES);
 	}
-	if (blocks > a->block_count / 2)
-		return -EMSGSIZE;
-	return blocks + a->header->pinned > a->block_count - 1 ? -ENOSPC : 0;
+	return blocks;
 }
 
 /* Ids from outside must rise over all there are, and within the batch. */
@@ -91,18 +86,21 @@ check_ids(const struct append *append, uint64_t last)
  * though nobody has cleared it away yet.  Returns 0, CRITICAL_MORE or -EUCLEAN.
  */
 static int
-expire_own_ids(struct arena *a, const struct append *append)
+expire_own_ids(struct arena *a, struct append *append)
 {
+	size_t first = append->done;
 	struct layout_block *kept;
 
-	for (size_t i = 0; i < append->count; i++) {
-		const struct store_event *event = &append->events[i];
+	for (; append->done < append->count; append->done++) {
+		const struct store_event *event = &append->events[append->done];
 		if (event->own_id.len == 0 || event->is_copy)
 			continue;
+		if (append->done > first && critical_is_spent(a))
+			return CRITICAL_MORE;
 		int rc = own_id_find(a, event->own_id, &kept);
 		if (rc == 0 && kept != NULL &&
 		    channel_is_too_old(a, kept, append->now.boot_ms))
-			return channel_expire_some(a, append->now.boot_ms,
+			rc = channel_expire_some(a, append->now.boot_ms,
 			    a->block_count);
 		if (rc != 0)
 			return rc;
@@ -116,12 +114,25 @@ check(struct arena *a, struct append *append)
 	uint64_t last = atomic_load(&a->header->last_id);
 	int rc = channel_drop_uncommitted(a);
 
-	if (rc == 0)
-		rc = check_room(a, append);
+	/* Counted beforehand, as if all events had to go: an append that does not
+	 * fit evicts nothing. */
+	if (rc == 0 && append->blocks + a->header->pinned > a->block_count - 1)
+		rc = -ENOSPC;
 	if (rc == 0)
 		rc = check_ids(append, last);
-	if (rc == 0)
-		rc = expire_own_ids(a, append);
+	if (rc != 0)
+		return rc;
+	append->stage = APPEND_EXPIRE;
+	append->done = 0;
+	append->last = last;
+	return 0;
+}
+
+static int
+expire(struct arena *a, struct append *append)
+{
+	int rc = expire_own_ids(a, append);
+
 	if (rc != 0)
 		return rc;
 	rc = channel_expire_some(a, append->now.boot_ms,
@@ -130,7 +141,6 @@ check(struct arena *a, struct append *append)
 		return rc;
 	append->stage = APPEND_ADD;
 	append->done = 0;
-	append->last = last;
 	append->repairs = repairs_of(a);
 	return 0;
 }
@@ -200,22 +210,23 @@ choose_id(struct arena *a, struct append *append, size_t i)
 }
 
 /*
- * Evict events until there is room for one, and for its channel, which may go with
- * the last of them.  Returns 0, CRITICAL_MORE, -ENOSPC or -EUCLEAN.
+ * Find the channel of an event, and evict others until there is room for it and for
+ * its channel, which may go with the last of them: then *channel is NULL.
+ *
+ * Returns 0, CRITICAL_MORE, -ENOSPC or -EUCLEAN.
  */
 static int
-make_room(struct arena *a, struct span name, const struct channel_event *event)
+make_room(struct arena *a, struct span name, uint32_t event_blocks,
+    struct layout_block **channel)
 {
-	struct layout_block *channel;
-
-	for (;;) {
-		uint32_t blocks = channel_event_blocks(event);
-		int rc = channel_find(a, name, &channel);
-		if (rc == 0 && channel == NULL)
+	for (uint32_t done = 0;; done++) {
+		uint32_t blocks = event_blocks;
+		int rc = channel_find(a, name, channel);
+		if (rc == 0 && *channel == NULL)
 			blocks += name_blocks(name);
 		if (rc != 0 || pool_left(a) >= blocks)
 			return rc;
-		if (critical_is_spent(a))
+		if (done > 0 && critical_is_spent(a))
 			return CRITICAL_MORE;
 		rc = channel_evict(a);
 		if (rc != 0)
@@ -235,9 +246,10 @@ add_one(struct arena *a, struct clock_now now, const struct store_event *event,
 		.own_id = event->own_id,
 		.body = event->body,
 	};
-	int rc = make_room(a, event->channel, &added);
+	int rc = make_room(a, event->channel, channel_event_blocks(&added),
+	    &channel);
 
-	if (rc == 0)
+	if (rc == 0 && channel == NULL)
 		rc = channel_find_or_make(a, event->channel, &channel);
 	/* A channel that is named twice has its copy. */
 	if (rc != 0 || channel_has_newest(a, channel, id))
@@ -254,16 +266,19 @@ add_one(struct arena *a, struct clock_now now, const struct store_event *event,
 static int
 add(struct arena *a, struct append *append)
 {
+	size_t first = append->done;
+
 	/* What was added is gone, or is not known to be there: begin anew. */
 	if (append->repairs != repairs_of(a)) {
 		append->stage = APPEND_CHECK;
+		append->done = 0;
 		return CRITICAL_MORE;
 	}
 	append->copy = NULL;
 	for (; append->done < append->count; append->done++) {
 		size_t i = append->done;
 		const struct store_appended *chosen = &append->appended[i];
-		if (critical_is_spent(a))
+		if (i > first && critical_is_spent(a))
 			return CRITICAL_MORE;
 		int rc = choose_id(a, append, i);
 		if (rc == 0 && !chosen->duplicate)
@@ -308,10 +323,12 @@ announce_one(struct arena *a, struct append *append, size_t i)
 static int
 announce(struct arena *a, struct append *append)
 {
+	size_t first = append->done;
+
 	for (; append->done < append->count; append->done++) {
 		if (append->appended[append->done].duplicate)
 			continue;
-		if (critical_is_spent(a))
+		if (append->done > first && critical_is_spent(a))
 			return CRITICAL_MORE;
 		int rc = announce_one(a, append, append->done);
 		if (rc != 0)
@@ -336,6 +353,8 @@ append_work(struct arena *a, void *argument)
 
 	if (append->stage == APPEND_CHECK)
 		rc = check(a, append);
+	if (rc == 0 && append->stage == APPEND_EXPIRE)
+		rc = expire(a, append);
 	if (rc == 0 && append->stage == APPEND_ADD)
 		rc = add(a, append);
 	if (rc == 0 && append->stage == APPEND_ANNOUNCE)
@@ -354,17 +373,16 @@ int
 append_run(struct arena *a, struct append *append)
 {
 	registry_wakes_clear(append->wakes);
+	append->blocks = count_blocks(append);
+	if (append->blocks > a->block_count / 2)
+		return -EMSGSIZE;
 	int rc = arena_lock_append(a);
 	if (rc != 0)
 		return rc;
 	rc = critical_run(a, append_work, append);
-	if (rc == 0 || append->stage == APPEND_CHECK) {
-		arena_unlock_append(a);
-		return rc;
-	}
-	if (append->stage == APPEND_ADD) {
+	if (rc != 0 && append->stage == APPEND_ADD) {
 		(void)critical_run(a, drop_work, NULL);
-	} else {
+	} else if (rc != 0 && append->stage == APPEND_ANNOUNCE) {
 		/* They are stored, whatever became of the rest: let all look. */
 		a->header->wake_all = 1;
 		atomic_fetch_add(&a->header->repairs, 1);

@@ -22,10 +22,12 @@ struct append {
 
 	/* The rest is zero at first, and append_run()'s own. */
 	enum append_stage {
-		APPEND_CHECK,	/* nothing is begun */
-		APPEND_ADD,	/* events are in the lists, and do not count */
+		APPEND_CHECK,  /* nothing is begun */
+		APPEND_EXPIRE, /* own ids of events that are too old come free */
+		APPEND_ADD,    /* events are in the lists, and do not count */
 		APPEND_ANNOUNCE /* they count; who listens is to be marked */
 	} stage;
+	uint64_t blocks;  /* that the events take, and their channels */
 	size_t done;	  /* events of which this stage is done */
 	uint64_t last;	  /* the id that was given last */
 	uint64_t repairs; /* of the arena, as the adding began */

@@ -30,6 +30,11 @@
 struct arena_meter {
 	uint64_t steps; /* of the section that runs, or ran last */
 	uint64_t most;	/* of any section so far */
+
+	/* For tests, which have sections end early and look between two. */
+	uint64_t limit; /* 0: CRITICAL_STEPS */
+	void (*between)(void *context);
+	void *context;
 };
 
 /*

@@ -421,7 +421,7 @@ forget_first(struct arena *a, const struct layout_block *event)
 int
 channel_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most)
 {
-	while (a->header->oldest != LAYOUT_NONE) {
+	for (uint32_t done = 0; a->header->oldest != LAYOUT_NONE; done++) {
 		const struct layout_block *event =
 		    pool_block(a, a->header->oldest, LAYOUT_EVENT);
 		if (event == NULL)
@@ -429,7 +429,7 @@ channel_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most)
 		if (!channel_is_too_old(a, event, boot_ms) ||
 		    is_uncommitted(a, event))
 			return 0;
-		if (most-- == 0 || critical_is_spent(a))
+		if (done == most || (done > 0 && critical_is_spent(a)))
 			return CRITICAL_MORE;
 		int rc = forget_first(a, event);
 		if (rc != 0)
@@ -466,14 +466,14 @@ channel_drop_uncommitted(struct arena *a)
 {
 	const struct layout_header *h = a->header;
 
-	while (h->newest != LAYOUT_NONE) {
+	for (uint32_t done = 0; h->newest != LAYOUT_NONE; done++) {
 		struct layout_block *event =
 		    pool_block(a, h->newest, LAYOUT_EVENT);
 		if (event == NULL)
 			return -EUCLEAN;
 		if (!is_uncommitted(a, event))
 			return 0;
-		if (critical_is_spent(a))
+		if (done > 0 && critical_is_spent(a))
 			return CRITICAL_MORE;
 		struct layout_block *channel =
 		    pool_block(a, event->event.channel, LAYOUT_CHANNEL);

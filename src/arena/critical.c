@@ -31,7 +31,10 @@ critical_recover(struct arena *a)
 bool
 critical_is_spent(const struct arena *a)
 {
-	return a->meter->steps >= CRITICAL_STEPS;
+	const struct arena_meter *meter = a->meter;
+
+	return meter->steps >=
+	    (meter->limit != 0 ? meter->limit : CRITICAL_STEPS);
 }
 
 static int
@@ -71,7 +74,10 @@ critical_run(struct arena *a, critical_work *work, void *argument)
 {
 	int rc;
 
-	while ((rc = run_section(a, work, argument)) == CRITICAL_MORE)
+	while ((rc = run_section(a, work, argument)) == CRITICAL_MORE) {
+		if (a->meter->between != NULL)
+			a->meter->between(a->meter->context);
 		arena_yield(a);
+	}
 	return rc;
 }

@@ -22,7 +22,8 @@ typedef int critical_work(struct arena *a, void *argument);
 
 /*
  * So many steps (arena.h) a section takes, and no more than what one event, one
- * channel or one bucket still needs: about half a millisecond.
+ * channel or one bucket still needs: about half a millisecond.  Work does at least
+ * one of these before it asks, or it would never come to an end.
  */
 #define CRITICAL_STEPS 4096
 bool critical_is_spent(const struct arena *a);

@@ -9,8 +9,8 @@
 
 #include <stdatomic.h>
 
-/* Words that are changed again and again, such as the head of the free list, are among
- * the first of a section; they are noted once. */
+/* Words of the header, such as the head of the free list, are changed again and again,
+ * and are among the first; they are noted once. */
 #define LOOK_BACK 8
 
 #define STOPPED (LAYOUT_CHANGES + 1)
@@ -29,7 +29,8 @@ note(struct arena *a, uint64_t at, uint64_t before)
 	uint32_t count =
 	    atomic_load_explicit(&h->changes, memory_order_relaxed);
 
-	for (uint32_t i = 0; i < count && i < LOOK_BACK; i++) {
+	for (uint32_t i = 0;
+	     at < LAYOUT_HEADER_SIZE && i < count && i < LOOK_BACK; i++) {
 		if (a->changes[i].at == at)
 			return;
 	}

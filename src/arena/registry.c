@@ -238,12 +238,12 @@ registry_reap(struct arena *a, uint32_t slot)
 {
 	struct layout_worker *worker = &a->workers[slot];
 
-	while (worker->registrations != LAYOUT_NONE) {
+	for (uint32_t done = 0; worker->registrations != LAYOUT_NONE; done++) {
 		struct layout_block *b =
 		    pool_block(a, worker->registrations, LAYOUT_REGISTRATION);
 		if (b == NULL || b->registration.worker != slot)
 			return -EUCLEAN;
-		if (critical_is_spent(a))
+		if (done > 0 && critical_is_spent(a))
 			return CRITICAL_MORE;
 		int rc = remove_registration(a, b);
 		if (rc != 0)

@@ -308,12 +308,13 @@ purge_work(struct arena *a, void *argument)
 		return purge->upto == 0 ? -ENOENT : 0;
 	if (purge->upto == 0)
 		purge->upto = atomic_load(&a->header->last_id);
-	while (channel->channel.oldest != LAYOUT_NONE) {
+	for (uint32_t done = 0; channel->channel.oldest != LAYOUT_NONE;
+	     done++) {
 		const struct layout_block *oldest =
 		    pool_block(a, channel->channel.oldest, LAYOUT_EVENT);
 		if (oldest != NULL && oldest->event.id > purge->upto)
 			break;
-		if (critical_is_spent(a))
+		if (done > 0 && critical_is_spent(a))
 			return CRITICAL_MORE;
 		rc = channel_forget_oldest(a, channel);
 		if (rc != 0)

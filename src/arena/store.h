@@ -1,11 +1,13 @@
 /*
- * The store: whole operations on the arena, each one critical section.
+ * The store: whole operations on the arena, each in as many critical sections as
+ * it needs; most need one.
  *
  * Do not share a handle over fork().
  *
  * Any operation that finds the last owner of the lock dead, or an index broken,
- * repairs the arena first and goes on.  So all of them may also return
- *   -ETIMEDOUT        the lock was not to be had in time; nothing was done
+ * puts the arena in order first and goes on.  So all of them may also return
+ *   -ETIMEDOUT        the lock was not to be had in time; nothing was done, or of
+ *                     an operation in several sections a part that does no harm
  *   -ENOTRECOVERABLE  the lock is lost
  *   -EUCLEAN          broken, and a repair did not help
  */

@@ -750,6 +750,10 @@ run_all(void)
 	try_work("an event beside duplicates", append_planned, false);
 	plan_copies(1, 100, long_own_id());
 	try_work("an own id of more than a block", append_planned, false);
+	scene.arena.meter->limit = 10;
+	plan(6, 300, 0, 4);
+	try_work("a batch in several sections", append_planned, false);
+	scene.arena.meter->limit = 0;
 
 	try_work("a stream that joins two channels", join_two, true);
 	join_two();
@@ -775,7 +779,9 @@ run_all(void)
 	append_copies("one", "four", "five");
 	now.boot_ms += 61000;
 	plan_copies(3, 50, "four");
+	scene.arena.meter->limit = 10;
 	try_work("an own id whose event is too old", append_planned, true);
+	scene.arena.meter->limit = 0;
 	plan(1, 50, 2, 1);
 	try_work("an event that finds others too old", append_planned, false);
 	try_work("a look that finds events too old", look_around, false);
@@ -786,7 +792,9 @@ run_all(void)
 	try_work("a worker that detaches", detach, true);
 	fill();
 	plan(2, 2000, 1, 2);
+	scene.arena.meter->limit = 20;
 	try_work("events that want room", append_planned, false);
+	scene.arena.meter->limit = 0;
 	try_work("a stream that wants room", join_newcomers, false);
 	run_child(crowd);
 	try_work("a stream that finds too little room", join_too_many, false);

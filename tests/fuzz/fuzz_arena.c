@@ -442,6 +442,13 @@ purge(void)
 	FUZZ_REQUIRE(rc == 0 || rc == -ENOENT);
 }
 
+/* From now on sections end early. */
+static void
+limit_sections(void)
+{
+	meter.limit = byte();
+}
+
 static void
 take_status(void)
 {
@@ -638,6 +645,7 @@ static const struct {
 	{ 'n', take_news, false },
 	{ 'r', read_segment, false },
 	{ 'p', purge, false },
+	{ 'm', limit_sections, false },
 	{ 's', take_status, false },
 	{ 'k', reap, false },
 	{ 't', pass_time, false },
@@ -689,6 +697,7 @@ begin(void)
 	sound = true;
 	intact = true;
 	reopened = false;
+	meter = (struct arena_meter){ 0 };
 	memset(registrations, 0, sizeof(registrations));
 	memset(counts, 0, sizeof(counts));
 	memset(cursors, 0, sizeof(cursors));

@@ -80,6 +80,28 @@ join(struct setup *s, unsigned channels, uint64_t after,
 		registrations[i] = joins[i].registration;
 }
 
+/* Have the worker listen to so many channels. */
+static void
+listen_to_many(struct setup *s, unsigned channels)
+{
+	struct follow_join joins[CHANNELS];
+	char names[CHANNELS][16];
+	const struct event_resume live = { .kind = EVENT_RESUME_NONE };
+	struct follow_joined joined;
+
+	for (unsigned done = 0; done < channels; done += CHANNELS) {
+		for (unsigned i = 0; i < CHANNELS; i++) {
+			(void)snprintf(names[i], sizeof(names[i]), "m%u",
+			    done + i);
+			joins[i] =
+			    (struct follow_join){ .name = span_of(names[i]) };
+		}
+		ck_assert_int_eq(follow_join(&s->w.store, s->now, joins,
+				     CHANNELS, live, &joined),
+		    0);
+	}
+}
+
 START_TEST(join_does_not_walk_a_long_history)
 {
 	struct setup s;
@@ -208,6 +230,109 @@ START_TEST(own_id_that_is_too_old_is_free_in_sections)
 }
 END_TEST
 
+/* Append one batch of many events, each to a channel of its own. */
+static void
+append_batch(struct setup *s, unsigned count, const char *own)
+{
+	static struct store_event events[30000];
+	static struct store_appended appended[30000];
+	static char names[30000][16];
+	static char own_ids[30000][16];
+
+	for (unsigned i = 0; i < count; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "b%u", i);
+		(void)snprintf(own_ids[i], sizeof(own_ids[i]), "%s%u", own, i);
+		events[i] = (struct store_event){
+			.channel = span_of(names[i]),
+			.own_id = own[0] == '\0' ? (struct span){ NULL, 0 }
+						 : span_of(own_ids[i]),
+			.body = FIXTURE_BODY,
+		};
+	}
+	ck_assert_int_eq(wake_append(&s->w.wake, s->now, events, count,
+			     appended),
+	    0);
+	for (unsigned i = 1; i < count; i++)
+		ck_assert_uint_eq(appended[i].id, appended[i - 1].id + 1);
+}
+
+START_TEST(large_batch_takes_sections)
+{
+	struct setup s;
+	setup_make(&s, UINT64_C(34) << 20);
+	listen_to_many(&s, 6400);
+
+	s.meter->most = 0;
+	append_batch(&s, 30000, "");
+	ck_assert_uint_eq(s.w.store.arena.header->channels, 36400);
+	ck_assert_uint_le(s.meter->most, SECTION_MOST);
+	/* Again: room must be made then, and at last old ones trimmed. */
+	for (int i = 0; i < 4; i++)
+		append_batch(&s, 30000, i == 2 ? "own-" : "");
+	ck_assert_uint_gt(s.w.store.arena.header->evicted, 1000);
+	s.w.store.arena.header->max_events = 1;
+	append_batch(&s, 30000, "");
+	ck_assert_uint_gt(s.w.store.arena.header->trimmed, 1000);
+	ck_assert_uint_le(s.meter->most, SECTION_MOST);
+	/* And what is too old has own ids that are wanted. */
+	s.w.store.arena.header->max_age_ms = 1000;
+	s.now.boot_ms += 1000;
+	append_batch(&s, 30000, "own-");
+	ck_assert_uint_le(s.meter->most, SECTION_MOST);
+	fixture_assert_sound(&s.w.store);
+	fixture_leave(&s.w);
+}
+END_TEST
+
+START_TEST(large_event_that_wants_room_takes_sections)
+{
+	struct setup s;
+	static char data[60000];
+	struct store_event event = { .channel = SPAN("a"),
+		.body = { data, sizeof(data) } };
+	struct store_appended appended;
+	setup_make(&s, UINT64_C(8) << 20);
+	memset(data, '\n', sizeof(data));
+	append(&s, 40000, 7);
+
+	s.meter->most = 0;
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(wake_append(&s.w.wake, s.now, &event, 1,
+				     &appended),
+		    0);
+
+	ck_assert_uint_le(s.meter->most, SECTION_MOST + 300);
+	fixture_assert_sound(&s.w.store);
+	fixture_leave(&s.w);
+}
+END_TEST
+
+START_TEST(append_that_does_not_fit_takes_nothing)
+{
+	struct setup s;
+	static char data[UINT64_C(100) << 10];
+	struct store_event event = { .channel = SPAN("a"),
+		.body = { data, sizeof(data) } };
+	struct store_appended appended;
+	setup_make(&s, UINT64_C(1) << 20);
+	memset(data, '\n', sizeof(data));
+	listen_to_many(&s, 1664);
+	for (int i = 0; i < 100; i++)
+		(void)fixture_append(&s.w, s.now, "a");
+	uint32_t events = s.w.store.arena.header->events;
+	uint64_t repairs = store_repairs(&s.w.store);
+
+	s.meter->most = 0;
+	ck_assert_int_eq(wake_append(&s.w.wake, s.now, &event, 1, &appended),
+	    -ENOSPC);
+
+	ck_assert_uint_eq(s.w.store.arena.header->events, events);
+	ck_assert_uint_eq(store_repairs(&s.w.store), repairs);
+	ck_assert_uint_le(s.meter->most, 10);
+	fixture_leave(&s.w);
+}
+END_TEST
+
 START_TEST(purge_takes_sections)
 {
 	struct setup s;
@@ -241,28 +366,6 @@ START_TEST(limit_that_was_lowered_is_reached_by_and_by)
 	fixture_leave(&s.w);
 }
 END_TEST
-
-/* Have the worker listen to so many channels. */
-static void
-listen_to_many(struct setup *s, unsigned channels)
-{
-	struct follow_join joins[CHANNELS];
-	char names[CHANNELS][16];
-	const struct event_resume live = { .kind = EVENT_RESUME_NONE };
-	struct follow_joined joined;
-
-	for (unsigned done = 0; done < channels; done += CHANNELS) {
-		for (unsigned i = 0; i < CHANNELS; i++) {
-			(void)snprintf(names[i], sizeof(names[i]), "m%u",
-			    done + i);
-			joins[i] =
-			    (struct follow_join){ .name = span_of(names[i]) };
-		}
-		ck_assert_int_eq(follow_join(&s->w.store, s->now, joins,
-				     CHANNELS, live, &joined),
-		    0);
-	}
-}
 
 START_TEST(registrations_of_a_worker_end_in_sections)
 {
@@ -347,7 +450,9 @@ FIXTURE_MAIN("steps", join_does_not_walk_a_long_history,
     join_looks_past_what_is_too_old_without_walking,
     replay_of_many_channels_takes_steps_by_the_event,
     what_is_too_old_goes_in_sections,
-    own_id_that_is_too_old_is_free_in_sections, purge_takes_sections,
+    own_id_that_is_too_old_is_free_in_sections, large_batch_takes_sections,
+    large_event_that_wants_room_takes_sections,
+    append_that_does_not_fit_takes_nothing, purge_takes_sections,
     limit_that_was_lowered_is_reached_by_and_by,
     registrations_of_a_worker_end_in_sections,
     stream_of_many_channels_leaves_at_once_though_others_have_news,
