@@ -24,6 +24,8 @@
 #define ALIVE_BYTE 1
 #define SLOT_BYTE 64
 #define LOCK_WAIT_US 2000000
+/* A process that waits for the lock is awake within less. */
+#define YIELD_NS 100000
 
 struct geometry {
 	uint64_t file_size;
@@ -47,6 +49,7 @@ static uint64_t
 blocks_at(const struct geometry *g)
 {
 	return LAYOUT_HEADER_SIZE +
+	    LAYOUT_CHANGES * sizeof(struct layout_change) +
 	    (uint64_t)g->worker_count * sizeof(struct layout_worker) +
 	    (uint64_t)g->bucket_count * sizeof(struct layout_bucket);
 }
@@ -266,6 +269,8 @@ map_file(struct arena *a, const struct geometry *g, struct buf *why)
 	char *at = a->map;
 	a->header = (struct layout_header *)(void *)at;
 	at += LAYOUT_HEADER_SIZE;
+	a->changes = (struct layout_change *)(void *)at;
+	at += LAYOUT_CHANGES * sizeof(struct layout_change);
 	a->workers = (struct layout_worker *)(void *)at;
 	at += g->worker_count * sizeof(struct layout_worker);
 	a->buckets = (struct layout_bucket *)(void *)at;
@@ -361,8 +366,11 @@ arena_open(struct arena *a, const char *path, uint64_t size,
 		return fail(why, EINVAL, path,
 		    "an arena cannot have this size");
 	a->path = strdup(path);
-	if (a->path == NULL)
+	a->meter = calloc(1, sizeof(*a->meter));
+	if (a->path == NULL || a->meter == NULL) {
+		arena_close(a);
 		return fail(why, ENOMEM, path, "");
+	}
 	rc = check_folder(path, size != 0, why);
 	/* Beside what is no arena of ours not even the lock's file is made; and
 	 * who only looks makes none at all. */
@@ -378,7 +386,10 @@ arena_open(struct arena *a, const char *path, uint64_t size,
 	if (rc == 0)
 		rc = map_file(a, &g, why);
 	if (rc == 0 && *state != ARENA_SHARED) {
+		atomic_store(&a->header->waiting, 0);
 		rc = init_mutex(&a->header->mutex);
+		if (rc == 0)
+			rc = init_mutex(&a->header->append_mutex);
 		if (rc != 0)
 			fail(why, -rc, path, "");
 	}
@@ -412,7 +423,23 @@ arena_close(struct arena *a)
 	if (a->opening_fd >= 0)
 		close(a->opening_fd);
 	free(a->path);
+	free(a->meter);
 	*a = (struct arena){ .fd = -1, .opening_fd = -1 };
+}
+
+/* Wait for a lock as long as this handle does. */
+static int
+wait_for(const struct arena *a, pthread_mutex_t *mutex)
+{
+	const uint64_t wait_us =
+	    a->lock_wait_us != 0 ? a->lock_wait_us : LOCK_WAIT_US;
+	struct timespec until;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &until);
+	uint64_t ns = (uint64_t)until.tv_nsec + wait_us * 1000;
+	until.tv_sec += (time_t)(ns / 1000000000);
+	until.tv_nsec = (long)(ns % 1000000000);
+	return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &until);
 }
 
 int
@@ -421,17 +448,39 @@ arena_lock(struct arena *a)
 	int rc = pthread_mutex_trylock(&a->header->mutex);
 
 	if (rc == EBUSY) {
-		const uint64_t wait_us =
-		    a->lock_wait_us != 0 ? a->lock_wait_us : LOCK_WAIT_US;
-		struct timespec until;
-		(void)clock_gettime(CLOCK_MONOTONIC, &until);
-		uint64_t ns = (uint64_t)until.tv_nsec + wait_us * 1000;
-		until.tv_sec += (time_t)(ns / 1000000000);
-		until.tv_nsec = (long)(ns % 1000000000);
-		rc = pthread_mutex_clocklock(&a->header->mutex, CLOCK_MONOTONIC,
-		    &until);
+		atomic_fetch_add(&a->header->waiting, 1);
+		rc = wait_for(a, &a->header->mutex);
+		atomic_fetch_sub(&a->header->waiting, 1);
 	}
 	return -rc;
+}
+
+int
+arena_lock_append(struct arena *a)
+{
+	pthread_mutex_t *mutex = &a->header->append_mutex;
+	int rc = pthread_mutex_trylock(mutex);
+
+	if (rc == EBUSY)
+		rc = wait_for(a, mutex);
+	if (rc == EOWNERDEAD)
+		rc = pthread_mutex_consistent(mutex);
+	return -rc;
+}
+
+void
+arena_unlock_append(struct arena *a)
+{
+	(void)pthread_mutex_unlock(&a->header->append_mutex);
+}
+
+void
+arena_yield(const struct arena *a)
+{
+	const struct timespec pause = { .tv_nsec = YIELD_NS };
+
+	if (atomic_load(&a->header->waiting) > 0)
+		(void)nanosleep(&pause, NULL);
 }
 
 void

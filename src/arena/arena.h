@@ -23,17 +23,34 @@
 #define ARENA_SIZE_MAX (UINT64_C(1) << 39)
 
 /*
+ * How much the critical sections of this handle have to do.  A step is a block, a
+ * bucket or a worker's slot that is looked at, each of which may have to come from
+ * memory: about 0.1 us.
+ */
+struct arena_meter {
+	uint64_t steps; /* of the section that runs, or ran last */
+	uint64_t most;	/* of any section so far */
+
+	/* For tests, which have sections end early and look between two. */
+	uint64_t limit; /* 0: CRITICAL_STEPS */
+	void (*between)(void *context);
+	void *context;
+};
+
+/*
  * An open arena.  The geometry is copied out of the header once it was
  * checked, and so is the key of the hash: bytes in the file are input, and may
  * change under us.
  */
 struct arena {
+	struct arena_meter *meter;
 	int fd;
 	int opening_fd; /* the opening lock, between open and settle */
 	char *path;
 	void *map;
 	size_t map_len;
 	struct layout_header *header;
+	struct layout_change *changes;
 	struct layout_worker *workers;
 	struct layout_bucket *buckets;
 	struct layout_block *blocks;
@@ -93,6 +110,22 @@ void arena_close(struct arena *a);
 int arena_lock(struct arena *a);
 void arena_consistent(struct arena *a);
 void arena_unlock(struct arena *a);
+
+/*
+ * The lock of appending, which is taken before the other and held over several
+ * sections of it.  Whoever finds that its owner died gets it all the same: what that
+ * one has begun shows in the lists.
+ *
+ * Returns 0, or as arena_lock(), -EOWNERDEAD excepted.
+ */
+int arena_lock_append(struct arena *a);
+void arena_unlock_append(struct arena *a);
+
+/*
+ * Between two sections of one operation: let those have the lock who wait for it.
+ * Without a pause the one who unlocks has it again before another has woken.
+ */
+void arena_yield(const struct arena *a);
 
 /*
  * Take a worker slot that no living process owns.

@@ -13,12 +13,7 @@
 #include "arena/channel.h"
 #include "arena/critical.h"
 #include "arena/pool.h"
-
-/* What one critical section looks at, at most: buckets, and fresh events. */
-#define PAGE_BUCKETS 4096
-#define PAGE_STEPS 4096
-/* Old events that one critical section lets go. */
-#define PAGE_EXPIRED 512
+#include "arena/seek.h"
 
 /* The id of an event whose number is in the arena; 0 for none. */
 static int
@@ -34,19 +29,18 @@ static int
 count_fresh(const struct arena *a, const struct layout_block *channel,
     uint64_t since, uint32_t *fresh)
 {
-	uint32_t number = channel->channel.newest;
+	struct layout_block *first;
+	int rc = seek_after(a, channel, since, &first);
 
 	*fresh = 0;
-	while (number != LAYOUT_NONE && *fresh < BROWSE_FRESH_MAX) {
-		const struct layout_block *event =
-		    pool_block(a, number, LAYOUT_EVENT);
-		if (event == NULL)
-			return -EUCLEAN;
-		if (event->event.id <= since)
-			return 0;
-		++*fresh;
-		number = event->event.older;
-	}
+	if (rc != 0 || first == NULL)
+		return rc;
+	/* The newest is there, or none were found. */
+	const struct layout_block *newest =
+	    pool_block(a, channel->channel.newest, LAYOUT_EVENT);
+	if (newest == NULL)
+		return -EUCLEAN;
+	*fresh = newest->event.number - first->event.number + 1;
 	return 0;
 }
 
@@ -87,7 +81,7 @@ read_name(const struct arena *a, const struct layout_block *channel,
 /* Add the channels of one bucket, all or none. */
 static int
 read_bucket(const struct arena *a, struct browse_segment *segment,
-    uint32_t bucket, uint32_t *steps)
+    uint32_t bucket)
 {
 	size_t count = segment->count;
 	uint32_t number = a->buckets[bucket].channels;
@@ -108,7 +102,6 @@ read_bucket(const struct arena *a, struct browse_segment *segment,
 			    &segment->channels[count]);
 		if (rc != 0)
 			return rc;
-		*steps += 1 + segment->channels[count].fresh;
 		count++;
 		number = channel->channel.next;
 	}
@@ -127,17 +120,14 @@ channels_work(struct arena *a, void *argument)
 {
 	const struct browse *browse = argument;
 	struct browse_segment *segment = browse->segment;
-	uint32_t steps = 0;
-	uint32_t end = a->bucket_count;
 
 	segment->count = 0;
 	segment->names_len = browse->names_len;
 	segment->bucket = browse->bucket;
-	if (end - segment->bucket > PAGE_BUCKETS)
-		end = segment->bucket + PAGE_BUCKETS;
-	while (segment->bucket < end && steps < PAGE_STEPS) {
+	while (segment->bucket < a->bucket_count && !critical_is_spent(a)) {
+		a->meter->steps++;
 		size_t names_len = segment->names_len;
-		int rc = read_bucket(a, segment, segment->bucket, &steps);
+		int rc = read_bucket(a, segment, segment->bucket);
 		if (rc != 0)
 			segment->names_len = names_len;
 		if (rc == -EMSGSIZE && segment->count > 0)
@@ -240,34 +230,6 @@ browse_list_fini(struct browse_list *list)
 	free(list->channels);
 	free(list->names);
 	*list = (struct browse_list){ 0 };
-}
-
-struct expire {
-	uint64_t boot_ms;
-	bool more;
-};
-
-static int
-expire_work(struct arena *a, void *argument)
-{
-	struct expire *expire = argument;
-	uint64_t before = a->header->expired;
-	int rc = channel_expire_some(a, expire->boot_ms, PAGE_EXPIRED);
-
-	expire->more = a->header->expired - before == PAGE_EXPIRED;
-	return rc;
-}
-
-int
-browse_expire(struct store *s, struct clock_now now)
-{
-	struct expire expire = { .boot_ms = now.boot_ms };
-	int rc;
-
-	do {
-		rc = critical_run(&s->arena, expire_work, &expire);
-	} while (rc == 0 && expire.more);
-	return rc;
 }
 
 struct find {

@@ -21,15 +21,12 @@
 struct browse_channel {
 	struct span name;     /* in the segment's names */
 	uint32_t events;      /* that are kept */
-	uint32_t fresh;	      /* of these, after a segment's since; see there */
+	uint32_t fresh;	      /* of these, after a segment's since */
 	uint32_t subscribers; /* streams, over all workers */
 	uint64_t oldest;      /* ids of events; 0: none is kept */
 	uint64_t newest;
 	uint64_t forgotten; /* the highest id it has let go */
 };
-
-/* At most so many fresh events of a channel are counted. */
-#define BROWSE_FRESH_MAX 1000
 
 struct browse_segment {
 	uint64_t since;	 /* UINT64_MAX: nothing is fresh */
@@ -67,12 +64,6 @@ struct browse_list {
  */
 int browse_all(struct store *s, uint64_t since, struct browse_list *list);
 void browse_list_fini(struct browse_list *list);
-
-/*
- * Let go of what is too old and nobody has cleared away yet, so that it is not
- * shown.  Many short critical sections.  Errors as critical_run().
- */
-int browse_expire(struct store *s, struct clock_now now);
 
 /*
  * Look at one channel; out->name is then name itself.

@@ -11,12 +11,16 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arena/critical.h"
+#include "arena/journal.h"
 #include "arena/own_id.h"
 #include "arena/pool.h"
+#include "arena/seek.h"
 #include "base/event.h"
 
 void
-channel_raise(struct layout_mark *mark, uint64_t id, uint64_t own_id)
+channel_raise(struct arena *a, struct layout_mark *mark, uint64_t id,
+    uint64_t own_id)
 {
 	uint64_t before = atomic_load(&mark->id);
 
@@ -25,10 +29,10 @@ channel_raise(struct layout_mark *mark, uint64_t id, uint64_t own_id)
 	/* Between these stores no event is told by its own id.  An own id beside
 	 * another event's id would hide what is between the two. */
 	if (before < id) {
-		atomic_store(&mark->own_id, 0);
-		atomic_store(&mark->id, id);
+		journal_set_mark(a, &mark->own_id, 0);
+		journal_set_mark(a, &mark->id, id);
 	}
-	atomic_store(&mark->own_id, own_id);
+	journal_set_mark(a, &mark->own_id, own_id);
 }
 
 uint32_t
@@ -88,9 +92,9 @@ channel_hash_in(struct arena *a, struct layout_block *channel)
 {
 	struct layout_bucket *bucket = bucket_of(a, channel->channel.hash);
 
-	channel->channel.next = bucket->channels;
-	bucket->channels = pool_number(a, channel);
-	a->header->channels++;
+	journal_set(a, &channel->channel.next, bucket->channels);
+	journal_set(a, &bucket->channels, pool_number(a, channel));
+	journal_set(a, &a->header->channels, a->header->channels + 1);
 }
 
 int
@@ -110,14 +114,14 @@ channel_find_or_make(struct arena *a, struct span name,
 	memset(&b->channel, 0, offsetof(struct layout_channel, name));
 	b->channel.hash = channel_hash(a, name);
 	b->channel.name_len = (uint32_t)name.len;
-	channel_raise(&b->channel.forgotten,
+	channel_raise(a, &b->channel.forgotten,
 	    atomic_load(&bucket_of(a, b->channel.hash)->forgotten.id),
 	    atomic_load(&bucket_of(a, b->channel.hash)->forgotten.own_id));
 	rc = pool_write(a, number, b->channel.name, LAYOUT_NAME_BYTES, name,
 	    (struct span){ NULL, 0 });
 	if (rc != 0)
 		return rc;
-	pool_commit(b, LAYOUT_CHANNEL);
+	pool_commit(a, b, LAYOUT_CHANNEL);
 	channel_hash_in(a, b);
 	*channel = b;
 	return 0;
@@ -141,7 +145,7 @@ channel_drop_if_idle(struct arena *a, struct layout_block *channel)
 		return;
 	/* The bucket remembers before the channel is gone: a crash in between
 	 * repeats a mark, the other order would forget one. */
-	channel_raise(&bucket->forgotten, atomic_load(&c->forgotten.id),
+	channel_raise(a, &bucket->forgotten, atomic_load(&c->forgotten.id),
 	    atomic_load(&c->forgotten.own_id));
 	for (uint32_t steps = 0; *link != number; steps++) {
 		struct layout_block *b = pool_block(a, *link, LAYOUT_CHANNEL);
@@ -149,8 +153,8 @@ channel_drop_if_idle(struct arena *a, struct layout_block *channel)
 			return; /* broken: it stays, and the check finds it */
 		link = &b->channel.next;
 	}
-	*link = c->next;
-	a->header->channels--;
+	journal_set(a, link, c->next);
+	journal_set(a, &a->header->channels, a->header->channels - 1);
 	pool_give(a, channel);
 }
 
@@ -167,30 +171,31 @@ channel_link(struct arena *a, struct layout_block *event)
 	if (channel == NULL)
 		return -EUCLEAN;
 	struct layout_channel *c = &channel->channel;
+	seek_link(a, channel, event);
 	e->newer = LAYOUT_NONE;
 	e->older = c->newest;
 	e->later = LAYOUT_NONE;
 	e->earlier = h->newest;
 	if (c->newest == LAYOUT_NONE) {
-		c->oldest = number;
+		journal_set(a, &c->oldest, number);
 	} else {
 		last = pool_block(a, c->newest, LAYOUT_EVENT);
 		if (last == NULL)
 			return -EUCLEAN;
-		last->event.newer = number;
+		journal_set(a, &last->event.newer, number);
 	}
-	c->newest = number;
-	c->events++;
+	journal_set(a, &c->newest, number);
+	journal_set(a, &c->events, c->events + 1);
 	if (h->newest == LAYOUT_NONE) {
-		h->oldest = number;
+		journal_set(a, &h->oldest, number);
 	} else {
 		last = pool_block(a, h->newest, LAYOUT_EVENT);
 		if (last == NULL)
 			return -EUCLEAN;
-		last->event.later = number;
+		journal_set(a, &last->event.later, number);
 	}
-	h->newest = number;
-	h->events++;
+	journal_set(a, &h->newest, number);
+	journal_set(a, &h->events, h->events + 1);
 	return own_id_link(a, event);
 }
 
@@ -251,7 +256,7 @@ channel_add(struct arena *a, struct layout_block *channel,
 	    event->body);
 	if (rc != 0)
 		return rc;
-	pool_commit(b, LAYOUT_EVENT);
+	pool_commit(a, b, LAYOUT_EVENT);
 	return channel_link(a, b);
 }
 
@@ -310,12 +315,16 @@ unlink_event(struct arena *a, struct layout_block *event,
 	int rc = own_id_unlink(a, event);
 	if (rc != 0)
 		return rc;
-	*(newer != NULL ? &newer->event.older : &c->newest) = e->older;
-	*(older != NULL ? &older->event.newer : &c->oldest) = e->newer;
-	*(later != NULL ? &later->event.earlier : &h->newest) = e->earlier;
-	*(earlier != NULL ? &earlier->event.later : &h->oldest) = e->later;
-	c->events--;
-	h->events--;
+	journal_set(a, newer != NULL ? &newer->event.older : &c->newest,
+	    e->older);
+	journal_set(a, older != NULL ? &older->event.newer : &c->oldest,
+	    e->newer);
+	journal_set(a, later != NULL ? &later->event.earlier : &h->newest,
+	    e->earlier);
+	journal_set(a, earlier != NULL ? &earlier->event.later : &h->oldest,
+	    e->later);
+	journal_set(a, &c->events, c->events - 1);
+	journal_set(a, &h->events, h->events - 1);
 	return 0;
 }
 
@@ -333,7 +342,7 @@ channel_forget_oldest(struct arena *a, struct layout_block *channel)
 		return -EUCLEAN;
 	/* The mark first: an event that is gone without a mark would be a gap
 	 * that nobody is told of. */
-	channel_raise(&channel->channel.forgotten, event->event.id,
+	channel_raise(a, &channel->channel.forgotten, event->event.id,
 	    own_id.len > 0 ? own_id_hash(a, own_id) : 0);
 	int rc = unlink_event(a, event, channel);
 	if (rc == 0)
@@ -348,28 +357,51 @@ channel_is_too_old(const struct arena *a, const struct layout_block *event,
 	return event->event.stamp_ms + a->header->max_age_ms <= boot_ms;
 }
 
-int
-channel_expire(struct arena *a, struct layout_block *channel, uint64_t boot_ms)
+/* Whether somebody is appending an event, or has died while it was. */
+static bool
+is_uncommitted(const struct arena *a, const struct layout_block *event)
 {
-	while (channel->channel.oldest != LAYOUT_NONE) {
-		const struct layout_block *event =
-		    pool_block(a, channel->channel.oldest, LAYOUT_EVENT);
-		if (event == NULL)
-			return -EUCLEAN;
-		if (!channel_is_too_old(a, event, boot_ms))
-			return 0;
-		int rc = channel_forget_oldest(a, channel);
-		if (rc != 0)
-			return rc;
-		a->header->expired++;
-	}
+	return event->event.id > atomic_load(&a->header->last_id);
+}
+
+int
+channel_kept(const struct arena *a, const struct layout_block *channel,
+    uint64_t boot_ms, struct channel_kept *kept)
+{
+	const struct layout_channel *c = &channel->channel;
+
+	*kept = (struct channel_kept){
+		.forgotten = atomic_load(&c->forgotten.id),
+	};
+	if (c->oldest == LAYOUT_NONE)
+		return 0;
+	kept->oldest = pool_block(a, c->oldest, LAYOUT_EVENT);
+	if (kept->oldest == NULL)
+		return -EUCLEAN;
+	if (is_uncommitted(a, kept->oldest))
+		kept->oldest = NULL;
+	if (kept->oldest == NULL ||
+	    !channel_is_too_old(a, kept->oldest, boot_ms))
+		return 0;
+	/* Stamps rise as ids do; what is too old was long before it. */
+	int rc = seek_later(a, channel, boot_ms - a->header->max_age_ms,
+	    &kept->oldest);
+	if (rc != 0)
+		return rc;
+	const struct layout_block *gone = pool_block(a,
+	    kept->oldest != NULL ? kept->oldest->event.older : c->newest,
+	    LAYOUT_EVENT);
+	if (gone == NULL)
+		return -EUCLEAN;
+	kept->forgotten = gone->event.id;
+	if (kept->oldest != NULL && is_uncommitted(a, kept->oldest))
+		kept->oldest = NULL;
 	return 0;
 }
 
 /* Let go of the oldest event of all. */
 static int
-forget_first(struct arena *a, const struct layout_block *event,
-    const struct layout_block *keep)
+forget_first(struct arena *a, const struct layout_block *event)
 {
 	struct layout_block *channel =
 	    pool_block(a, event->event.channel, LAYOUT_CHANNEL);
@@ -379,22 +411,27 @@ forget_first(struct arena *a, const struct layout_block *event,
 	if (channel == NULL || channel->channel.oldest != a->header->oldest)
 		return -EUCLEAN;
 	int rc = channel_forget_oldest(a, channel);
-	if (rc == 0 && channel != keep)
-		channel_drop_if_idle(a, channel);
-	return rc;
+	if (rc != 0)
+		return rc;
+	channel_drop_if_idle(a, channel);
+	journal_end(a);
+	return 0;
 }
 
 int
 channel_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most)
 {
-	while (most-- > 0 && a->header->oldest != LAYOUT_NONE) {
+	for (uint32_t done = 0; a->header->oldest != LAYOUT_NONE; done++) {
 		const struct layout_block *event =
 		    pool_block(a, a->header->oldest, LAYOUT_EVENT);
 		if (event == NULL)
 			return -EUCLEAN;
-		if (!channel_is_too_old(a, event, boot_ms))
+		if (!channel_is_too_old(a, event, boot_ms) ||
+		    is_uncommitted(a, event))
 			return 0;
-		int rc = forget_first(a, event, NULL);
+		if (done == most || (done > 0 && critical_is_spent(a)))
+			return CRITICAL_MORE;
+		int rc = forget_first(a, event);
 		if (rc != 0)
 			return rc;
 		a->header->expired++;
@@ -403,7 +440,7 @@ channel_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most)
 }
 
 int
-channel_evict(struct arena *a, const struct layout_block *keep)
+channel_evict(struct arena *a)
 {
 	const struct layout_block *event;
 
@@ -416,12 +453,40 @@ channel_evict(struct arena *a, const struct layout_block *keep)
 	if (event == NULL)
 		return -EUCLEAN;
 	/* What is being added right now does not make room for itself. */
-	if (event->event.id > atomic_load(&a->header->last_id))
+	if (is_uncommitted(a, event))
 		return -ENOSPC;
-	int rc = forget_first(a, event, keep);
+	int rc = forget_first(a, event);
 	if (rc == 0)
 		a->header->evicted++;
 	return rc;
+}
+
+int
+channel_drop_uncommitted(struct arena *a)
+{
+	const struct layout_header *h = a->header;
+
+	for (uint32_t done = 0; h->newest != LAYOUT_NONE; done++) {
+		struct layout_block *event =
+		    pool_block(a, h->newest, LAYOUT_EVENT);
+		if (event == NULL)
+			return -EUCLEAN;
+		if (!is_uncommitted(a, event))
+			return 0;
+		if (done > 0 && critical_is_spent(a))
+			return CRITICAL_MORE;
+		struct layout_block *channel =
+		    pool_block(a, event->event.channel, LAYOUT_CHANNEL);
+		if (channel == NULL)
+			return -EUCLEAN;
+		int rc = unlink_event(a, event, channel);
+		if (rc != 0)
+			return rc;
+		pool_give(a, event);
+		channel_drop_if_idle(a, channel);
+		journal_end(a);
+	}
+	return 0;
 }
 
 int
@@ -435,6 +500,8 @@ channel_newer(const struct arena *a, const struct layout_block *event,
 	/* Rising ids are what keeps a walk over garbled bytes from circling. */
 	if (*newer == NULL || (*newer)->event.id <= event->event.id)
 		return -EUCLEAN;
+	if (is_uncommitted(a, *newer))
+		*newer = NULL;
 	return 0;
 }
 
@@ -459,23 +526,10 @@ channel_after(const struct arena *a, const struct layout_block *channel,
 	    read->event.channel == pool_number(a, channel))
 		return channel_newer(a, read, event);
 
-	struct layout_block *oldest = pool_block(a, c->oldest, LAYOUT_EVENT);
-	if (oldest == NULL)
-		return -EUCLEAN;
-	if (oldest->event.id > cursor) {
-		*event = oldest;
-		return 0;
-	}
-	/* Walk back from the newest: as many steps as events to be read. */
-	for (;;) {
-		*event = b;
-		uint64_t id = b->event.id;
-		b = pool_block(a, b->event.older, LAYOUT_EVENT);
-		if (b == NULL || b->event.id >= id)
-			return -EUCLEAN;
-		if (b->event.id <= cursor)
-			return 0;
-	}
+	int rc = seek_after(a, channel, cursor, event);
+	if (rc == 0 && *event != NULL && is_uncommitted(a, *event))
+		*event = NULL;
+	return rc;
 }
 
 /* A caller may have waited so long for the arena to be opened. */

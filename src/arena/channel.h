@@ -42,7 +42,8 @@ uint64_t channel_forgotten_of(const struct arena *a, struct span name);
  * Raise a mark to id.  own_id is what stands for the own id of the event with this
  * id; 0: it has none, or that is not known.
  */
-void channel_raise(struct layout_mark *mark, uint64_t id, uint64_t own_id);
+void channel_raise(struct arena *a, struct layout_mark *mark, uint64_t id,
+    uint64_t own_id);
 
 /* Take a name out of its channel; out has room for EVENT_CHANNEL_MAX bytes. */
 int channel_name(const struct arena *a, const struct layout_block *channel,
@@ -82,30 +83,50 @@ bool channel_has_newest(const struct arena *a,
 bool channel_is_too_old(const struct arena *a, const struct layout_block *event,
     uint64_t boot_ms);
 
-/* Let go of a channel's events that are older than the limit. */
-int channel_expire(struct arena *a, struct layout_block *channel,
-    uint64_t boot_ms);
+/*
+ * What of a channel counts at a moment.  Events that are too old do not, though
+ * nobody has cleared them away yet; to look past them changes nothing.
+ */
+struct channel_kept {
+	struct layout_block *oldest; /* NULL: none that counts */
+	uint64_t forgotten;	     /* the highest id that is gone */
+};
+int channel_kept(const struct arena *a, const struct layout_block *channel,
+    uint64_t boot_ms, struct channel_kept *kept);
 
-/* Let go of at most most events of any channel that are too old. */
+/*
+ * Let go of at most most events of any channel that are too old, as far as the
+ * section lasts.
+ *
+ * Returns 0 when no more are too old, CRITICAL_MORE, or -EUCLEAN.
+ */
 int channel_expire_some(struct arena *a, uint64_t boot_ms, uint32_t most);
 
 /*
- * Let go of the oldest committed event of all, so that a block comes free.
- * keep is a channel that must stay though it becomes empty; may be NULL.
+ * Let go of the oldest committed event of all, so that a block comes free.  Its
+ * channel goes too if it becomes idle.  Ends the journal.
  *
  * Returns 0, or -ENOSPC when there is none.
  */
-int channel_evict(struct arena *a, const struct layout_block *keep);
+int channel_evict(struct arena *a);
 
 /*
- * The channel's oldest event after cursor.  hint is the number of a block that
+ * Let go of events that do not count: somebody has begun to append them, and failed or
+ * died.
+ *
+ * Returns 0 when there are none, CRITICAL_MORE as the section is spent, or -EUCLEAN.
+ */
+int channel_drop_uncommitted(struct arena *a);
+
+/*
+ * The channel's oldest event after cursor that counts.  hint is the number of a block that
  * held an event once read, or 0: where it is still good, nothing is searched.
  * *event is NULL when there is none.
  */
 int channel_after(const struct arena *a, const struct layout_block *channel,
     uint64_t cursor, uint32_t hint, struct layout_block **event);
 
-/* The next newer event of the same channel, or NULL. */
+/* The next newer event of the same channel that counts, or NULL. */
 int channel_newer(const struct arena *a, const struct layout_block *event,
     struct layout_block **newer);
 

@@ -11,6 +11,7 @@
 
 #include "arena/channel.h"
 #include "arena/critical.h"
+#include "arena/journal.h"
 #include "arena/own_id.h"
 #include "arena/pool.h"
 #include "arena/registry.h"
@@ -24,21 +25,26 @@ struct join {
 	struct follow_joined *joined;
 };
 
-/* Make room for a channel of that name, and a registration. */
+/*
+ * Evict events until there is room for a registration, and for its channel, which may
+ * go with the last of them.
+ */
 static int
 make_room(struct arena *a, struct span name)
 {
-	uint32_t blocks = pool_chain_len(name.len, LAYOUT_NAME_BYTES) + 1;
+	struct layout_block *channel;
 
-	while (pool_left(a) < blocks) {
-		int rc = channel_evict(a, NULL);
-		/* Only an append has events that may not go. */
-		if (rc == -ENOSPC && a->header->oldest != LAYOUT_NONE)
-			return -EUCLEAN;
+	for (;;) {
+		uint32_t blocks = 1;
+		int rc = channel_find(a, name, &channel);
+		if (rc == 0 && channel == NULL)
+			blocks += pool_chain_len(name.len, LAYOUT_NAME_BYTES);
+		if (rc != 0 || pool_left(a) >= blocks)
+			return rc;
+		rc = channel_evict(a);
 		if (rc != 0)
 			return rc;
 	}
-	return 0;
 }
 
 static int
@@ -70,8 +76,9 @@ unjoin(struct arena *a, struct join *join, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		struct layout_block *registration =
 		    registry_own(a, join->joins[i].registration, join->slot);
-		if (registration != NULL)
-			(void)registry_shrink(a, registration);
+		if (registration != NULL &&
+		    registry_shrink(a, registration) == 0)
+			journal_end(a);
 	}
 }
 
@@ -96,6 +103,7 @@ static int
 look_out(struct arena *a, const struct join *join, uint64_t point,
     struct outlook *outlook)
 {
+	struct channel_kept kept;
 	struct layout_block *event;
 
 	*outlook = (struct outlook){ 0 };
@@ -104,15 +112,16 @@ look_out(struct arena *a, const struct join *join, uint64_t point,
 		    channel_of(a, join->joins[i].registration, join->slot);
 		if (channel == NULL)
 			return -EUCLEAN;
-		int rc = channel_expire(a, channel, join->now.boot_ms);
+		int rc = channel_kept(a, channel, join->now.boot_ms, &kept);
 		if (rc == 0)
 			rc = channel_after(a, channel, point, 0, &event);
 		if (rc != 0)
 			return rc;
-		uint64_t mark = atomic_load(&channel->channel.forgotten.id);
-		join->joins[i].gap_known = mark;
-		if (mark > outlook->forgotten)
-			outlook->forgotten = mark;
+		if (event != NULL && event->event.id <= kept.forgotten)
+			event = kept.oldest;
+		join->joins[i].gap_known = kept.forgotten;
+		if (kept.forgotten > outlook->forgotten)
+			outlook->forgotten = kept.forgotten;
 		if (event != NULL &&
 		    (outlook->oldest == 0 || event->event.id < outlook->oldest))
 			outlook->oldest = event->event.id;
@@ -159,6 +168,9 @@ resolve_own_id(const struct arena *a, const struct join *join,
 	int rc = own_id_find(a, resume->own_id, &event);
 	if (rc != 0)
 		return rc;
+	/* What is being appended is nobody's resume point yet. */
+	if (event != NULL && event->event.id > atomic_load(&a->header->last_id))
+		return 0;
 	uint64_t id = event != NULL ? event->event.id
 				    : last_gone(a, join, resume->own_id);
 	if (id != 0) {
@@ -226,13 +238,17 @@ join_work(struct arena *a, void *argument)
 
 	for (size_t i = 0; i < join->count; i++)
 		known[i] = join->joins[i].registration;
-	for (done = 0; rc == 0 && done < join->count; done++)
+	for (done = 0; done < join->count; done++) {
 		rc = join_one(a, join, &join->joins[done]);
+		if (rc != 0)
+			break;
+		journal_end(a);
+	}
 	if (rc == 0)
 		rc = find_beginning(a, join);
-	else
-		done--;
 	if (rc != 0) {
+		/* What the one that failed has begun, and then the others. */
+		(void)journal_undo(a);
 		unjoin(a, join, done);
 		for (size_t i = 0; i < join->count; i++)
 			join->joins[i].registration = known[i];
@@ -277,6 +293,7 @@ leave_work(struct arena *a, void *argument)
 		    registration == NULL ? 0 : registry_shrink(a, registration);
 		if (rc != 0)
 			return rc;
+		journal_end(a);
 		leave->done++;
 	}
 	return 0;
@@ -425,6 +442,7 @@ news_work(struct arena *a, void *argument)
 		    registry_pop(a, news->slot, &news->cookies[news->count]);
 		if (rc <= 0)
 			return rc;
+		journal_end(a);
 		news->count++;
 	}
 	return 0;

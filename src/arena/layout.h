@@ -1,10 +1,10 @@
 /*
  * The picture of the bytes in the arena file.
  *
- *	+--------+---------------+---------+--------------------------------+
- *	| header | worker slots  | buckets | blocks: 0 is never used, 1, 2, |
- *	| 4096 B | 128 B each    | 24 B    | 256 B each                     |
- *	+--------+---------------+---------+--------------------------------+
+ *	+--------+---------+--------------+---------+-----------------------+
+ *	| header | journal | worker slots | buckets | blocks: 0 is never    |
+ *	| 4096 B | 16 B    | 128 B each   | 24 B    | used, 1, 2; 256 B     |
+ *	+--------+---------+--------------+---------+-----------------------+
  *
  * Fixed-width integers and block numbers only, never pointers: every process
  * maps the file elsewhere.  Block number 0 means none.
@@ -40,7 +40,7 @@
 #include "base/siphash.h"
 
 #define LAYOUT_MAGIC "peal-arn"
-#define LAYOUT_FORMAT 4u
+#define LAYOUT_FORMAT 7u
 
 #define LAYOUT_HEADER_SIZE 4096u
 #define LAYOUT_BLOCK_SIZE 256u
@@ -99,7 +99,12 @@ struct layout_header {
 	uint32_t events;
 	uint32_t channels;
 	uint32_t wake_all; /* a repair wants every worker woken */
-	uint32_t pad2;
+	uint32_t pinned; /* blocks of registrations and of channels with them */
+	_Atomic uint32_t changes; /* notes in the journal; see journal.h */
+
+	/* Who waits for the lock; a process that dies while it does is counted on
+	 * until the next opener comes. */
+	_Atomic uint32_t waiting;
 
 	/* Statistics: best effort, never relied on. */
 	uint64_t expired; /* events that grew too old */
@@ -109,8 +114,19 @@ struct layout_header {
 	_Atomic uint64_t repairs;
 	uint64_t totals[LAYOUT_TOTALS]; /* of workers that are gone */
 
-	/* Index, and its own cache line. */
+	/* Index, and each its own cache line. */
 	_Alignas(64) pthread_mutex_t mutex;
+	_Alignas(64) pthread_mutex_t append_mutex;
+};
+
+/*
+ * A change that the section which runs has made, in the journal behind the header.
+ * 64 KiB of an event are some 280 blocks, of each of which two words change.
+ */
+#define LAYOUT_CHANGES 1024u
+struct layout_change {
+	uint64_t at; /* the word's place in the file; 1 more: of 8 bytes */
+	uint64_t before;
 };
 
 /*
@@ -165,7 +181,7 @@ struct layout_bucket {
 	struct layout_mark forgotten;
 };
 
-#define LAYOUT_EVENT_BYTES 196
+#define LAYOUT_EVENT_BYTES 188
 #define LAYOUT_MORE_BYTES 240
 #define LAYOUT_NAME_BYTES 200
 
@@ -182,6 +198,8 @@ struct layout_event {
 	uint8_t own_id_len; /* the publisher's id in the first line; 0: ours */
 	uint8_t pad[3];
 	uint32_t subscribers; /* its channel had when it was appended */
+	uint32_t number;      /* index: in its channel, rising by one */
+	uint32_t jump;	      /* index: an older one; see seek.h */
 	char bytes[LAYOUT_EVENT_BYTES];
 };
 
@@ -213,8 +231,9 @@ struct layout_registration {
 	uint32_t count;
 	uint32_t cookie;     /* the worker's own name for it */
 	uint32_t is_dirty;   /* index */
-	uint32_t next_dirty; /* index: in the worker's list */
-	uint32_t next;	     /* index: in the channel's list */
+	uint32_t next_dirty; /* index: in the worker's list of news */
+	uint32_t previous_dirty;
+	uint32_t next; /* index: in the channel's list */
 	uint32_t previous;
 	uint32_t next_own; /* index: in the worker's list */
 	uint32_t previous_own;
@@ -233,6 +252,7 @@ struct layout_block {
 
 _Static_assert(sizeof(struct layout_block) == LAYOUT_BLOCK_SIZE, "block");
 _Static_assert(sizeof(struct layout_worker) == 128, "worker slot");
+_Static_assert(sizeof(struct layout_change) == 16, "change");
 _Static_assert(sizeof(struct layout_bucket) == 24, "bucket");
 _Static_assert(sizeof(struct layout_header) <= LAYOUT_HEADER_SIZE, "header");
 _Static_assert(offsetof(struct layout_event, id) % 8 == 0, "event");

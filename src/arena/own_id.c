@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arena/journal.h"
 #include "arena/pool.h"
 
 /* The event's bytes begin with "id: ", the own id and the end of the line. */
@@ -94,8 +95,8 @@ enter(struct arena *a, struct layout_block *event, struct span own_id)
 {
 	struct layout_bucket *bucket = &a->buckets[own_id_bucket(a, own_id)];
 
-	event->event.next_own_id = bucket->own_ids;
-	bucket->own_ids = pool_number(a, event);
+	journal_set(a, &event->event.next_own_id, bucket->own_ids);
+	journal_set(a, &bucket->own_ids, pool_number(a, event));
 }
 
 int
@@ -131,7 +132,7 @@ own_id_unlink(struct arena *a, struct layout_block *event)
 			return -EUCLEAN;
 		link = &b->event.next_own_id;
 	}
-	*link = event->event.next_own_id;
+	journal_set(a, link, event->event.next_own_id);
 	struct layout_block *copy = own_id_next_copy(a, event);
 	if (copy == NULL || copy->event.own_id_len == 0)
 		return 0;

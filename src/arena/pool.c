@@ -8,11 +8,14 @@
 #include <errno.h>
 #include <string.h>
 
+#include "arena/journal.h"
+
 struct layout_block *
 pool_block(const struct arena *a, uint32_t number, enum layout_kind kind)
 {
 	if (number == LAYOUT_NONE || number >= a->block_count)
 		return NULL;
+	a->meter->steps++;
 	struct layout_block *block = &a->blocks[number];
 	if (atomic_load_explicit(&block->kind, memory_order_acquire) != kind)
 		return NULL;
@@ -51,7 +54,7 @@ pool_take(struct arena *a)
 	struct layout_block *block = pool_block(a, number, LAYOUT_FREE);
 
 	if (block != NULL) {
-		h->free_head = block->more;
+		journal_set(a, &h->free_head, block->more);
 	} else {
 		/* Blocks that were never used follow the list, so that the
 		 * segments of an arena that is hardly used stay untouched. */
@@ -61,21 +64,19 @@ pool_take(struct arena *a)
 		block = &a->blocks[number];
 		if (atomic_load(&block->kind) != LAYOUT_FREE)
 			return LAYOUT_NONE;
-		h->fresh++;
+		journal_set(a, &h->fresh, number + 1);
 	}
-	/* The analyzer takes the address of a block for NULL.
-	 * NOLINTNEXTLINE(clang-analyzer-core.NullDereference) */
-	block->more = LAYOUT_NONE;
-	h->used++;
+	journal_set(a, &block->more, LAYOUT_NONE);
+	journal_set(a, &h->used, h->used + 1);
 	if (h->used > h->peak)
 		h->peak = h->used;
 	return number;
 }
 
 void
-pool_commit(struct layout_block *block, enum layout_kind kind)
+pool_commit(struct arena *a, struct layout_block *block, enum layout_kind kind)
 {
-	atomic_store_explicit(&block->kind, kind, memory_order_release);
+	journal_set_kind(a, block, kind);
 }
 
 void
@@ -89,11 +90,10 @@ pool_give(struct arena *a, struct layout_block *first)
 	 * leaves a block that the repair finds. */
 	while (block != NULL) {
 		uint32_t next = block->more;
-		atomic_store_explicit(&block->kind, LAYOUT_FREE,
-		    memory_order_release);
-		block->more = h->free_head;
-		h->free_head = pool_number(a, block);
-		h->used--;
+		journal_set_kind(a, block, LAYOUT_FREE);
+		journal_set(a, &block->more, h->free_head);
+		journal_set(a, &h->free_head, pool_number(a, block));
+		journal_set(a, &h->used, h->used - 1);
 		block = pool_block(a, next, LAYOUT_MORE);
 		if (block != NULL && block->rest.owner != owner)
 			block = NULL;
@@ -141,8 +141,8 @@ pool_write(struct arena *a, uint32_t owner, char *own, size_t own_room,
 		struct layout_block *block = &a->blocks[number];
 		block->rest.owner = owner;
 		put_both(block->rest.bytes, LAYOUT_MORE_BYTES, &head, &tail);
-		pool_commit(block, LAYOUT_MORE);
-		last->more = number;
+		pool_commit(a, block, LAYOUT_MORE);
+		journal_set(a, &last->more, number);
 		last = block;
 	}
 	return 0;

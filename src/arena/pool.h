@@ -34,7 +34,8 @@ uint32_t pool_chain_len(size_t bytes, size_t first);
 uint32_t pool_take(struct arena *a);
 
 /* Make the block be of a kind; the last store, after all it says. */
-void pool_commit(struct layout_block *block, enum layout_kind kind);
+void pool_commit(struct arena *a, struct layout_block *block,
+    enum layout_kind kind);
 
 /* Give back a chain: its first block ceases to be what it was first. */
 void pool_give(struct arena *a, struct layout_block *first);

@@ -11,6 +11,8 @@
 #include <string.h>
 
 #include "arena/channel.h"
+#include "arena/critical.h"
+#include "arena/journal.h"
 #include "arena/pool.h"
 
 struct layout_block *
@@ -33,9 +35,55 @@ push_dirty(struct arena *a, struct layout_block *registration)
 
 	if (l->is_dirty != 0)
 		return;
-	l->is_dirty = 1;
-	l->next_dirty = worker->dirty;
-	worker->dirty = pool_number(a, registration);
+	struct layout_block *next =
+	    pool_block(a, worker->dirty, LAYOUT_REGISTRATION);
+	journal_set(a, &l->is_dirty, 1);
+	journal_set(a, &l->previous_dirty, LAYOUT_NONE);
+	journal_set(a, &l->next_dirty, worker->dirty);
+	journal_set(a, &worker->dirty, pool_number(a, registration));
+	if (next != NULL)
+		journal_set(a, &next->registration.previous_dirty,
+		    worker->dirty);
+}
+
+/*
+ * Take a registration off its worker's list of news, wherever it stands there.  Its
+ * neighbours must be what it says, so nothing is searched.
+ */
+static int
+drop_dirty(struct arena *a, struct layout_block *registration)
+{
+	struct layout_registration *l = &registration->registration;
+	uint32_t number = pool_number(a, registration);
+	uint32_t *link = &a->workers[l->worker].dirty;
+	struct layout_block *next =
+	    pool_block(a, l->next_dirty, LAYOUT_REGISTRATION);
+	struct layout_block *previous =
+	    pool_block(a, l->previous_dirty, LAYOUT_REGISTRATION);
+
+	if (l->is_dirty == 0)
+		return 0;
+	if (previous != NULL)
+		link = &previous->registration.next_dirty;
+	if ((next == NULL) != (l->next_dirty == LAYOUT_NONE) ||
+	    (previous == NULL) != (l->previous_dirty == LAYOUT_NONE) ||
+	    *link != number ||
+	    (next != NULL && next->registration.previous_dirty != number))
+		return -EUCLEAN;
+	journal_set(a, link, l->next_dirty);
+	if (next != NULL)
+		journal_set(a, &next->registration.previous_dirty,
+		    l->previous_dirty);
+	journal_set(a, &l->is_dirty, 0);
+	return 0;
+}
+
+/* Blocks that no eviction gives: the registrations of a channel, and while it has one
+ * its own. */
+static uint32_t
+pinned_by_first(const struct layout_block *channel)
+{
+	return pool_chain_len(channel->channel.name_len, LAYOUT_NAME_BYTES);
 }
 
 static int
@@ -50,20 +98,26 @@ link_lists(struct arena *a, struct layout_block *registration)
 
 	if (channel == NULL)
 		return -EUCLEAN;
+	journal_set(a, &a->header->pinned,
+	    a->header->pinned + 1 +
+		(channel->channel.registrations == LAYOUT_NONE
+			? pinned_by_first(channel)
+			: 0));
 	l->previous = LAYOUT_NONE;
 	l->next = channel->channel.registrations;
 	next = pool_block(a, l->next, LAYOUT_REGISTRATION);
 	if (next != NULL)
-		next->registration.previous = number;
-	channel->channel.registrations = number;
-	channel->channel.subscribers += l->count;
+		journal_set(a, &next->registration.previous, number);
+	journal_set(a, &channel->channel.registrations, number);
+	journal_set(a, &channel->channel.subscribers,
+	    channel->channel.subscribers + l->count);
 
 	l->previous_own = LAYOUT_NONE;
 	l->next_own = worker->registrations;
 	next = pool_block(a, l->next_own, LAYOUT_REGISTRATION);
 	if (next != NULL)
-		next->registration.previous_own = number;
-	worker->registrations = number;
+		journal_set(a, &next->registration.previous_own, number);
+	journal_set(a, &worker->registrations, number);
 	return 0;
 }
 
@@ -93,7 +147,7 @@ registry_add(struct arena *a, struct layout_block *channel, uint32_t slot,
 		.session = a->workers[slot].session,
 		.cookie = cookie,
 	};
-	pool_commit(b, LAYOUT_REGISTRATION);
+	pool_commit(a, b, LAYOUT_REGISTRATION);
 	*registration = b;
 	return link_lists(a, b);
 }
@@ -106,28 +160,10 @@ registry_grow(struct arena *a, struct layout_block *registration, uint32_t by)
 
 	if (channel == NULL)
 		return -EUCLEAN;
-	registration->registration.count += by;
-	channel->channel.subscribers += by;
-	return 0;
-}
-
-/* Take the registration off its worker's dirty list, wherever it stands there. */
-static int
-drop_dirty(struct arena *a, const struct layout_block *registration)
-{
-	uint32_t number = pool_number(a, registration);
-	uint32_t *link = &a->workers[registration->registration.worker].dirty;
-
-	if (registration->registration.is_dirty == 0)
-		return 0;
-	for (uint32_t steps = 0; *link != number; steps++) {
-		struct layout_block *b =
-		    pool_block(a, *link, LAYOUT_REGISTRATION);
-		if (b == NULL || steps > a->block_count)
-			return -EUCLEAN;
-		link = &b->registration.next_dirty;
-	}
-	*link = registration->registration.next_dirty;
+	journal_set(a, &registration->registration.count,
+	    registration->registration.count + by);
+	journal_set(a, &channel->channel.subscribers,
+	    channel->channel.subscribers + by);
 	return 0;
 }
 
@@ -154,15 +190,25 @@ remove_registration(struct arena *a, struct layout_block *registration)
 	if (rc != 0)
 		return rc;
 	if (next != NULL)
-		next->registration.previous = l->previous;
-	*(prev != NULL ? &prev->registration.next
-		       : &channel->channel.registrations) = l->next;
+		journal_set(a, &next->registration.previous, l->previous);
+	journal_set(a,
+	    prev != NULL ? &prev->registration.next
+			 : &channel->channel.registrations,
+	    l->next);
 	if (next_own != NULL)
-		next_own->registration.previous_own = l->previous_own;
-	*(prev_own != NULL ? &prev_own->registration.next_own
-			   : &a->workers[l->worker].registrations) =
-	    l->next_own;
-	channel->channel.subscribers -= l->count;
+		journal_set(a, &next_own->registration.previous_own,
+		    l->previous_own);
+	journal_set(a,
+	    prev_own != NULL ? &prev_own->registration.next_own
+			     : &a->workers[l->worker].registrations,
+	    l->next_own);
+	journal_set(a, &channel->channel.subscribers,
+	    channel->channel.subscribers - l->count);
+	journal_set(a, &a->header->pinned,
+	    a->header->pinned - 1 -
+		(channel->channel.registrations == LAYOUT_NONE
+			? pinned_by_first(channel)
+			: 0));
 	pool_give(a, registration);
 	channel_drop_if_idle(a, channel);
 	return 0;
@@ -177,8 +223,10 @@ registry_shrink(struct arena *a, struct layout_block *registration)
 	if (channel == NULL)
 		return -EUCLEAN;
 	if (registration->registration.count > 0) {
-		registration->registration.count--;
-		channel->channel.subscribers--;
+		journal_set(a, &registration->registration.count,
+		    registration->registration.count - 1);
+		journal_set(a, &channel->channel.subscribers,
+		    channel->channel.subscribers - 1);
 	}
 	if (registration->registration.count > 0)
 		return 0;
@@ -190,19 +238,17 @@ registry_reap(struct arena *a, uint32_t slot)
 {
 	struct layout_worker *worker = &a->workers[slot];
 
-	/* The whole list goes, so each registration need not look for its place. */
-	worker->dirty = LAYOUT_NONE;
-	for (uint32_t steps = 0; worker->registrations != LAYOUT_NONE;
-	     steps++) {
+	for (uint32_t done = 0; worker->registrations != LAYOUT_NONE; done++) {
 		struct layout_block *b =
 		    pool_block(a, worker->registrations, LAYOUT_REGISTRATION);
-		if (b == NULL || b->registration.worker != slot ||
-		    steps > a->block_count)
+		if (b == NULL || b->registration.worker != slot)
 			return -EUCLEAN;
-		b->registration.is_dirty = 0;
+		if (done > 0 && critical_is_spent(a))
+			return CRITICAL_MORE;
 		int rc = remove_registration(a, b);
 		if (rc != 0)
 			return rc;
+		journal_end(a);
 	}
 	return 0;
 }
@@ -259,6 +305,7 @@ registry_mark(struct arena *a, struct layout_block *channel,
 		    steps >= a->worker_count)
 			return -EUCLEAN;
 		push_dirty(a, b);
+		journal_end(a);
 		registry_wakes_add(wakes, b->registration.worker);
 		number = b->registration.next;
 	}
@@ -276,8 +323,9 @@ registry_pop(struct arena *a, uint32_t slot, uint32_t *cookie)
 	/* What was taken is not marked any more, so a circle ends here. */
 	if (b == NULL || b->registration.is_dirty != 1)
 		return -EUCLEAN;
-	worker->dirty = b->registration.next_dirty;
-	b->registration.is_dirty = 0;
+	int rc = drop_dirty(a, b);
+	if (rc != 0)
+		return rc;
 	*cookie = b->registration.cookie;
 	return 1;
 }

@@ -37,7 +37,12 @@ int registry_grow(struct arena *a, struct layout_block *registration,
  */
 int registry_shrink(struct arena *a, struct layout_block *registration);
 
-/* End all registrations of the worker in slot. */
+/*
+ * End the registrations of the worker in slot, as far as the section lasts, and the
+ * journal after each.
+ *
+ * Returns 0 when there are none, CRITICAL_MORE, or -EUCLEAN.
+ */
 int registry_reap(struct arena *a, uint32_t slot);
 
 /* A set of workers' slots, for those to be woken. */
@@ -57,7 +62,8 @@ void registry_wakes_add(struct registry_wakes *w, uint32_t slot);
 
 /*
  * Put all registrations of a channel on their workers' lists of those with news, and
- * the workers into wakes.
+ * the workers into wakes.  Everything must be in order: it ends the journal after
+ * each.
  */
 int registry_mark(struct arena *a, struct layout_block *channel,
     struct registry_wakes *wakes);

@@ -8,6 +8,7 @@
 #include "arena/repair.h"
 
 #include "arena/channel.h"
+#include "arena/journal.h"
 #include "arena/pool.h"
 #include "arena/registry.h"
 #include "base/event.h"
@@ -47,6 +48,7 @@ forget_indexes(struct arena *a, bool whole)
 	h->newest = LAYOUT_NONE;
 	h->events = 0;
 	h->channels = 0;
+	h->pinned = 0;
 	for (uint32_t i = 0; i < a->bucket_count; i++) {
 		a->buckets[i].channels = LAYOUT_NONE;
 		a->buckets[i].own_ids = LAYOUT_NONE;
@@ -103,7 +105,7 @@ unclaim(struct arena *a, struct layout_block *first)
 		b = &a->blocks[b->more];
 		b->rest.pad = UNCLAIMED;
 	}
-	pool_commit(first, LAYOUT_FREE);
+	pool_commit(a, first, LAYOUT_FREE);
 }
 
 /* Returns false if it had to be dropped. */
@@ -128,7 +130,7 @@ repair_channel(struct arena *a, struct layout_block *b)
 	    channel_find(a, (struct span){ name, len }, &twin) != 0 ||
 	    twin != NULL ||
 	    !claim_chain(a, b, c->name_len, LAYOUT_NAME_BYTES)) {
-		pool_commit(b, LAYOUT_FREE);
+		pool_commit(a, b, LAYOUT_FREE);
 		return false;
 	}
 	channel_hash_in(a, b);
@@ -160,14 +162,14 @@ repair_registration(struct arena *a, struct layout_block *b)
 	    l->count > COUNT_MAX || a->workers[l->worker].pid == 0 ||
 	    a->workers[l->worker].session != l->session ||
 	    is_registered(a, l) || registry_link(a, b) != 0)
-		pool_commit(b, LAYOUT_FREE);
+		pool_commit(a, b, LAYOUT_FREE);
 }
 
 static void
 raise_all_buckets(struct arena *a, uint64_t id)
 {
 	for (uint32_t i = 0; i < a->bucket_count; i++)
-		channel_raise(&a->buckets[i].forgotten, id, 0);
+		channel_raise(a, &a->buckets[i].forgotten, id, 0);
 }
 
 /* What went bad by something else than a process that died. */
@@ -188,7 +190,7 @@ repair_event(struct arena *a, struct layout_block *b, struct damage *damage)
 
 	/* Not committed: nobody was told that it is stored. */
 	if (e->id == 0 || e->id > atomic_load(&a->header->last_id)) {
-		pool_commit(b, LAYOUT_FREE);
+		pool_commit(a, b, LAYOUT_FREE);
 		return false;
 	}
 	channel = pool_block(a, e->channel, LAYOUT_CHANNEL);
@@ -202,8 +204,8 @@ repair_event(struct arena *a, struct layout_block *b, struct damage *damage)
 	if (channel == NULL && e->id > damage->orphan)
 		damage->orphan = e->id;
 	if (channel != NULL)
-		channel_raise(&channel->channel.forgotten, e->id, 0);
-	pool_commit(b, LAYOUT_FREE);
+		channel_raise(a, &channel->channel.forgotten, e->id, 0);
+	pool_commit(a, b, LAYOUT_FREE);
 	return false;
 }
 
@@ -306,7 +308,7 @@ rebuild_free_list(struct arena *a, struct damage *damage)
 		uint32_t kind = atomic_load(&b->kind);
 		if (kind != LAYOUT_FREE && kind != LAYOUT_MORE)
 			damage->blocks++;
-		pool_commit(b, LAYOUT_FREE);
+		pool_commit(a, b, LAYOUT_FREE);
 		b->more = LAYOUT_NONE;
 		/* Above the last used block, blocks count as fresh again. */
 		if (i < fresh) {
@@ -326,6 +328,8 @@ repair_arena(struct arena *a, bool whole)
 	struct damage damage = { 0 };
 	struct layout_block *b;
 
+	/* Nothing here is noted: who finds it cut short begins anew. */
+	journal_stop(a);
 	forget_indexes(a, whole);
 	for (uint32_t i = 1; i < h->fresh; i++) {
 		if ((b = pool_block(a, i, LAYOUT_CHANNEL)) != NULL &&
@@ -348,5 +352,6 @@ repair_arena(struct arena *a, bool whole)
 	if (h->peak < h->used || h->peak >= a->block_count)
 		h->peak = h->used;
 	h->wake_all = 1;
+	journal_end(a);
 	return damage.blocks;
 }

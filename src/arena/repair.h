@@ -1,10 +1,10 @@
 /*
  * Rebuilding every index of the arena from its committed blocks.
  *
- * The one answer to a process that died inside a critical section, to an arena
- * that is opened again, and to an index that turns out to be broken.  It may itself
- * be cut short at any step and be begun anew: nothing it writes is needed
- * by the next attempt.
+ * The answer to an arena that is opened again, to an index that turns out to be
+ * broken, and to a process that died inside a critical section where the journal does
+ * not suffice.  It may itself be cut short at any step and be begun anew: nothing it
+ * writes is needed by the next attempt.
  */
 #ifndef PEAL_REPAIR_H
 #define PEAL_REPAIR_H

@@ -13,6 +13,12 @@
 #include "arena/channel.h"
 #include "arena/critical.h"
 
+/*
+ * Who wants the status clears away what is too old for so long, some 10 ms, and
+ * counts the rest along: a worker does nothing else meanwhile.
+ */
+#define EXPIRE_SECTIONS 16
+
 struct survey {
 	struct clock_now now;
 	struct status *out;
@@ -24,6 +30,7 @@ status_workers(const struct arena *a, struct survey *survey)
 {
 	struct status *out = survey->out;
 
+	a->meter->steps += a->worker_count;
 	for (uint32_t i = 0; i < a->worker_count; i++) {
 		const struct layout_worker *worker = &a->workers[i];
 		if (worker->pid == 0 || out->worker_count == survey->room)
@@ -48,10 +55,6 @@ status_work(struct arena *a, void *argument)
 	const struct layout_header *h = a->header;
 	struct status *out = survey->out;
 
-	/* What is too old does not count, though nobody cleared it away yet. */
-	int rc = channel_expire_some(a, survey->now.boot_ms, a->block_count);
-	if (rc != 0)
-		return rc;
 	out->size = a->map_len;
 	out->used = (uint64_t)h->used * LAYOUT_BLOCK_SIZE;
 	out->peak = (uint64_t)h->peak * LAYOUT_BLOCK_SIZE;
@@ -109,7 +112,10 @@ status_take(struct store *s, struct clock_now now, struct status *out)
 	out->workers = calloc(survey.room, sizeof(out->workers[0]));
 	if (out->workers == NULL)
 		return -ENOMEM;
-	int rc = critical_run(&s->arena, status_work, &survey);
+	/* What is too old does not count, though nobody cleared it away yet. */
+	int rc = store_expire(s, now, EXPIRE_SECTIONS);
+	if (rc == 0)
+		rc = critical_run(&s->arena, status_work, &survey);
 	if (rc == 0)
 		drop_gone(s, out);
 	return rc;

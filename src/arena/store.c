@@ -1,10 +1,3 @@
-/*
- * An append checks everything that can fail (sizes, ids) before it stores
- * anything, makes room by evicting the oldest events, writes the events, and
- * commits them all with one store to header.last_id. What follows, trimming and
- * marking the registrations, is indexes: when a process dies there, repair
- * trims and marks.
- */
 #include "arena/store.h"
 
 #include <errno.h>
@@ -12,16 +5,14 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "arena/append.h"
 #include "arena/channel.h"
 #include "arena/critical.h"
+#include "arena/journal.h"
 #include "arena/own_id.h"
 #include "arena/pool.h"
 #include "arena/registry.h"
 #include "arena/repair.h"
-
-/* Expired events an append clears away for each it adds, so that the work is
- * spread and an idle channel's history goes all the same. */
-#define EXPIRE_PER_APPEND 4
 
 /* Add a gone worker's counters to the arena's. */
 static void
@@ -197,274 +188,6 @@ store_reap(struct store *s, uint32_t slot, uint32_t session)
 	return critical_run(&s->arena, reap_work, &reap);
 }
 
-struct append {
-	struct clock_now now;
-	const struct store_event *events;
-	size_t count;
-	struct store_appended *appended;
-	struct registry_wakes *wakes;
-	bool committed; /* what is left is to tell of it */
-	const struct layout_block
-	    *copy; /* of a duplicate, found last; or NULL */
-};
-
-/* Make room for blocks by letting go of the oldest events of all. */
-static int
-make_room(struct arena *a, uint32_t blocks, const struct layout_block *keep)
-{
-	while (pool_left(a) < blocks) {
-		int rc = channel_evict(a, keep);
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
-}
-
-/* Blocks of a channel that is made for this name. */
-static uint32_t
-name_blocks(struct span name)
-{
-	return pool_chain_len(name.len, LAYOUT_NAME_BYTES);
-}
-
-static int
-check_size(const struct arena *a, const struct append *append)
-{
-	uint64_t blocks = 0;
-
-	for (size_t i = 0; i < append->count; i++) {
-		const struct store_event *event = &append->events[i];
-		blocks += name_blocks(event->channel) +
-		    pool_chain_len(EVENT_ID_LINE_MAX + event->own_id.len +
-			    event->body.len,
-			LAYOUT_EVENT_BYTES);
-	}
-	return blocks > a->block_count / 2 ? -EMSGSIZE : 0;
-}
-
-/* Write one event; it does not count yet. */
-static int
-append_one(struct arena *a, struct clock_now now,
-    const struct store_event *event, uint64_t id)
-{
-	struct layout_block *channel;
-	uint64_t stamp = atomic_load(&a->header->stamp_ms);
-	struct channel_event added = {
-		.id = id,
-		.own_id = event->own_id,
-		.body = event->body,
-	};
-
-	int rc = make_room(a, name_blocks(event->channel), NULL);
-	if (rc == 0)
-		rc = channel_find_or_make(a, event->channel, &channel);
-	/* A channel that is named twice has its copy. */
-	if (rc == 0 && channel_has_newest(a, channel, id))
-		return 0;
-	if (rc == 0)
-		rc = make_room(a, channel_event_blocks(&added), channel);
-	if (rc != 0)
-		return rc;
-	if (stamp < now.boot_ms)
-		stamp = now.boot_ms;
-	atomic_store(&a->header->stamp_ms, stamp);
-	added.stamp_ms = stamp;
-	return channel_add(a, channel, &added);
-}
-
-/* Forget what is over the limits, mark who listens. */
-static int
-append_finish(struct arena *a, struct append *append)
-{
-	struct layout_block *channel;
-	int rc;
-
-	for (size_t i = 0; i < append->count; i++) {
-		if (append->appended[i].duplicate)
-			continue;
-		rc = channel_find(a, append->events[i].channel, &channel);
-		if (rc != 0)
-			return rc;
-		append->appended[i].subscribers = 0;
-		if (channel == NULL)
-			continue;
-		append->appended[i].subscribers = channel->channel.subscribers;
-		while (channel->channel.events > a->header->max_events) {
-			rc = channel_forget_oldest(a, channel);
-			if (rc != 0)
-				return rc;
-			a->header->trimmed++;
-		}
-		rc = registry_mark(a, channel, append->wakes);
-		if (rc != 0)
-			return rc;
-	}
-	if (a->header->wake_all != 0) {
-		for (uint32_t i = 0; i < a->worker_count; i++) {
-			if (a->workers[i].pid != 0)
-				registry_wakes_add(append->wakes, i);
-		}
-		a->header->wake_all = 0;
-	}
-	return 0;
-}
-
-/* Ids from outside must rise over all there are, and within the batch. */
-static int
-check_ids(const struct append *append, uint64_t last)
-{
-	for (size_t i = 0; i < append->count; i++) {
-		uint64_t id = append->events[i].id;
-		if (append->events[i].is_copy)
-			continue;
-		if (id == 0)
-			id = event_id_next(last, append->now.wall_ms);
-		/* The last number of all has no next. */
-		if (id <= last)
-			return -ESTALE;
-		last = id;
-	}
-	return 0;
-}
-
-/*
- * An own id counts while its event is kept, and what is too old is not kept,
- * though nobody has cleared it away yet.
- */
-static int
-expire_own_ids(struct arena *a, const struct append *append)
-{
-	struct layout_block *kept;
-
-	for (size_t i = 0; i < append->count; i++) {
-		const struct store_event *event = &append->events[i];
-		if (event->own_id.len == 0 || event->is_copy)
-			continue;
-		int rc = own_id_find(a, event->own_id, &kept);
-		if (rc == 0 && kept != NULL &&
-		    channel_is_too_old(a, kept, append->now.boot_ms))
-			return channel_expire_some(a, append->now.boot_ms,
-			    a->block_count);
-		if (rc != 0)
-			return rc;
-	}
-	return 0;
-}
-
-/* How many copies of a duplicate are looked through for a channel's. */
-#define COPIES_LOOK 64
-
-/*
- * The streams that a channel had when the kept event was appended to it.  Channels
- * that are named in the same order again are found at once.
- */
-static int
-read_subscribers(const struct arena *a, struct append *append,
-    const struct store_event *event, const struct layout_block *kept,
-    uint32_t *subscribers)
-{
-	const struct layout_block *copy =
-	    append->copy != NULL ? own_id_next_copy(a, append->copy) : kept;
-	struct layout_block *channel;
-	int rc = channel_find(a, event->channel, &channel);
-
-	*subscribers = 0;
-	if (rc != 0 || channel == NULL)
-		return rc;
-	for (unsigned look = 0; look < COPIES_LOOK; look++) {
-		if (copy == NULL)
-			copy = kept;
-		if (copy->event.channel == pool_number(a, channel)) {
-			*subscribers = copy->event.subscribers;
-			append->copy = copy;
-			return 0;
-		}
-		copy = own_id_next_copy(a, copy);
-	}
-	return 0;
-}
-
-/* Give event i its id; where an event with its own id is kept, it has that. */
-static int
-choose_id(struct arena *a, struct append *append, size_t i, uint64_t last)
-{
-	const struct store_event *event = &append->events[i];
-	struct store_appended *out = &append->appended[i];
-	struct layout_block *kept = NULL;
-	int rc = 0;
-
-	*out = (struct store_appended){ 0 };
-	if (!event->is_copy || i == 0)
-		append->copy = NULL;
-	if (event->is_copy && i > 0 && !out[-1].duplicate) {
-		out->id = out[-1].id;
-		return 0;
-	}
-	if (event->id == 0 && event->own_id.len > 0)
-		rc = own_id_find(a, event->own_id, &kept);
-	if (rc != 0)
-		return rc;
-	if (kept == NULL) {
-		out->id = event->id != 0
-		    ? event->id
-		    : event_id_next(last, append->now.wall_ms);
-		return 0;
-	}
-	out->id = kept->event.id;
-	out->duplicate = true;
-	return read_subscribers(a, append, event, kept, &out->subscribers);
-}
-
-static int
-append_events(struct arena *a, struct append *append)
-{
-	uint64_t last = atomic_load(&a->header->last_id);
-
-	int rc = check_size(a, append);
-	if (rc == 0)
-		rc = check_ids(append, last);
-	if (rc != 0)
-		return rc;
-	rc = channel_expire_some(a, append->now.boot_ms,
-	    (uint32_t)append->count * EXPIRE_PER_APPEND);
-	if (rc == 0)
-		rc = expire_own_ids(a, append);
-	if (rc != 0)
-		return rc;
-	for (size_t i = 0; i < append->count; i++) {
-		const struct store_appended *chosen = &append->appended[i];
-		rc = choose_id(a, append, i, last);
-		if (rc == 0 && !chosen->duplicate)
-			rc = append_one(a, append->now, &append->events[i],
-			    chosen->id);
-		if (rc != 0)
-			return rc;
-		if (!chosen->duplicate)
-			last = chosen->id;
-	}
-	/* This store makes all of them count, at once.  Before it a crash, or a
-	 * failure, leaves none of them. */
-	atomic_store_explicit(&a->header->last_id, last, memory_order_release);
-	append->committed = true;
-	return 0;
-}
-
-static int
-append_work(struct arena *a, void *argument)
-{
-	struct append *append = argument;
-
-	if (!append->committed) {
-		int rc = append_events(a, append);
-		/* What was begun and not committed is taken back. */
-		if (rc == -ENOSPC)
-			(void)repair_arena(a, false);
-		if (rc != 0)
-			return rc;
-	}
-	return append_finish(a, append);
-}
-
 int
 store_append(struct store *s, struct clock_now now,
     const struct store_event *events, size_t count,
@@ -477,10 +200,9 @@ store_append(struct store *s, struct clock_now now,
 		.appended = appended,
 		.wakes = wakes,
 	};
-
-	registry_wakes_clear(wakes);
-	int rc = critical_run(&s->arena, append_work, &append);
+	int rc = append_run(&s->arena, &append);
 	size_t stored = 0;
+
 	for (size_t i = 0; rc == 0 && i < count; i++)
 		stored += !appended[i].duplicate;
 	if (rc == 0 && s->attached)
@@ -502,7 +224,7 @@ find_work(struct arena *a, void *argument)
 
 	if (rc != 0)
 		return rc;
-	if (event == NULL)
+	if (event == NULL || event->event.id > atomic_load(&a->header->last_id))
 		return -ENOENT;
 	find->id = event->event.id;
 	return 0;
@@ -546,22 +268,54 @@ store_subscribers(struct store *s, struct span channel, uint32_t *count)
 	return rc;
 }
 
+struct expire {
+	uint64_t boot_ms;
+	unsigned sections;
+};
+
+static int
+expire_work(struct arena *a, void *argument)
+{
+	struct expire *expire = argument;
+	int rc = channel_expire_some(a, expire->boot_ms, a->block_count);
+
+	return rc == CRITICAL_MORE && --expire->sections == 0 ? 0 : rc;
+}
+
+int
+store_expire(struct store *s, struct clock_now now, unsigned sections)
+{
+	struct expire expire = { now.boot_ms, sections };
+
+	return critical_run(&s->arena, expire_work, &expire);
+}
+
 struct purge {
 	struct span channel;
+	uint64_t upto; /* 0: it is not known yet */
 };
 
 static int
 purge_work(struct arena *a, void *argument)
 {
-	const struct purge *purge = argument;
+	struct purge *purge = argument;
 	struct layout_block *channel;
 	int rc = channel_find(a, purge->channel, &channel);
 
 	if (rc != 0)
 		return rc;
 	if (channel == NULL)
-		return -ENOENT;
-	while (channel->channel.oldest != LAYOUT_NONE) {
+		return purge->upto == 0 ? -ENOENT : 0;
+	if (purge->upto == 0)
+		purge->upto = atomic_load(&a->header->last_id);
+	for (uint32_t done = 0; channel->channel.oldest != LAYOUT_NONE;
+	     done++) {
+		const struct layout_block *oldest =
+		    pool_block(a, channel->channel.oldest, LAYOUT_EVENT);
+		if (oldest != NULL && oldest->event.id > purge->upto)
+			break;
+		if (done > 0 && critical_is_spent(a))
+			return CRITICAL_MORE;
 		rc = channel_forget_oldest(a, channel);
 		if (rc != 0)
 			return rc;

@@ -1,17 +1,20 @@
 /*
- * The store: whole operations on the arena, each one critical section.
+ * The store: whole operations on the arena, each in as many critical sections as
+ * it needs; most need one.
  *
  * Do not share a handle over fork().
  *
  * Any operation that finds the last owner of the lock dead, or an index broken,
- * repairs the arena first and goes on.  So all of them may also return
- *   -ETIMEDOUT        the lock was not to be had in time; nothing was done
+ * puts the arena in order first and goes on.  So all of them may also return
+ *   -ETIMEDOUT        the lock was not to be had in time; nothing was done, or of
+ *                     an operation in several sections a part that does no harm
  *   -ENOTRECOVERABLE  the lock is lost
  *   -EUCLEAN          broken, and a repair did not help
  */
 #ifndef PEAL_STORE_H
 #define PEAL_STORE_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -110,7 +113,17 @@ int store_subscribers(struct store *s, struct span channel, uint32_t *count);
  */
 int store_reap(struct store *s, uint32_t slot, uint32_t session);
 
-/* Remove a channel's events.  Returns 0, or -ENOENT. */
+/*
+ * Clear away what is too old and nobody has cleared away yet, so that it does not
+ * count.  Takes as many critical sections as it needs, and sections at most.
+ */
+int store_expire(struct store *s, struct clock_now now, unsigned sections);
+#define STORE_EXPIRE_ALL UINT_MAX
+
+/*
+ * Remove the events that a channel has now; those that come meanwhile stay.  Takes as
+ * many critical sections as it needs.  Returns 0, or -ENOENT.
+ */
 int store_purge(struct store *s, struct span channel);
 
 /*

@@ -14,6 +14,7 @@
 #include "arena/critical.h"
 #include "arena/own_id.h"
 #include "arena/pool.h"
+#include "arena/seek.h"
 #include "base/event.h"
 
 /* Room for the lines, taken beforehand: under the lock nothing is allocated. */
@@ -25,6 +26,7 @@ struct verify {
 	uint32_t *listens;   /* per worker: the channel it was last seen in */
 	unsigned char *seen; /* per block: reached by a list; 2: by more */
 	uint32_t own_ids;    /* events that the index must have */
+	uint32_t pinned;     /* blocks of registrations and their channels */
 };
 
 __attribute__((format(printf, 2, 3))) static void
@@ -75,6 +77,22 @@ check_chain(const struct arena *a, struct verify *v,
 		fault(v, "block %u: its chain is too long", owner);
 }
 
+/* An event must jump to the right one as long as that is there. */
+static void
+check_jump(const struct arena *a, struct verify *v, uint32_t number,
+    uint32_t older)
+{
+	const struct layout_event *e = &a->blocks[number].event;
+	uint32_t distance = seek_distance(e->number);
+
+	if (distance == 0 || distance > older)
+		return;
+	const struct layout_block *b = pool_block(a, e->jump, LAYOUT_EVENT);
+	if (b == NULL || b->event.channel != e->channel ||
+	    b->event.number != e->number - distance)
+		fault(v, "event %u: wrong jump", number);
+}
+
 static void
 check_channel_events(const struct arena *a, struct verify *v, uint32_t number)
 {
@@ -93,6 +111,11 @@ check_channel_events(const struct arena *a, struct verify *v, uint32_t number)
 		}
 		if (b->event.id <= last)
 			fault(v, "event %u: its id does not rise", at);
+		if (events > 0 &&
+		    b->event.number != a->blocks[older].event.number + 1)
+			fault(v, "event %u: its number does not rise by one",
+			    at);
+		check_jump(a, v, at, events);
 		if (b->event.channel != number)
 			fault(v, "event %u: in a channel not its own", at);
 		if (b->event.older != older)
@@ -147,6 +170,9 @@ check_channel_registrations(const struct arena *a, struct verify *v,
 		previous = at;
 		at = b->registration.next;
 	}
+	v->pinned += steps;
+	if (steps > 0)
+		v->pinned += pool_chain_len(c->name_len, LAYOUT_NAME_BYTES);
 	if (c->subscribers != subscribers)
 		fault(v, "channel %u: counts %u subscribers, has %u", number,
 		    c->subscribers, subscribers);
@@ -185,6 +211,9 @@ check_buckets(const struct arena *a, struct verify *v)
 			at = b->channel.next;
 		}
 	}
+	if (v->pinned != a->header->pinned)
+		fault(v, "the header counts %u blocks pinned, there are %u",
+		    a->header->pinned, v->pinned);
 	if (channels != a->header->channels)
 		fault(v, "the header counts %u channels, there are %u",
 		    a->header->channels, channels);
@@ -308,14 +337,17 @@ check_worker(const struct arena *a, struct verify *v, uint32_t slot)
 		dirty += b->registration.is_dirty == 1;
 		at = b->registration.next_own;
 	}
+	uint32_t previous = LAYOUT_NONE;
 	for (at = worker->dirty; at != LAYOUT_NONE; dirty--) {
 		const struct layout_block *b =
 		    pool_block(a, at, LAYOUT_REGISTRATION);
-		if (b == NULL || dirty == 0 || b->registration.is_dirty != 1) {
+		if (b == NULL || dirty == 0 || b->registration.is_dirty != 1 ||
+		    b->registration.previous_dirty != previous) {
 			fault(v, "worker %u: its news are broken at %u", slot,
 			    at);
 			return;
 		}
+		previous = at;
 		at = b->registration.next_dirty;
 	}
 	if (dirty != 0)
@@ -355,6 +387,13 @@ check_blocks(const struct arena *a, struct verify *v)
 }
 
 static int
+drop_work(struct arena *a, void *argument)
+{
+	(void)argument;
+	return channel_drop_uncommitted(a);
+}
+
+static int
 verify_work(struct arena *a, void *argument)
 {
 	struct verify *v = argument;
@@ -366,6 +405,21 @@ verify_work(struct arena *a, void *argument)
 		check_worker(a, v, i);
 	check_blocks(a, v);
 	return 0;
+}
+
+/* While nobody is appending, everything in the lists must count. */
+static int
+run(struct arena *a, struct verify *v)
+{
+	int rc = arena_lock_append(a);
+
+	if (rc != 0)
+		return rc;
+	rc = critical_run(a, drop_work, NULL);
+	if (rc == 0)
+		rc = critical_run(a, verify_work, v);
+	arena_unlock_append(a);
+	return rc;
 }
 
 int
@@ -380,7 +434,7 @@ verify_store(struct store *s, struct buf *faults, size_t *count)
 
 	if (v.seen != NULL && v.listens != NULL &&
 	    buf_room(faults, (VERIFY_FAULTS_MAX + 1) * FAULT_LINE) != NULL)
-		rc = critical_run(&s->arena, verify_work, &v);
+		rc = run(&s->arena, &v);
 	free(v.seen);
 	free(v.listens);
 	*count = v.count;

@@ -99,7 +99,7 @@ do_channels(struct ctl *ctl)
 	struct table_output l;
 
 	table_output_init(&l, stdout, ctl->json);
-	int rc = browse_expire(&ctl->store, now);
+	int rc = store_expire(&ctl->store, now, STORE_EXPIRE_ALL);
 	if (rc == 0)
 		rc = browse_all(&ctl->store, UINT64_MAX, &list);
 	if (rc == 0)
@@ -292,7 +292,7 @@ do_history(struct ctl *ctl)
 	if (status != 0)
 		return status;
 	table_output_init(&l, stdout, ctl->json);
-	int rc = browse_expire(&ctl->store, clock_read());
+	int rc = store_expire(&ctl->store, clock_read(), STORE_EXPIRE_ALL);
 	if (rc == 0)
 		rc = history_print(&l, &ctl->store, channel, since, ctl->limit,
 		    &lost);

@@ -99,11 +99,9 @@ print_channel(const struct top *t, const struct browse_channel *c,
 	bool busy = c->fresh > 0 && t->l.colours;
 
 	table_output_event_age(age, c->newest, now);
-	(void)fprintf(t->l.out, "%9llu%s%9u%9u%8s  %s",
+	(void)fprintf(t->l.out, "%9llu %9u%9u%8s  %s",
 	    (unsigned long long)rate(c->fresh, 0, rates->seconds),
-	    /* More than are counted. */
-	    c->fresh == BROWSE_FRESH_MAX ? "+" : " ", c->subscribers, c->events,
-	    age, busy ? "\033[32m" : "");
+	    c->subscribers, c->events, age, busy ? "\033[32m" : "");
 	(void)terminal_print(t->l.out, c->name,
 	    columns > before + 1 ? columns - before - 1 : 1);
 	(void)fprintf(t->l.out, "%s\033[K\n", busy ? "\033[0m" : "");
@@ -165,8 +163,9 @@ show(struct top *t, bool first)
 	struct clock_now now = clock_read();
 	struct status status = { 0 };
 	/* Once it was removed, nothing will ever happen in it. */
-	int rc = arena_in_place(&t->store->arena) ? browse_expire(t->store, now)
-						  : -ESTALE;
+	int rc = arena_in_place(&t->store->arena)
+	    ? store_expire(t->store, now, STORE_EXPIRE_ALL)
+	    : -ESTALE;
 
 	if (rc == 0)
 		rc = status_take(t->store, now, &status);

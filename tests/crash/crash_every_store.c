@@ -4,7 +4,8 @@
  * A child does an operation on the arena one machine instruction at a time
  * (ptrace).  Whenever an instruction has changed the arena, the bytes are what
  * a process killed right there would leave behind: they are copied to another
- * arena, which is repaired as the next locker would, and judged:
+ * arena, where they are put in order as the next locker would, and once more as
+ * one that opens the file would, and judged:
  *
  *   - verify finds nothing;
  *   - every event that the operation does not let go of is there, whole, once;
@@ -29,6 +30,7 @@
 #include <unistd.h>
 
 #include "arena/channel.h"
+#include "arena/critical.h"
 #include "arena/follow.h"
 #include "arena/own_id.h"
 #include "arena/pool.h"
@@ -59,6 +61,7 @@ static unsigned long long seed;
 static const char *doing = "nothing";
 static unsigned long long states;
 static unsigned long long repair_states;
+static unsigned long long recovery_states;
 
 #define REQUIRE(condition, ...)                                           \
 	do {                                                              \
@@ -250,12 +253,12 @@ judge(const struct holding *before, const struct holding *after)
 		    before->subscribers[i], after->subscribers[i]);
 }
 
-/* Copy an arena's bytes into another one, all but its lock. */
+/* Copy an arena's bytes into another one, all but its locks. */
 static void
 copy_arena(struct store *to, const char *from)
 {
 	size_t lock = offsetof(struct layout_header, mutex);
-	size_t rest = lock + sizeof(pthread_mutex_t);
+	size_t rest = sizeof(struct layout_header);
 	char *map = to->arena.map;
 
 	memcpy(map, from, lock);
@@ -274,7 +277,7 @@ step_through(const struct store *s, work *do_work, at_state *seen)
 {
 	size_t len = s->arena.map_len;
 	size_t lock = offsetof(struct layout_header, mutex);
-	size_t rest = lock + sizeof(pthread_mutex_t);
+	size_t rest = sizeof(struct layout_header);
 	const char *map = s->arena.map;
 	char *last = malloc(len);
 	int status = 0;
@@ -317,6 +320,12 @@ repair_work(void)
 	repair_arena(&court.arena, false);
 }
 
+static void
+recover_work(void)
+{
+	critical_recover(&court.arena);
+}
+
 /* A state in the midst of a repair: repair it again, elsewhere. */
 static void
 judge_repair(const char *bytes)
@@ -333,10 +342,28 @@ judge_repair(const char *bytes)
 	free(kept);
 }
 
+/* A state in the midst of undoing what was left: undo it again. */
+static void
+judge_recovery(const char *bytes)
+{
+	char *kept = malloc(court.arena.map_len);
+
+	REQUIRE(kept != NULL, "out of memory");
+	memcpy(kept, bytes, court.arena.map_len);
+	critical_recover(&court.arena);
+	judge(&before, &after);
+	copy_arena(&court, kept);
+	free(kept);
+	recovery_states++;
+}
+
 static void
 judge_state(const char *bytes)
 {
 	states++;
+	copy_arena(&court, bytes);
+	critical_recover(&court.arena);
+	judge(&before, &after);
 	copy_arena(&court, bytes);
 	REQUIRE(repair_arena(&court.arena, false) == 0, "damage");
 	judge(&before, &after);
@@ -401,6 +428,8 @@ try_work(const char *name, work *do_work, bool undo)
 	for (size_t i = 0; i < chosen_count; i++) {
 		copy_arena(&court, chosen[i]);
 		step_through(&court, repair_work, judge_repair);
+		copy_arena(&court, chosen[i]);
+		step_through(&court, recover_work, judge_recovery);
 		free((void *)(uintptr_t)chosen[i]);
 		chosen[i] = NULL;
 	}
@@ -460,7 +489,6 @@ append_planned(void)
 		_exit(1);
 }
 
-/* What was begun is taken back by a repair, in the same section. */
 static void
 append_too_much(void)
 {
@@ -549,7 +577,8 @@ join_too_many(void)
 {
 	uint32_t last;
 
-	if (join_unknown(0, 4, &last) != -ENOSPC)
+	/* None of which this worker is registered for. */
+	if (join_unknown(4, 4, &last) != -ENOSPC)
 		_exit(1);
 }
 
@@ -678,6 +707,27 @@ fill(void)
 		append(1, 2500, (unsigned)roll(4), 1);
 }
 
+/* Do work that has nothing to do, not even what has to be taken back. */
+static void
+require_no_change(const char *name, work *do_work)
+{
+	const size_t lock = offsetof(struct layout_header, mutex);
+	const size_t rest = sizeof(struct layout_header);
+	const char *map = scene.arena.map;
+	char *bytes = malloc(scene.arena.map_len);
+
+	doing = name;
+	REQUIRE(bytes != NULL, "out of memory");
+	memcpy(bytes, map, scene.arena.map_len);
+	run_child(do_work);
+	REQUIRE(memcmp(bytes, map, lock) == 0 &&
+		memcmp(bytes + rest, map + rest, scene.arena.map_len - rest) ==
+		    0,
+	    "something was changed");
+	printf("ok: %s change nothing\n", name);
+	free(bytes);
+}
+
 static void
 run_all(void)
 {
@@ -700,6 +750,10 @@ run_all(void)
 	try_work("an event beside duplicates", append_planned, false);
 	plan_copies(1, 100, long_own_id());
 	try_work("an own id of more than a block", append_planned, false);
+	scene.arena.meter->limit = 10;
+	plan(6, 300, 0, 4);
+	try_work("a batch in several sections", append_planned, false);
+	scene.arena.meter->limit = 0;
 
 	try_work("a stream that joins two channels", join_two, true);
 	join_two();
@@ -725,7 +779,9 @@ run_all(void)
 	append_copies("one", "four", "five");
 	now.boot_ms += 61000;
 	plan_copies(3, 50, "four");
+	scene.arena.meter->limit = 10;
 	try_work("an own id whose event is too old", append_planned, true);
+	scene.arena.meter->limit = 0;
 	plan(1, 50, 2, 1);
 	try_work("an event that finds others too old", append_planned, false);
 	try_work("a look that finds events too old", look_around, false);
@@ -736,12 +792,14 @@ run_all(void)
 	try_work("a worker that detaches", detach, true);
 	fill();
 	plan(2, 2000, 1, 2);
+	scene.arena.meter->limit = 20;
 	try_work("events that want room", append_planned, false);
+	scene.arena.meter->limit = 0;
 	try_work("a stream that wants room", join_newcomers, false);
 	run_child(crowd);
 	try_work("a stream that finds too little room", join_too_many, false);
 	plan(2, 400, 0, 2);
-	try_work("events that find too little room", append_too_much, false);
+	require_no_change("events that find too little room", append_too_much);
 	scene.arena.header->wake_all = 1;
 	plan(1, 50, 0, 1);
 	try_work("an event that wakes all after a repair", append_planned,
@@ -783,8 +841,8 @@ main(int argc, char **argv)
 	    "no slot");
 	REQUIRE(wake_init(&wake, &scene, 0) == 0, "out of memory");
 	run_all();
-	printf("%llu states, %llu in the midst of a repair\n", states,
-	    repair_states);
+	printf("%llu states, %llu in the midst of a repair, %llu of undoing\n",
+	    states, repair_states, recovery_states);
 	wake_fini(&wake);
 	store_close(&scene);
 	store_close(&court);

@@ -3,7 +3,7 @@
  *
  * The input is a script: a letter says what to do, the bytes behind it with
  * what; what is no such letter is passed over.  See steps[] for the letters.  Only the
- * mutex stays as it is.
+ * mutexes stay as they are.
  *   - No operation crashes, hangs, or reads or writes outside of the mapping,
  *     which is memory that a sanitizer watches.
  *   - Each returns 0 or an error that its header names, and never that a repair did
@@ -48,7 +48,8 @@ static const struct clock_now start = { .wall_ms = UINT64_C(1779525621000),
 	.boot_ms = 1000000 };
 
 static struct store real; /* the file, for reopening */
-static char *pristine;	  /* its bytes, as each run begins */
+static struct arena_meter meter;
+static char *pristine; /* its bytes, as each run begins */
 static struct span names[CHANNELS];
 static struct registry_wakes wakes;
 
@@ -90,7 +91,9 @@ static void
 use_memory(void)
 {
 	struct arena *a = &stores[0].arena;
-	size_t workers = LAYOUT_HEADER_SIZE;
+	size_t changes = LAYOUT_HEADER_SIZE;
+	size_t workers =
+	    changes + LAYOUT_CHANGES * sizeof(struct layout_change);
 	size_t buckets =
 	    workers + real.arena.worker_count * sizeof(struct layout_worker);
 	size_t blocks =
@@ -101,11 +104,13 @@ use_memory(void)
 	*a = real.arena;
 	a->fd = -1;
 	a->opening_fd = -1;
+	a->meter = &meter;
 	a->map = memory;
 	a->map_len = blocks + BLOCKS * LAYOUT_BLOCK_SIZE;
 	a->block_count = BLOCKS;
 	a->worker_count = SLOTS;
 	a->header = (struct layout_header *)(void *)memory;
+	a->changes = (struct layout_change *)(void *)(memory + changes);
 	a->workers = (struct layout_worker *)(void *)(memory + workers);
 	a->buckets = (struct layout_bucket *)(void *)(memory + buckets);
 	a->blocks = (struct layout_block *)(void *)(memory + blocks);
@@ -437,6 +442,13 @@ purge(void)
 	FUZZ_REQUIRE(rc == 0 || rc == -ENOENT);
 }
 
+/* From now on sections end early. */
+static void
+limit_sections(void)
+{
+	meter.limit = byte();
+}
+
 static void
 take_status(void)
 {
@@ -610,7 +622,7 @@ go_bad(void)
 		break;
 	}
 	if (at + len > a->map_len ||
-	    (at + len > mutex && at < mutex + sizeof(pthread_mutex_t)))
+	    (at + len > mutex && at < sizeof(struct layout_header)))
 		return;
 	memcpy((char *)a->map + at, &value, len);
 	sound = false;
@@ -633,6 +645,7 @@ static const struct {
 	{ 'n', take_news, false },
 	{ 'r', read_segment, false },
 	{ 'p', purge, false },
+	{ 'm', limit_sections, false },
 	{ 's', take_status, false },
 	{ 'k', reap, false },
 	{ 't', pass_time, false },
@@ -684,6 +697,7 @@ begin(void)
 	sound = true;
 	intact = true;
 	reopened = false;
+	meter = (struct arena_meter){ 0 };
 	memset(registrations, 0, sizeof(registrations));
 	memset(counts, 0, sizeof(counts));
 	memset(cursors, 0, sizeof(cursors));

@@ -2,7 +2,7 @@
  * The history against a naive model: thousands of random appends, batches,
  * events for several channels, repeated own ids, purges, joins, reads, clock
  * steps and repairs on a real arena, and beside it an array that remembers
- * everything.
+ * everything.  Sections end early, and between two of them somebody reads.
  *
  * usage: model_history [STEPS [SEED]]
  */
@@ -75,6 +75,10 @@ struct model {
 	uint64_t beginning;
 	uint64_t seen_evicted; /* of the arena, which the model takes over */
 	unsigned long long duplicates;
+	struct store *store;
+	unsigned long long
+	    between; /* reads between two sections of an append */
+	bool appending;
 };
 
 /* The own id of a number, of any length. */
@@ -311,8 +315,11 @@ do_append(struct model *m, struct wake *w)
 	uint64_t evicted = h->evicted;
 
 	plan_batch(&b, m, last);
+	w->store->arena.meter->limit = roll(3) == 0 ? 1 + roll(100) : 0;
 	/* What is too old goes before the full arena evicts the oldest. */
+	m->appending = true;
 	int rc = wake_append(w, m->now, b.events, b.count, b.appended);
+	m->appending = false;
 	REQUIRE(rc == 0, "append: %s", strerror(-rc));
 	if (m->stamp_ms < m->now.boot_ms)
 		m->stamp_ms = m->now.boot_ms;
@@ -501,6 +508,22 @@ do_follow(struct model *m, struct store *s)
 	REQUIRE(rc == 0, "leave: %s", strerror(-rc));
 }
 
+/* Until an append is committed, nobody sees anything of it. */
+static void
+between_sections(void *context)
+{
+	struct model *m = context;
+	uint64_t last =
+	    m->count > 0 ? m->events[m->count - 1].id : m->beginning;
+
+	if (!m->appending || store_last_id(m->store) != last || roll(4) > 0)
+		return;
+	m->appending = false;
+	do_follow(m, m->store);
+	m->appending = true;
+	m->between++;
+}
+
 static void
 do_purge(struct model *m, struct store *s)
 {
@@ -586,15 +609,19 @@ run(const char *folder, uint64_t size, uint32_t max_events, long steps)
 	REQUIRE(rc == 0, "attach: %.*s", (int)why.len, why.ptr);
 	REQUIRE(wake_init(&wake, &store, 16) == 0, "out of memory");
 	choose_names(&m, &store);
+	m.store = &store;
+	store.arena.meter->between = between_sections;
+	store.arena.meter->context = &m;
 	for (long i = 0; i < steps; i++) {
 		step(&m, &store, &wake);
 		if (i % 97 == 0)
 			check_all(&m, &store);
 	}
 	check_all(&m, &store);
-	printf("ok: %ld steps, %zu events, %llu duplicates, %llu evicted, "
-	       "%llu expired, %llu trimmed\n",
-	    steps, m.count, m.duplicates,
+	printf(
+	    "ok: %ld steps, %llu reads between, %zu events, %llu duplicates, %llu evicted, "
+	    "%llu expired, %llu trimmed\n",
+	    steps, m.between, m.count, m.duplicates,
 	    (unsigned long long)store.arena.header->evicted,
 	    (unsigned long long)store.arena.header->expired,
 	    (unsigned long long)store.arena.header->trimmed);

@@ -244,7 +244,7 @@ START_TEST(what_is_too_old_goes_before_it_is_shown)
 	}
 	now.boot_ms += FIXTURE_MAX_AGE_MS;
 
-	ck_assert_int_eq(browse_expire(&w.store, now), 0);
+	ck_assert_int_eq(store_expire(&w.store, now, STORE_EXPIRE_ALL), 0);
 
 	/* More than one critical section lets go. */
 	ck_assert_uint_eq(w.store.arena.header->expired, 630);

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "arena/channel.h"
+#include "arena/critical.h"
 #include "arena/pool.h"
 #include "wire/sse.h"
 
@@ -249,7 +250,7 @@ END_TEST
 
 START_TEST(mark_knows_the_own_id_of_its_own_event_alone)
 {
-	struct layout_mark mark = { 0 };
+	struct store s;
 	static const struct {
 		uint64_t id;
 		uint64_t own_id;
@@ -264,12 +265,17 @@ START_TEST(mark_knows_the_own_id_of_its_own_event_alone)
 		{ 7, 70, 7, 70 },
 	};
 
+	fixture_make(&s);
+	struct layout_mark *mark = &s.arena.buckets[0].forgotten;
+	atomic_store(&mark->id, 0);
+
 	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
-		channel_raise(&mark, rows[i].id, rows[i].own_id);
-		ck_assert_uint_eq(atomic_load(&mark.id), rows[i].id_after);
-		ck_assert_uint_eq(atomic_load(&mark.own_id),
+		channel_raise(&s.arena, mark, rows[i].id, rows[i].own_id);
+		ck_assert_uint_eq(atomic_load(&mark->id), rows[i].id_after);
+		ck_assert_uint_eq(atomic_load(&mark->own_id),
 		    rows[i].own_id_after);
 	}
+	store_close(&s);
 }
 END_TEST
 
@@ -313,7 +319,7 @@ START_TEST(mark_of_a_bucket_never_falls)
 }
 END_TEST
 
-START_TEST(channel_forgets_what_reached_the_age_and_no_more)
+START_TEST(what_reached_the_age_does_not_count_and_no_more)
 {
 	struct store s;
 	const uint64_t at = 1000000;
@@ -323,20 +329,33 @@ START_TEST(channel_forgets_what_reached_the_age_and_no_more)
 	add_stamped(&s, "a", id_of(2), at + 1);
 	struct layout_block *channel = make_channel(&s, "a");
 
-	ck_assert_int_eq(channel_expire(&s.arena, channel,
-			     at + FIXTURE_MAX_AGE_MS - 1),
-	    0);
-	uint32_t before = channel->channel.events;
-	ck_assert_int_eq(channel_expire(&s.arena, channel,
-			     at + FIXTURE_MAX_AGE_MS),
-	    0);
+	static const struct {
+		uint64_t age_ms;
+		uint64_t oldest;
+		uint64_t forgotten;
+	} rows[] = {
+		{ 0, 0, UINT64_MAX },
+		{ FIXTURE_MAX_AGE_MS - 1, 0, UINT64_MAX },
+		{ FIXTURE_MAX_AGE_MS, 2, 1 },
+		{ FIXTURE_MAX_AGE_MS + 1, UINT64_MAX, 2 },
+	};
+	uint64_t beginning = atomic_load(&channel->channel.forgotten.id);
 
-	ck_assert_uint_eq(before, 3);
-	ck_assert_uint_eq(channel->channel.events, 1);
-	ck_assert_uint_eq(s.arena.header->expired, 2);
-	ck_assert_uint_eq(atomic_load(&channel->channel.forgotten.id),
-	    id_of(1));
-	fixture_assert_sound(&s);
+	for (size_t i = 0; i < UNIT_COUNT(rows); i++) {
+		struct channel_kept kept;
+		ck_assert_int_eq(channel_kept(&s.arena, channel,
+				     at + rows[i].age_ms, &kept),
+		    0);
+		if (rows[i].oldest == UINT64_MAX)
+			ck_assert_ptr_null(kept.oldest);
+		else
+			ck_assert_uint_eq(kept.oldest->event.id,
+			    id_of(rows[i].oldest));
+		ck_assert_uint_eq(kept.forgotten,
+		    rows[i].forgotten == UINT64_MAX ? beginning
+						    : id_of(rows[i].forgotten));
+	}
+	ck_assert_uint_eq(channel->channel.events, 3);
 	store_close(&s);
 }
 END_TEST
@@ -350,7 +369,7 @@ START_TEST(expiry_over_all_channels_is_bounded)
 		add(&s, i % 2 == 0 ? "even" : "odd", id_of(i));
 	add_stamped(&s, "young", id_of(9), 2);
 
-	ck_assert_int_eq(channel_expire_some(&s.arena, late, 4), 0);
+	ck_assert_int_eq(channel_expire_some(&s.arena, late, 4), CRITICAL_MORE);
 	uint32_t first = s.arena.header->events;
 	ck_assert_int_eq(channel_expire_some(&s.arena, late, 100), 0);
 
@@ -377,7 +396,7 @@ START_TEST(eviction_takes_the_oldest_of_all)
 		const struct layout_block *oldest = &s.arena.blocks[number];
 		ck_assert_uint_eq(oldest->event.id, id_of(i));
 
-		ck_assert_int_eq(channel_evict(&s.arena, NULL), 0);
+		ck_assert_int_eq(channel_evict(&s.arena), 0);
 
 		ck_assert_uint_eq(s.arena.header->evicted, i + 1);
 		ck_assert_uint_eq(channel_forgotten_of(&s.arena,
@@ -385,23 +404,8 @@ START_TEST(eviction_takes_the_oldest_of_all)
 		    !is_there(&s, names[i]));
 		fixture_assert_sound(&s);
 	}
-	ck_assert_int_eq(channel_evict(&s.arena, NULL), -ENOSPC);
+	ck_assert_int_eq(channel_evict(&s.arena), -ENOSPC);
 	ck_assert_uint_eq(s.arena.header->channels, 0);
-	store_close(&s);
-}
-END_TEST
-
-START_TEST(channel_to_keep_is_there_after_its_last_event)
-{
-	struct store s;
-	fixture_make(&s);
-	add(&s, "a", id_of(0));
-	struct layout_block *channel = make_channel(&s, "a");
-
-	ck_assert_int_eq(channel_evict(&s.arena, channel), 0);
-
-	ck_assert(is_there(&s, "a"));
-	ck_assert_uint_eq(channel->channel.events, 0);
 	store_close(&s);
 }
 END_TEST
@@ -414,7 +418,7 @@ START_TEST(event_that_is_not_committed_makes_no_room)
 	add(&s, "a", id_of(0));
 	atomic_store(&s.arena.header->last_id, last);
 
-	ck_assert_int_eq(channel_evict(&s.arena, NULL), -ENOSPC);
+	ck_assert_int_eq(channel_evict(&s.arena), -ENOSPC);
 
 	ck_assert_uint_eq(s.arena.header->events, 1);
 	store_close(&s);
@@ -593,7 +597,7 @@ START_TEST(events_that_circle_are_broken_and_no_trap)
 
 	int forward = channel_newer(&s.arena, third, &event);
 	int back =
-	    channel_after(&s.arena, channel, id_of(0), LAYOUT_NONE, &event);
+	    channel_after(&s.arena, channel, id_of(1), LAYOUT_NONE, &event);
 
 	ck_assert_int_eq(forward, -EUCLEAN);
 	ck_assert_int_eq(back, -EUCLEAN);
@@ -623,7 +627,9 @@ START_TEST(links_that_lead_nowhere_are_broken)
 		channel->channel.oldest = wrong[i];
 		ck_assert_int_eq(channel_forget_oldest(&s.arena, channel),
 		    -EUCLEAN);
-		ck_assert_int_eq(channel_expire(&s.arena, channel, UINT32_MAX),
+		struct channel_kept kept;
+		ck_assert_int_eq(channel_kept(&s.arena, channel, UINT32_MAX,
+				     &kept),
 		    -EUCLEAN);
 		ck_assert_int_eq(channel_after(&s.arena, channel, 0, 0, &event),
 		    -EUCLEAN);
@@ -641,7 +647,7 @@ START_TEST(oldest_of_all_that_is_not_its_channel_s_oldest_is_broken)
 	add(&s, "a", id_of(1));
 	s.arena.header->oldest = number_of(&s, id_of(1));
 
-	ck_assert_int_eq(channel_evict(&s.arena, NULL), -EUCLEAN);
+	ck_assert_int_eq(channel_evict(&s.arena), -EUCLEAN);
 	ck_assert_int_eq(channel_expire_some(&s.arena, UINT32_MAX, 1),
 	    -EUCLEAN);
 
@@ -658,9 +664,8 @@ FIXTURE_MAIN("history", names_of_any_length_are_kept_whole,
     mark_knows_the_own_id_of_its_own_event_alone,
     new_arena_has_forgotten_all_before_its_beginning,
     mark_of_a_bucket_never_falls,
-    channel_forgets_what_reached_the_age_and_no_more,
+    what_reached_the_age_does_not_count_and_no_more,
     expiry_over_all_channels_is_bounded, eviction_takes_the_oldest_of_all,
-    channel_to_keep_is_there_after_its_last_event,
     event_that_is_not_committed_makes_no_room,
     first_event_after_a_cursor_is_found_with_any_hint,
     hint_to_an_event_that_went_does_not_mislead,

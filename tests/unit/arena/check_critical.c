@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "arena/critical.h"
+#include "arena/journal.h"
 
 /* Work that counts its calls and returns what it is told. */
 struct script {
@@ -66,7 +67,7 @@ run_apart(struct store *s, critical_work *work, void *argument)
 
 START_TEST(result_of_the_work_comes_back_and_the_lock_is_free)
 {
-	static const int results[] = { 0, 1, -ENOENT, -ENOSPC, -ESTALE };
+	static const int results[] = { 0, 7, -ENOENT, -ENOSPC, -ESTALE };
 	struct store s;
 	fixture_make(&s);
 
@@ -101,6 +102,40 @@ START_TEST(work_that_finds_an_index_broken_is_done_again_after_a_repair)
 }
 END_TEST
 
+/* Work in as many sections as are left. */
+struct stages {
+	int left;
+	int calls;
+};
+
+static int
+play_stage(struct arena *a, void *argument)
+{
+	struct stages *stages = argument;
+
+	a->meter->steps += (uint64_t)stages->left;
+	stages->calls++;
+	return --stages->left > 0 ? CRITICAL_MORE : -ENOENT;
+}
+
+START_TEST(work_in_several_sections_gives_the_lock_back_between)
+{
+	struct store s;
+	fixture_make(&s);
+	struct stages stages = { .left = 4 };
+	s.arena.meter->most = 0;
+
+	ck_assert_int_eq(critical_run(&s.arena, play_stage, &stages), -ENOENT);
+
+	ck_assert_int_eq(stages.calls, 4);
+	/* Each is a section by itself. */
+	ck_assert_uint_eq(s.arena.meter->most, 4);
+	ck_assert_uint_eq(s.arena.meter->steps, 1);
+	ck_assert(lock_is_free(&s));
+	store_close(&s);
+}
+END_TEST
+
 START_TEST(work_is_not_tried_a_third_time)
 {
 	struct store s;
@@ -115,20 +150,43 @@ START_TEST(work_is_not_tried_a_third_time)
 }
 END_TEST
 
-START_TEST(death_of_an_owner_is_repaired_before_the_work)
+START_TEST(death_of_an_owner_is_undone_before_the_work)
 {
 	struct store s;
 	struct script script = { .returns = { 0 } };
 	fixture_make(&s);
 	pid_t pid = run_apart(&s, die, NULL);
 	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-	s.arena.header->free_head = UINT32_MAX;
+	journal_set(&s.arena, &s.arena.header->free_head, UINT32_MAX);
 
 	ck_assert_int_eq(critical_run(&s.arena, play, &script), 0);
 
 	ck_assert_int_eq(script.calls, 1);
 	ck_assert_uint_eq(s.arena.header->repairs, 1);
 	ck_assert(lock_is_free(&s));
+	fixture_assert_sound(&s);
+	store_close(&s);
+}
+END_TEST
+
+/* Work that changes something, and fails. */
+static int
+change_and_fail(struct arena *a, void *argument)
+{
+	(void)argument;
+	journal_set(a, &a->header->free_head, UINT32_MAX);
+	return -ENOENT;
+}
+
+START_TEST(what_failing_work_has_changed_is_undone)
+{
+	struct store s;
+	fixture_make(&s);
+
+	ck_assert_int_eq(critical_run(&s.arena, change_and_fail, NULL),
+	    -ENOENT);
+
+	ck_assert_uint_eq(s.arena.header->repairs, 0);
 	fixture_assert_sound(&s);
 	store_close(&s);
 }
@@ -182,7 +240,8 @@ END_TEST
 
 FIXTURE_MAIN("section", result_of_the_work_comes_back_and_the_lock_is_free,
     work_that_finds_an_index_broken_is_done_again_after_a_repair,
-    work_is_not_tried_a_third_time,
-    death_of_an_owner_is_repaired_before_the_work,
+    work_in_several_sections_gives_the_lock_back_between,
+    work_is_not_tried_a_third_time, death_of_an_owner_is_undone_before_the_work,
+    what_failing_work_has_changed_is_undone,
     owner_killed_while_others_wait_harms_none_of_them,
     work_is_not_begun_without_the_lock)

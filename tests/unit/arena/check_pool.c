@@ -43,7 +43,7 @@ make_chain(struct arena *a, size_t len)
 			     LAYOUT_EVENT_BYTES, text_of(len),
 			     (struct span){ NULL, 0 }),
 	    0);
-	pool_commit(b, LAYOUT_EVENT);
+	pool_commit(a, b, LAYOUT_EVENT);
 	return b;
 }
 
@@ -129,7 +129,7 @@ START_TEST(block_that_was_taken_is_free_until_it_is_committed)
 	uint32_t number = pool_take(&a);
 
 	ck_assert_ptr_nonnull(pool_block(&a, number, LAYOUT_FREE));
-	pool_commit(&a.blocks[number], LAYOUT_CHANNEL);
+	pool_commit(&a, &a.blocks[number], LAYOUT_CHANNEL);
 	ck_assert_ptr_null(pool_block(&a, number, LAYOUT_FREE));
 	ck_assert_ptr_eq(pool_block(&a, number, LAYOUT_CHANNEL),
 	    &a.blocks[number]);
@@ -190,7 +190,7 @@ START_TEST(two_spans_become_one_run_wherever_they_meet)
 		int rc = pool_write(&a, number, b->event.bytes,
 		    LAYOUT_EVENT_BYTES, (struct span){ text.ptr, cut },
 		    (struct span){ text.ptr + cut, text.len - cut });
-		pool_commit(b, LAYOUT_EVENT);
+		pool_commit(&a, b, LAYOUT_EVENT);
 
 		ck_assert_int_eq(rc, 0);
 		ck_assert_int_eq(read_chain(&a, b, out, sizeof(out)), 0);
@@ -263,7 +263,7 @@ free_the_chain_s_last(struct arena *a, struct layout_block *first)
 {
 	uint32_t last = a->blocks[first->more].more;
 
-	pool_commit(&a->blocks[last], LAYOUT_FREE);
+	pool_commit(a, &a->blocks[last], LAYOUT_FREE);
 }
 
 START_TEST(broken_chain_is_told_and_not_read)

@@ -255,7 +255,7 @@ leave_chain_half_written(struct setup *s)
 	struct layout_block *more = take(s);
 
 	more->rest.owner = pool_number(arena_of(s), take(s));
-	pool_commit(more, LAYOUT_MORE);
+	pool_commit(arena_of(s), more, LAYOUT_MORE);
 }
 
 /* Taken off the free list, whose head had not moved on. */
@@ -430,7 +430,7 @@ START_TEST(event_whose_channel_is_gone_is_told_to_whoever_made_it_anew)
 	struct setup s;
 	setup_make(&s);
 	uint64_t lost = s.ids[5];
-	pool_commit(channel_of(&s, "two"), LAYOUT_FREE);
+	pool_commit(arena_of(&s), channel_of(&s, "two"), LAYOUT_FREE);
 
 	repair_arena(arena_of(&s), false);
 
@@ -449,7 +449,7 @@ START_TEST(channel_that_is_there_twice_is_there_once)
 	struct layout_block *registration;
 	twin->channel = channel_of(&s, "quiet")->channel;
 	twin->channel.registrations = LAYOUT_NONE;
-	pool_commit(twin, LAYOUT_CHANNEL);
+	pool_commit(arena_of(&s), twin, LAYOUT_CHANNEL);
 	ck_assert_int_eq(registry_add(arena_of(&s), twin, s.a.store.slot, 4,
 			     &registration),
 	    0);
@@ -590,7 +590,7 @@ garble_word(struct arena *a, uint64_t *state)
 
 	switch (roll(state, 6)) {
 	case 0:
-		pool_commit(&a->blocks[number],
+		pool_commit(a, &a->blocks[number],
 		    kinds[roll(state, UNIT_COUNT(kinds))]);
 		return;
 	case 1:
@@ -645,7 +645,7 @@ START_TEST(random_bytes_neither_crash_nor_stay_in_an_index)
 		size_t count;
 		/* Not the lock, which the tools that look on use too. */
 		memcpy(a->map, saved, offsetof(struct layout_header, mutex));
-		memcpy(a->workers, saved + LAYOUT_HEADER_SIZE,
+		memcpy(a->changes, saved + LAYOUT_HEADER_SIZE,
 		    sizeof(saved) - LAYOUT_HEADER_SIZE);
 		for (uint64_t i = 1 + roll(&state, 12); i > 0; i--)
 			garble_word(a, &state);

@@ -4,6 +4,7 @@
 
 #include "arena/channel.h"
 #include "arena/follow.h"
+#include "arena/journal.h"
 #include "arena/own_id.h"
 #include "arena/pool.h"
 #include "wire/sse.h"
@@ -287,12 +288,6 @@ break_mark(struct setup *s)
 }
 
 static void
-break_commit(struct setup *s)
-{
-	atomic_store(&s->a->header->last_id, s->first->event.id);
-}
-
-static void
 break_free_list(struct setup *s)
 {
 	s->a->header->free_head = pool_number(s->a, s->first);
@@ -381,7 +376,7 @@ static void (*const breaks[])(struct setup *) = { break_count_of_events,
 	break_index_of_own_ids, lose_an_own_id, break_index_s_end,
 	enter_an_event_without_an_own_id, enter_a_copy,
 	enter_into_a_wrong_bucket, break_own_id, break_own_id_s_length,
-	break_mark, break_commit, break_free_list, lose_a_block, break_fresh,
+	break_mark, break_free_list, lose_a_block, break_fresh,
 	break_channel_s_registrations, break_listener_s_channel,
 	break_listener_s_count, break_listener_s_session, break_worker_s_news,
 	break_list_of_news, break_worker_s_registrations, lose_the_worker,
@@ -413,6 +408,7 @@ START_TEST(every_fault_is_found_and_nothing_is_changed)
 		size_t count = 0;
 		setup_make(&s);
 		breaks[i](&s);
+		journal_end(s.a);
 		memcpy(before, s.a->map, sizeof(before));
 
 		int rc = verify_store(&s.w.store, &faults, &count);
@@ -423,7 +419,7 @@ START_TEST(every_fault_is_found_and_nothing_is_changed)
 		/* The lock aside, which counts its owners. */
 		ck_assert_mem_eq(before, s.a->map,
 		    offsetof(struct layout_header, mutex));
-		ck_assert_mem_eq(before + LAYOUT_HEADER_SIZE, s.a->workers,
+		ck_assert_mem_eq(before + LAYOUT_HEADER_SIZE, s.a->changes,
 		    FIXTURE_SIZE - LAYOUT_HEADER_SIZE);
 		buf_fini(&faults);
 		fixture_vanish(&s.w);
@@ -454,7 +450,7 @@ START_TEST(faults_beyond_the_most_are_counted_and_not_told)
 }
 END_TEST
 
-START_TEST(death_inside_the_lock_is_repaired_before_looking)
+START_TEST(death_inside_the_lock_is_undone_before_looking)
 {
 	struct setup s;
 	struct buf faults = { 0 };
@@ -463,8 +459,8 @@ START_TEST(death_inside_the_lock_is_repaired_before_looking)
 	pid_t pid = fork();
 	if (pid == 0) {
 		(void)arena_lock(s.a);
-		s.a->header->free_head = UINT32_MAX;
-		s.a->header->events = 0;
+		journal_set(s.a, &s.a->header->free_head, UINT32_MAX);
+		journal_set(s.a, &s.a->header->events, 0);
 		_exit(0);
 	}
 	ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
@@ -481,4 +477,4 @@ END_TEST
 FIXTURE_MAIN("verify", sound_arena_has_no_fault,
     every_fault_is_found_and_nothing_is_changed,
     faults_beyond_the_most_are_counted_and_not_told,
-    death_inside_the_lock_is_repaired_before_looking)
+    death_inside_the_lock_is_undone_before_looking)
