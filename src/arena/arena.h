@@ -51,6 +51,7 @@ struct arena {
 	size_t map_len;
 	struct layout_header *header;
 	struct layout_change *changes;
+	uint64_t noted; /* words of the header in the journal; see journal.c */
 	struct layout_worker *workers;
 	struct layout_bucket *buckets;
 	struct layout_block *blocks;

@@ -8,10 +8,7 @@
 #include "arena/journal.h"
 
 #include <stdatomic.h>
-
-/* Words of the header, such as the head of the free list, are changed again and again,
- * and are among the first; they are noted once. */
-#define LOOK_BACK 8
+#include <stddef.h>
 
 #define STOPPED (LAYOUT_CHANGES + 1)
 
@@ -22,18 +19,34 @@ place_of(const struct arena *a, const void *word)
 	return (uint64_t)((const char *)word - (const char *)a->map);
 }
 
+/*
+ * Whether a word of the header has its note: the head of the free list and the like
+ * are changed again and again, and noted once.
+ */
+static bool
+is_noted(struct arena *a, uint64_t at)
+{
+	const uint64_t first = offsetof(struct layout_header, last_id);
+	uint64_t bit;
+
+	if (at < first || (at - first) / 4 >= 64)
+		return false;
+	bit = UINT64_C(1) << (at - first) / 4;
+	if ((a->noted & bit) != 0)
+		return true;
+	a->noted |= bit;
+	return false;
+}
+
 static void
 note(struct arena *a, uint64_t at, uint64_t before)
 {
 	struct layout_header *h = a->header;
+
+	if (is_noted(a, at))
+		return;
 	uint32_t count =
 	    atomic_load_explicit(&h->changes, memory_order_relaxed);
-
-	for (uint32_t i = 0;
-	     at < LAYOUT_HEADER_SIZE && i < count && i < LOOK_BACK; i++) {
-		if (a->changes[i].at == at)
-			return;
-	}
 	if (count >= LAYOUT_CHANGES) {
 		journal_stop(a);
 		return;
@@ -69,6 +82,7 @@ journal_set_mark(struct arena *a, _Atomic uint64_t *mark, uint64_t value)
 void
 journal_end(struct arena *a)
 {
+	a->noted = 0;
 	atomic_signal_fence(memory_order_seq_cst);
 	atomic_store_explicit(&a->header->changes, 0, memory_order_relaxed);
 	atomic_signal_fence(memory_order_seq_cst);

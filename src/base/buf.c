@@ -2,7 +2,8 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
+
+#include "base/units.h"
 
 void
 buf_init(struct buf *b)
@@ -27,13 +28,10 @@ buf_clear(struct buf *b)
 }
 
 char *
-buf_room(struct buf *b, size_t len)
+buf_grow(struct buf *b, size_t len)
 {
 	if (b->failed)
 		return NULL;
-	if (b->ptr != NULL && len <= b->cap - b->len)
-		return b->ptr + b->len;
-
 	size_t cap = b->cap < 64 ? 64 : b->cap;
 	while (cap - b->len < len) {
 		if (cap > SIZE_MAX / 2) {
@@ -53,40 +51,11 @@ buf_room(struct buf *b, size_t len)
 }
 
 void
-buf_put(struct buf *b, struct span s)
-{
-	if (s.len == 0)
-		return;
-	char *to = buf_room(b, s.len);
-	if (to == NULL)
-		return;
-	memcpy(to, s.ptr, s.len);
-	b->len += s.len;
-}
-
-void
-buf_put_char(struct buf *b, char c)
-{
-	buf_put(b, (struct span){ &c, 1 });
-}
-
-void
-buf_put_cstr(struct buf *b, const char *string)
-{
-	buf_put(b, span_of(string));
-}
-
-void
 buf_put_u64(struct buf *b, uint64_t value)
 {
-	char digits[20];
-	size_t at = sizeof(digits);
+	char digits[UNITS_DIGITS_MAX];
 
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	buf_put(b, (struct span){ digits + at, sizeof(digits) - at });
+	buf_put(b, (struct span){ digits, units_print_u64(value, digits) });
 }
 
 struct span

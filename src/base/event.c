@@ -1,8 +1,9 @@
 #include "base/event.h"
 
+#include <errno.h>
 #include <string.h>
 
-#include <errno.h>
+#include "base/units.h"
 
 uint64_t
 event_id_make(uint64_t ms, uint64_t n)
@@ -27,28 +28,13 @@ event_id_next(uint64_t last, uint64_t now_ms)
 	return last < UINT64_MAX ? last + 1 : last;
 }
 
-/* Print value in decimal at out.  Returns the number of digits. */
-static size_t
-print_u64(uint64_t value, char *out)
-{
-	char digits[20];
-	size_t at = sizeof(digits);
-
-	do {
-		digits[--at] = (char)('0' + value % 10);
-		value /= 10;
-	} while (value > 0);
-	memcpy(out, digits + at, sizeof(digits) - at);
-	return sizeof(digits) - at;
-}
-
 size_t
 event_id_print(uint64_t id, char out[EVENT_ID_CHARS])
 {
-	size_t len = print_u64(event_id_ms(id), out);
+	size_t len = units_print_u64(event_id_ms(id), out);
 
 	out[len++] = '-';
-	return len + print_u64(id & EVENT_COUNTER_MAX, out + len);
+	return len + units_print_u64(id & EVENT_COUNTER_MAX, out + len);
 }
 
 size_t
@@ -69,7 +55,7 @@ event_own_id_line(struct span own_id, char out[EVENT_OWN_ID_LINE_MAX])
 	return 4 + own_id.len + 1;
 }
 
-/* Read a number as print_u64() writes it: no leading zero. */
+/* Read a number as units_print_u64() writes it: no leading zero. */
 static int
 parse_part(struct span s, uint64_t max, uint64_t *value)
 {

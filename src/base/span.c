@@ -21,19 +21,6 @@ lower(char c)
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-struct span
-span_of(const char *string)
-{
-	return (struct span){ string, string == NULL ? 0 : strlen(string) };
-}
-
-bool
-span_equal(struct span a, struct span b)
-{
-	return a.len == b.len &&
-	    (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
-}
-
 bool
 span_equal_nocase(struct span a, struct span b)
 {

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 struct span {
 	const char *ptr;
@@ -18,9 +19,18 @@ struct span {
 #define SPAN(literal) ((struct span){ (literal), sizeof(literal) - 1 })
 
 /* The span over a NUL-terminated string; NULL gives the empty span. */
-struct span span_of(const char *string);
+static inline struct span
+span_of(const char *string)
+{
+	return (struct span){ string, string == NULL ? 0 : strlen(string) };
+}
 
-bool span_equal(struct span a, struct span b);
+static inline bool
+span_equal(struct span a, struct span b)
+{
+	return a.len == b.len &&
+	    (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
 
 /* As span_equal(), taking A-Z as a-z.  For ASCII protocol words only. */
 bool span_equal_nocase(struct span a, struct span b);

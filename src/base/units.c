@@ -7,6 +7,30 @@
 
 #include "base/span.h"
 
+/* Two digits at a time: ids are printed several times for each event. */
+static const char pairs[200] =
+    "00010203040506070809101112131415161718192021222324"
+    "25262728293031323334353637383940414243444546474849"
+    "50515253545556575859606162636465666768697071727374"
+    "75767778798081828384858687888990919293949596979899";
+
+size_t
+units_print_u64(uint64_t value, char *out)
+{
+	char digits[UNITS_DIGITS_MAX];
+	size_t at = sizeof(digits);
+
+	while (value >= 10) {
+		at -= 2;
+		memcpy(digits + at, pairs + value % 100 * 2, 2);
+		value /= 100;
+	}
+	if (value > 0 || at == sizeof(digits))
+		digits[--at] = (char)('0' + value);
+	memcpy(out, digits + at, sizeof(digits) - at);
+	return sizeof(digits) - at;
+}
+
 const struct unit units_of_size[] = {
 	{ "G", UNITS_GIB },
 	{ "M", UNITS_MIB },

@@ -1,9 +1,11 @@
 /*
- * Sizes and times as people write them: "64M", "3000ms", "20m".
+ * Numbers in decimal, and sizes and times as people write them: "64M", "3000ms",
+ * "20m".
  */
 #ifndef PEAL_UNITS_H
 #define PEAL_UNITS_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 /* The longest printed amount: 20 digits, two letters, NUL. */
@@ -36,6 +38,11 @@ extern const struct unit units_of_count[]; /* none */
  */
 int units_parse(const char *text, const struct unit *units, uint64_t bare,
     uint64_t *amount);
+
+/* Print a number in decimal, without a NUL.  Returns how many digits it has; there
+ * must be room for UNITS_DIGITS_MAX. */
+#define UNITS_DIGITS_MAX 20
+size_t units_print_u64(uint64_t value, char *out);
 
 /* Print in the greatest unit that divides the amount. */
 void units_print(char out[UNITS_CHARS], uint64_t amount,

@@ -1,7 +1,9 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/units.h"
 
@@ -101,6 +103,29 @@ START_TEST(amounts_are_printed_in_their_greatest_unit)
 }
 END_TEST
 
+START_TEST(numbers_are_printed_as_printf_does)
+{
+	uint64_t value = 1;
+
+	for (int i = 0; i < 200; i++) {
+		const uint64_t near[] = { value - 1, value, value + 1,
+			UINT64_MAX - value };
+		for (size_t j = 0; j < UNIT_COUNT(near); j++) {
+			char text[UNITS_DIGITS_MAX + 1];
+			char wanted[UNITS_DIGITS_MAX + 1];
+
+			text[units_print_u64(near[j], text)] = '\0';
+			(void)snprintf(wanted, sizeof(wanted), "%" PRIu64,
+			    near[j]);
+
+			ck_assert_str_eq(text, wanted);
+		}
+		value = i < 19 ? value * 10 : value * 3 + (uint64_t)i;
+	}
+}
+END_TEST
+
 UNIT_MAIN("amount", amounts_are_read_with_their_units,
     what_is_no_amount_is_refused, an_amount_that_overflows_is_out_of_range,
-    amounts_are_printed_in_their_greatest_unit)
+    amounts_are_printed_in_their_greatest_unit,
+    numbers_are_printed_as_printf_does)
