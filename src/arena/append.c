@@ -190,15 +190,21 @@ choose_id(struct arena *a, struct append *append, size_t i)
 	*out = (struct store_appended){ 0 };
 	if (!event->is_copy || i == 0)
 		append->copy = NULL;
-	if (event->is_copy && i > 0 && !out[-1].duplicate) {
+	if (event->is_copy && i > 0) {
 		out->id = out[-1].id;
-		return 0;
+		out->duplicate = out[-1].duplicate;
 	}
+	if (out->id != 0 && !out->duplicate)
+		return 0;
 	if (event->id == 0 && event->own_id.len > 0)
 		rc = own_id_find(a, event->own_id, &kept);
 	if (rc != 0)
 		return rc;
-	if (kept == NULL) {
+	if (out->duplicate) {
+		/* In an earlier section the first of the copies was kept still. */
+		if (kept == NULL || kept->event.id != out->id)
+			return 0;
+	} else if (kept == NULL) {
 		out->id = event->id != 0
 		    ? event->id
 		    : event_id_next(append->last, append->now.wall_ms);

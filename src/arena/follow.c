@@ -170,7 +170,7 @@ resolve_own_id(const struct arena *a, const struct join *join,
 		return rc;
 	/* What is being appended is nobody's resume point yet. */
 	if (event != NULL && event->event.id > atomic_load(&a->header->last_id))
-		return 0;
+		event = NULL;
 	uint64_t id = event != NULL ? event->event.id
 				    : last_gone(a, join, resume->own_id);
 	if (id != 0) {

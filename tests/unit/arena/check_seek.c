@@ -18,6 +18,7 @@ make_store(struct store *s)
 	fixture_path(path);
 	ck_assert_int_eq(store_open(s, path, SIZE, &limits, FIXTURE_NOW, &why),
 	    0);
+	buf_fini(&why);
 }
 
 static struct layout_block *

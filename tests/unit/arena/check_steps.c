@@ -37,6 +37,7 @@ setup_make(struct setup *s, uint64_t size)
 	    0);
 	ck_assert_int_eq(wake_attach(&s->w.store, s->now, &s->w.inbox, &why),
 	    0);
+	buf_fini(&why);
 	ck_assert_int_eq(wake_init(&s->w.wake, &s->w.store, 16), 0);
 	for (unsigned i = 0; i < CHANNELS; i++)
 		(void)snprintf(s->names[i], sizeof(s->names[i]), "c%u", i);
