@@ -217,25 +217,6 @@ listen_open(struct listen *l, const struct options *o, struct buf *why)
 	return rc;
 }
 
-bool
-listen_allows(const struct sockaddr_storage *peer)
-{
-	const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
-	struct span rest = span_of(getenv("FCGI_WEB_SERVER_ADDRS"));
-	struct span one;
-	char text[INET_ADDRSTRLEN];
-
-	if (rest.len == 0 || peer->ss_family != AF_INET)
-		return true;
-	if (inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text)) == NULL)
-		return false;
-	while (span_cut(&rest, ',', &one)) {
-		if (span_equal(span_trim(one), span_of(text)))
-			return true;
-	}
-	return false;
-}
-
 void
 listen_close(struct listen *l)
 {

@@ -30,13 +30,6 @@ struct listen {
 int listen_open(struct listen *l, const struct options *options,
     struct buf *why);
 
-/*
- * Whether a peer may speak to us: where FCGI_WEB_SERVER_ADDRS lists addresses,
- * parted by commas, an IPv4 peer must be among them.  Others always may.
- * Source: FastCGI Specification 1.0, section 3.2.
- */
-bool listen_allows(const struct sockaddr_storage *peer);
-
 /* Close the socket, and remove the path if we made it. */
 void listen_close(struct listen *l);
 

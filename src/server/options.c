@@ -412,6 +412,24 @@ read_keys(struct reader *r)
 	return error;
 }
 
+static int
+read_web_servers(struct reader *r)
+{
+	const char *list = getenv("FCGI_WEB_SERVER_ADDRS");
+	struct buf why = { 0 };
+	int error = web_servers_parse(&r->o->web_servers, span_of(list), &why);
+
+	buf_put_char(&why, '\0');
+	if (error != 0) {
+		r->place.file = NULL;
+		(void)option_type_refuse(&r->place, NULL,
+		    "FCGI_WEB_SERVER_ADDRS: %s",
+		    buf_error(&why) == 0 ? why.ptr : "out of memory");
+	}
+	buf_fini(&why);
+	return error;
+}
+
 enum options_outcome
 options_read(struct options *o, int argc, char **argv, struct buf *text)
 {
@@ -436,7 +454,7 @@ options_read(struct options *o, int argc, char **argv, struct buf *text)
 	}
 	if (read_config(&r) != 0 || read_command_line(&r) != 0 ||
 	    set_arena(&r) != 0 || check_event_size(&r) != 0 ||
-	    read_keys(&r) != 0)
+	    read_keys(&r) != 0 || read_web_servers(&r) != 0)
 		return OPTIONS_CONFIG;
 	return OPTIONS_RUN;
 }

@@ -13,6 +13,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "server/web_servers.h"
 #include "wire/access.h"
 #include "wire/reply.h"
 
@@ -43,6 +44,7 @@ struct options {
 
 	char *key_text; /* the key file's text, which keys points into */
 	struct access_keys keys;
+	struct web_servers web_servers; /* FCGI_WEB_SERVER_ADDRS */
 	char **owned; /* every string above */
 	size_t owned_count;
 };

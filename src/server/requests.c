@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "base/log.h"
-#include "server/listen.h"
 #include "wire/fcgi_record.h"
 
 #define ACCEPTS_AT_ONCE 64
@@ -369,7 +368,7 @@ take_in(struct requests *q, int fd, const struct sockaddr_storage *peer,
 {
 	struct connections *all = q->connections;
 
-	if (!listen_allows(peer)) {
+	if (!web_servers_allow(q->web_servers, peer)) {
 		log_at(LOG_AT_WARNING,
 		    "a peer that FCGI_WEB_SERVER_ADDRS does not name");
 		close(fd);

@@ -18,6 +18,7 @@
 #include "server/fanout.h"
 #include "server/handler.h"
 #include "server/status_feed.h"
+#include "server/web_servers.h"
 
 /* Patience with the arena's lock while others wait for the loop.  Longer waits are
  * the requests' own. */
@@ -28,6 +29,7 @@ struct requests {
 	struct handler *handler;
 	struct fanout *fanout;
 	struct status_feed *status_feed;
+	const struct web_servers *web_servers; /* who may connect */
 	int listen_fd;
 	uint32_t busy_max;	/* connections whose request is not whole */
 	bool more;		/* the last accept(2) was followed by another */
@@ -35,7 +37,7 @@ struct requests {
 	uint64_t rest_until_ms; /* the socket is out of epoll; 0: it is in */
 	uint64_t
 	    refuse_until_ms;  /* what the lock keeps waiting fails at once */
-	bool lock_is_busy;	  /* as the last try found it */
+	bool lock_is_busy;    /* as the last try found it */
 	uint64_t next_try_ms; /* for those who wait; 0: nobody does */
 };
 

@@ -195,6 +195,7 @@ open_loop(struct worker *w, int listen_fd, uint32_t descriptors)
 		.handler = &w->handler,
 		.fanout = &w->fanout,
 		.status_feed = &w->status_feed,
+		.web_servers = &w->options->web_servers,
 		.listen_fd = listen_fd,
 		.busy_max = descriptors / 8 + 8,
 	};

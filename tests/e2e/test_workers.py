@@ -6,11 +6,12 @@ import os
 import signal
 import socket
 import stat
+import subprocess
 import sys
 import time
 
 from fastcgi import FastcgiBody, request as fastcgi_request
-from harness import (SLOW, Direct, accepts, alive, case, check, connect, equal, free_port, programs, run,
+from harness import (LIMIT, SLOW, Direct, accepts, alive, case, check, connect, equal, free_port, programs, run,
                      wait_for)
 
 WORKER = "peal.fcgi"
@@ -161,22 +162,45 @@ def it_listens_on_tcp(place):
     equal(stream.next().data, "1", "the event")
 
 
+def can_connect(host, port):
+    try:
+        socket.create_connection((host, port), LIMIT).close()
+    except OSError:
+        return False
+    return True
+
+
 @case
 def on_tcp_only_the_web_servers_it_was_told_of_get_in(place):
-    port = free_port()
-    argv = [place.peal_fcgi, "--listen", "127.0.0.1:%d" % port, "--arena", place.arena]
-    for n, (addresses, let_in) in enumerate([("10.1.2.3,127.0.0.1", True), ("10.1.2.3", False)]):
+    cases = [("127.0.0.1", "10.1.2.3,127.0.0.1", True), ("127.0.0.1", "10.1.2.3", False),
+             ("127.0.0.1", "127.0.0.0/8", True), ("127.0.0.1", "::ffff:127.0.0.1", True),
+             ("127.0.0.1", "::1", False), ("::1", "10.9.9.9", False), ("::1", "10.9.9.9, ::1", True)]
+    for n, (host, addresses, let_in) in enumerate(cases):
+        port = free_port()
+        listen = "[%s]:%d" % (host, port) if ":" in host else "%s:%d" % (host, port)
+        argv = [place.peal_fcgi, "--listen", listen, "--arena", place.arena]
         env = dict(place.environment(0), FCGI_WEB_SERVER_ADDRS=addresses)
         process = place.start("peal%d" % n, argv, env=env, **place.as_service())
-        place.ready(process, port)
-        with connect(port) as sock:
+        wait_for(lambda: can_connect(host, port), "peal")
+        with socket.create_connection((host, port), LIMIT) as sock:
             sock.sendall(fastcgi_request(Direct.variables(query_string="channel=a")))
             try:
                 answer = sock.recv(65536)
             except ConnectionResetError:
                 answer = b""
-        equal(b"200 OK" in answer, let_in, "let in with " + addresses)
+        equal(b"200 OK" in answer, let_in, "%s let in with %s" % (host, addresses))
         process.stop()
+
+
+@case
+def a_web_server_that_cannot_be_read_is_named(place):
+    env = dict(place.environment(0), FCGI_WEB_SERVER_ADDRS="127.0.0.1,10.0.0.0/33")
+    done = subprocess.run([place.peal_fcgi, "--listen", place.socket, "--arena", place.arena], env=env,
+                          stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, universal_newlines=True,
+                          timeout=LIMIT)
+    equal((done.returncode, done.stderr),
+          (78, 'peal.fcgi: FCGI_WEB_SERVER_ADDRS: "10.0.0.0/33" is no IPv4 or IPv6 address, or prefix of one\n'),
+          "exit status and message")
 
 
 @case

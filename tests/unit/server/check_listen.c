@@ -354,54 +354,6 @@ END_TEST
 
 /* ---- Who may connect ---- */
 
-static struct sockaddr_storage
-peer_of(int family, const char *text)
-{
-	struct sockaddr_storage peer = { .ss_family = (sa_family_t)family };
-	struct sockaddr_in *in = (struct sockaddr_in *)&peer;
-
-	if (family == AF_INET)
-		ck_assert_int_eq(inet_pton(AF_INET, text, &in->sin_addr), 1);
-	return peer;
-}
-
-START_TEST(peer_is_allowed_as_the_web_server_lists_it)
-{
-	static const struct {
-		const char *list; /* NULL: not set */
-		int family;
-		const char *peer;
-		bool allowed;
-	} table[] = {
-		{ NULL, AF_INET, "10.0.0.1", true },
-		{ "", AF_INET, "10.0.0.1", true },
-		{ "10.0.0.1", AF_INET, "10.0.0.1", true },
-		{ "10.0.0.1", AF_INET, "10.0.0.2", false },
-		{ "10.0.0.1", AF_INET, "10.0.0.11", false },
-		{ "10.0.0.11", AF_INET, "10.0.0.1", false },
-		{ "127.0.0.1,10.0.0.1", AF_INET, "10.0.0.1", true },
-		{ "127.0.0.1, 10.0.0.1 ", AF_INET, "10.0.0.1", true },
-		{ ",", AF_INET, "10.0.0.1", false },
-		{ "no address", AF_INET, "10.0.0.1", false },
-		/* Others always may. */
-		{ "10.0.0.1", AF_UNIX, NULL, true },
-		{ "10.0.0.1", AF_INET6, NULL, true },
-	};
-
-	for (size_t i = 0; i < UNIT_COUNT(table); i++) {
-		struct sockaddr_storage peer =
-		    peer_of(table[i].family, table[i].peer);
-		if (table[i].list == NULL)
-			(void)unsetenv("FCGI_WEB_SERVER_ADDRS");
-		else
-			(void)setenv("FCGI_WEB_SERVER_ADDRS", table[i].list, 1);
-
-		ck_assert_msg(listen_allows(&peer) == table[i].allowed,
-		    "row %zu", i);
-	}
-}
-END_TEST
-
 FIXTURE_MAIN("listen", path_is_listened_on_with_its_mode,
     path_is_removed_with_the_listener,
     socket_that_nobody_listens_on_is_replaced,
@@ -410,5 +362,4 @@ FIXTURE_MAIN("listen", path_is_listened_on_with_its_mode,
     address_is_listened_on, address_in_use_is_refused_in_the_end,
     what_is_no_address_is_refused, descriptor_is_taken_and_its_path_stays,
     descriptor_that_does_not_listen_is_refused, descriptor_0_is_the_default,
-    activated_socket_comes_before_descriptor_0,
-    peer_is_allowed_as_the_web_server_lists_it)
+    activated_socket_comes_before_descriptor_0)

@@ -757,6 +757,7 @@ serve(struct server *s, struct asking *a, int listen_fd)
 		.handler = &h,
 		.fanout = &s->fanout,
 		.status_feed = &s->status_feed,
+		.web_servers = &server_all_may,
 		.listen_fd = listen_fd,
 		.busy_max = 8,
 	};

@@ -45,6 +45,7 @@ setup_make(struct setup *h)
 		.handler = &h->handler,
 		.fanout = &h->s.fanout,
 		.status_feed = &h->s.status_feed,
+		.web_servers = &server_all_may,
 		.listen_fd = server_listen(&h->address, &h->address_len),
 		.busy_max = 32,
 	};
